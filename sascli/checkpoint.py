@@ -6,13 +6,15 @@ import io
 import json
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from sascli import runs
 from sascli.core.network import KINDS, FeedForward
@@ -20,6 +22,7 @@ from sascli.errors import UserError
 
 FORMAT = 1
 WEIGHTS, STATE, INDEX = "weights.safetensors", "state-{epoch}.pt", "checkpoint.json"
+CHECKSUM = "sha256"
 
 
 def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None:
@@ -33,9 +36,20 @@ def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None
     if network.r:
         tensors |= {f"layers.{n}.r": r.contiguous().cpu() for n, r in enumerate(network.r, 1)}
         header["slope"] = str(network.slope)
-    content = to_bytes(tensors, metadata=header | {"seeds": json.dumps(list(seeds))})
+    header["seeds"] = json.dumps(list(seeds))
+    content = to_bytes(tensors, metadata=header | {CHECKSUM: checksum(tensors, header)})
     with runs.replacing(path) as file:
         file.write(content)
+
+
+def checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
+    """SHA-256 of a header without its checksum and of the tensors' names and numbers."""
+    own = {key: value for key, value in header.items() if key != CHECKSUM}
+    digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].cpu().numpy().data)
+    return digest.hexdigest()
 
 
 def load_network(
@@ -59,18 +73,32 @@ def load_weights(path: Path, *, device: torch.device | str = "cpu") -> FeedForwa
             if header.get("format") != str(FORMAT):
                 raise UserError(f"{path} has format version {header.get('format')}, not {FORMAT}")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+        own = checksum(tensors, header)
+        if header.get(CHECKSUM, own) != own:
+            raise UserError(f"{path} is damaged (its checksum differs): train again")
+        return _network(tensors, header, device)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    first = tensors["layers.1.m"]
-    network = FeedForward(
-        json.loads(header["widths"]), first.shape[0], device=device, dtype=first.dtype
-    )
+
+
+def _network(
+    tensors: Mapping[str, Tensor], header: Mapping[str, str], device: torch.device | str
+) -> FeedForward:
+    """The network of a file's tensors. Raises ValueError, KeyError, TypeError for a wrong one."""
+    first, widths = tensors["layers.1.m"], json.loads(header["widths"])
+    kinds = (*KINDS, "r") if "layers.1.r" in tensors else KINDS
+    for number, (n_in, n_out) in enumerate(pairwise(widths), 1):  # before anything is made of it
+        for kind in kinds:
+            shape = (len(first), n_in if kind == "r" else n_out, n_in)
+            if tensors[f"layers.{number}.{kind}"].shape != shape:
+                raise ValueError(f"{kind} of layer {number} is not as widths={widths}")
+    network = FeedForward(widths, len(first), device=device, dtype=first.dtype)
     with torch.no_grad():
         for number, layer in enumerate(network.layers, 1):
             for kind in KINDS:
                 getattr(layer, kind).copy_(tensors[f"layers.{number}.{kind}"])
-    if "layers.1.r" in tensors:
-        r = [tensors[f"layers.{number}.r"] for number in range(1, len(network.widths))]
+    if "r" in kinds:
+        r = [tensors[f"layers.{number}.r"] for number in range(1, len(widths))]
         network.decorrelate(r, float(header["slope"]))
     return network
 
@@ -82,8 +110,8 @@ def save_state(directory: Path, epoch: int, state: dict[str, Any]) -> None:
     name = STATE.format(epoch=epoch)
     with runs.replacing(directory / name) as file:
         file.write(buffer.getbuffer())
-    checksum = hashlib.sha256(buffer.getbuffer()).hexdigest()
-    index = {"format": FORMAT, "epoch": epoch, "file": name, "sha256": checksum}
+    own = hashlib.sha256(buffer.getbuffer()).hexdigest()
+    index = {"format": FORMAT, "epoch": epoch, "file": name, CHECKSUM: own}
     runs.write_json(directory / INDEX, index)
     for old in directory.glob(STATE.format(epoch="*")):
         if old.name != name:
@@ -104,12 +132,14 @@ def load_state(directory: Path, device: torch.device | str) -> dict[str, Any] | 
             f"{directory} has a checkpoint of format version {index.get('format')}, "
             f"not {FORMAT}: begin a new run"
         )
-    path = directory / index["file"]
+    if not index.keys() >= {"file", CHECKSUM}:
+        raise UserError(f"{directory / INDEX} is damaged: begin a new run")
+    path = directory / str(index["file"])
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != index["sha256"]:
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if hashlib.sha256(content).hexdigest() != index[CHECKSUM]:
         raise UserError(f"{path} is damaged (its checksum differs): begin a new run")
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(content), device, weights_only=True)

@@ -12,6 +12,7 @@ from sascli.config import unknown
 from sascli.errors import UserError
 from sascli.help import command_help, overview
 from sascli.launch import launch
+from sascli.overrides import with_key
 
 MISTAKE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes
 
@@ -46,6 +47,7 @@ def dispatch(words: list[str]) -> None:
         case ["completion", *rest]:
             print(completion(rest))
         case [command, *rest] if command in COMMANDS:
+            rest = with_key(rest, COMMANDS[command].argument)
             if "--help" in rest or "-h" in rest:
                 print(command_help(command, rest))
             else:

@@ -24,6 +24,8 @@ from sascli.config import unknown
 from sascli.errors import UserError
 
 VERSION_BASE = "1.3"
+CONF = "conf"
+PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
 WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -39,7 +41,7 @@ WORDS: dict[Any, str] = {
 def conf_directory(command: str) -> Path:
     """The folder of the YAML files: the one in a wheel, else the checkout's."""
     package = Path(__file__).parent
-    for folder in (package / "conf", package.parent / "conf"):
+    for folder in (package / CONF, package.parent / CONF):
         if (folder / f"{command}.yaml").is_file():
             return folder
     raise UserError(f"conf/{command}.yaml is missing: install sas again")
@@ -84,10 +86,11 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 class Composer:
     """Composes the settings of one command; its errors are UserErrors."""
 
-    def __init__(self, command: str, extra: str | None = None) -> None:
-        """`extra` is another folder of YAML files, Hydra's --config-dir."""
+    def __init__(self, command: str, extra: str | None = None, conf: Path | None = None) -> None:
+        """`extra` is another folder of YAML files, Hydra's --config-dir; `conf` replaces ours."""
         self.command = command
-        self.conf = conf_directory(command)
+        self.conf = conf or conf_directory(command)
+        self.folders = [self.conf]
         version.setbase(VERSION_BASE)
         for each in COMMANDS:
             ConfigStore.instance().store(name=f"{each}_schema", node=schema_of(each))
@@ -95,7 +98,8 @@ class Composer:
         if extra:
             if not Path(extra).is_dir():
                 raise UserError(f"--config-dir: there is no folder {extra}")
-            source = f"file://{Path(extra).absolute()}"
+            self.folders.append(Path(extra).absolute())
+            source = f"file://{self.folders[-1]}"
             path.prepend("command-line", source, SearchPathQuery(provider="schema"))
         self.loader = ConfigLoaderImpl(path)
 
@@ -129,6 +133,8 @@ class Composer:
         cause = error.__cause__
         if isinstance(error, MissingConfigException) and error.missing_cfg_file:
             group, _, option = error.missing_cfg_file.rpartition("/")
+            if option in PLUGINS:
+                return UserError("this launcher comes with pip install 'sas-credit[slurm]'")
             return self.unknown_option(group, option)
         if isinstance(cause, ConfigAttributeError | ConfigKeyError):
             key = str(cause.full_key)

@@ -17,7 +17,7 @@ Settings = TypeVar("Settings")
 KINDS = ("m", "pi", "xi")
 RATES = (*KINDS, "r")
 """What has a learning rate of its own; r is the decorrelation of COPI."""
-UNHASHED = ("resume", "device", "threads", "outputs")
+UNHASHED = ("resume", "device", "threads", "outputs", "worker")
 
 
 def setting(default: Any = MISSING, help: str = "") -> Any:
@@ -316,6 +316,7 @@ class Figures(Train):
     """The whole reproduction: settings of `sas train` and of a preset."""
 
     preset: Preset = setting(Preset, "group: smoke, quick, paper")
+    worker: int | None = setting(None, "any number: workers of the same settings share the work")
     seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
 
 
@@ -381,6 +382,25 @@ class Claims(FromFigures):
 
     other: str | None = setting(None, "directory of another data set, for claim 15")
     format: str = setting("text", "text, csv or markdown")
+
+
+@dataclass
+class Runs:
+    """The run directories that there are."""
+
+    command: Any = setting(None, "only of this command, or of these; null: all")
+    status: Any = setting(None, "only of this status, or of these; null: all")
+    match: str | None = setting(None, "only with this in their path, mnist say; null: all")
+    format: str = setting("text", "text, csv or json")
+    outputs: str = setting("outputs", "where they are; default $SAS_OUTPUTS")
+
+
+@dataclass
+class Collect:
+    """The tables of a multirun's jobs together."""
+
+    sweep: str | None = setting(None, "directory of a multirun; null: the newest")
+    outputs: str = setting("outputs", "where it is looked for; default $SAS_OUTPUTS")
 
 
 def seed_list(seeds: Any) -> list[int]:

@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,15 +11,14 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import env_override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from sascli.commands import module_of
-from sascli.composition import VERSION_BASE, Composer
+from sascli.commands import job_directory, module_of
+from sascli.composition import CONF, VERSION_BASE, Composer
 from sascli.errors import UserError
 from sascli.overrides import job_name, read, trials
 
@@ -37,15 +36,22 @@ class Job:
 
     command: str
     argv: tuple[str, ...]
+    version: Mapping[str, Any] | None = None  # of the code when a multirun was submitted
 
     def __call__(self, cfg: DictConfig) -> None:
         """Run the task; sys.argv is what the user typed, also in a launcher's worker."""
         sys.argv = list(self.argv)
+        directory = job_directory()
+        if directory is not None and self.version is not None:
+            from sascli import multirun  # pandas
+
+            # Of a failure Hydra takes note, and goes on with the other jobs.
+            with multirun.recorded(directory, self.command, self.version):
+                import_module(module_of(self.command)).task(cfg)
+            return
         try:
             import_module(module_of(self.command)).task(cfg)
         except Exception as error:
-            if HydraConfig.get().mode is RunMode.MULTIRUN:
-                raise  # Hydra notes the failure and goes on with the other jobs
             raise Failed from error
 
 
@@ -88,17 +94,11 @@ def checked(overrides: Sequence[Override], composer: Composer, args: Namespace) 
     return first
 
 
-def sweep(command: str, cfg: DictConfig, overrides: Sequence[Override]) -> list[str]:
-    """Hydra's settings of a multirun: its directory, and jobs named by what differs."""
-    fixed = [o.key_or_group for o in overrides if not o.is_sweep_override()]
-    fixed = [key for key in fixed if not key.startswith("hydra")]
-    lines = [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]"]
-    if cfg.hydra.sweep.dir == "auto":
-        from sascli.runs import claim  # pandas
-
-        directory = str(claim(Path(cfg.outputs) / command / "multirun").absolute())
-        lines.append(f"hydra.sweep.dir={QuotedString(directory, Quote.single).with_quotes()}")
-    return lines
+def kept(overrides: Sequence[Override]) -> Path | None:
+    """The settings kept by an earlier submission to the sweep directory that is named."""
+    named = [str(o.value()) for o in overrides if o.key_or_group == "hydra.sweep.dir"]
+    conf = Path(named[-1]).absolute() / CONF if named else None
+    return conf if conf is not None and conf.is_dir() else None
 
 
 @contextmanager
@@ -116,19 +116,34 @@ def launch(command: str, words: Sequence[str]) -> None:
     args, flags = parsed(words)
     composer = Composer(command, args.config_dir)
     overrides = read(args.overrides, composer)
+    if conf := kept(overrides):
+        composer = Composer(command, conf=conf)
     cfg = checked(overrides, composer, args)
     lines = [str(override.input_line) for override in overrides]
     shows = args.cfg or args.info or args.shell_completion or args.hydra_help
     if cfg.hydra.mode is RunMode.MULTIRUN and not shows:
-        lines = [*sweep(command, cfg, overrides), *lines]
+        from sascli import submission  # pandas
+
+        submitted = submission.submit(command, cfg, overrides, composer, words)
+        print(submitted, flush=True)
+        if submitted.count:
+            job = Job(command, ("sas", command, *words), submitted.version)
+            with submitted.told():
+                run(job, Composer(command, conf=submitted.conf), ["-m", *submitted.lines, *lines])
+    else:
+        run(Job(command, ("sas", command, *words)), composer, [*flags, *lines])
+
+
+def run(job: Job, composer: Composer, words: Sequence[str]) -> None:
+    """Hand over to Hydra, with words that it understands."""
     main = hydra.main(
-        version_base=VERSION_BASE, config_path=str(composer.conf), config_name=command
+        version_base=VERSION_BASE, config_path=str(composer.conf), config_name=job.command
     )
     failure: Any = None
     # Full errors, so that Hydra raises them instead of printing and exiting.
-    with as_argv([*flags, *lines]), env_override({"HYDRA_FULL_ERROR": "1"}):
+    with as_argv(words), env_override({"HYDRA_FULL_ERROR": "1"}):
         try:
-            main(Job(command, ("sas", command, *words)))()
+            main(job)()
         except Failed as failed:
             failure = failed.__cause__
         except HydraException as error:

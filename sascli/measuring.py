@@ -52,9 +52,13 @@ class Trained:
 
 
 def measure(
-    config: FromRun, command: str, table: str, work: Callable[[Trained], pd.DataFrame]
+    config: FromRun,
+    command: str,
+    table: str,
+    work: Callable[[Trained], pd.DataFrame],
+    directory: Path | None = None,
 ) -> Path:
-    """Write one table of measurements of `config.run` into a new version; its directory.
+    """Write one table of measurements of `config.run` into `directory`, or a new version.
 
     Raises UserError for a run that is not there or cannot be read.
     """
@@ -67,7 +71,7 @@ def measure(
     start, result = runs.now(), work(run)
     own = run.directory.resolve()  # run=. has no name
     name = config.name or (own.parent.name if own.name.startswith("v") else own.name)
-    directory = runs.claim(outputs / command / name)
+    directory = directory or runs.claim(outputs / command / name)
     runs.write_table(directory / f"{table}.csv", result)
     runs.write_json(directory / runs.CONFIG, plain(config))
     runs.describe(

@@ -9,7 +9,7 @@ from keyword import iskeyword
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString
 from hydra.errors import HydraException
 
 from sascli.composition import Composer
@@ -34,6 +34,18 @@ def read(words: Sequence[str], composer: Composer) -> list[Override]:
             raise composer.unknown_option(key, value)
         overrides.append(rewritten(override, key, value))
     return overrides
+
+
+def with_key(words: Sequence[str], key: str | None) -> list[str]:
+    """The words, the first of which may be the value of `key` alone."""
+    if key is None or not words or words[0].startswith("-") or "=" in words[0]:
+        return list(words)
+    return [f"{key}={quoted(words[0])}", *words[1:]]
+
+
+def quoted(text: str) -> str:
+    """A text that Hydra's grammar takes as it is."""
+    return str(QuotedString(text, Quote.single).with_quotes())
 
 
 def unreadable(word: str) -> str:

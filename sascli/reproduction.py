@@ -91,20 +91,42 @@ def reproduce(config: Figures) -> Path:
         raise sweeps.too_many(grid.reference, grid.available)
     for own in grid.points("gbp"):  # before any work: a list of widths has one depth
         check(own.config)
-    directory = claim(config)
+    if config.worker is None:
+        directory = claim(config)
+    else:
+        directory = share(grid, data)
+        if runs.busy(directory):
+            print(f"another worker measures and draws in {directory}")
+            return directory
     with runs.lock(directory):
         begin(directory, grid, data)
-        with runs.recorded(directory, "the same command"):
-            points = train_all(grid, directory)
+        with runs.recorded(directory, "the same command") as told:
+            points, told["rates"] = train_all(grid, directory)
             measure(grid, points, directory)
         present(directory)
     return directory
 
 
+def share(grid: Grid, data: Data) -> Path:
+    """Train what no other worker trains; the directory of all of them, every point trained."""
+    parent = parent_of(grid.config)
+    runs.make(parent)
+    with runs.lock(parent, patience=60):  # one of them claims it
+        directory = claim(grid.config)
+        begin(directory, grid, data)
+    train_all(grid, directory)
+    return directory
+
+
 def claim(config: Figures) -> Path:
     """The directory of the same settings, unfinished before finished, or a new version."""
-    parent = Path(config.outputs) / "figures" / f"{config.model.name}-{config.preset.name}"
+    parent = parent_of(config)
     return runs.of_settings(parent, config_hash(config)) or runs.claim(parent)
+
+
+def parent_of(config: Figures) -> Path:
+    """Where the versions of a model and preset lie."""
+    return Path(config.outputs) / "figures" / f"{config.model.name}-{config.preset.name}"
 
 
 def begin(directory: Path, grid: Grid, data: Data) -> None:
@@ -132,8 +154,10 @@ def begin(directory: Path, grid: Grid, data: Data) -> None:
     runs.write_json(directory / runs.CONFIG, plain(config))
 
 
-def train_all(grid: Grid, directory: Path) -> list[Point]:
+def train_all(grid: Grid, directory: Path) -> tuple[list[Point], dict[str, Any]]:
     """The search of learning rates, then every point of the grid; their tables together.
+
+    Returns the points and the rate of each rule.
 
     gBP keeps the published rate, at which the paper's figures are drawn; BP takes its best.
     """
@@ -143,11 +167,10 @@ def train_all(grid: Grid, directory: Path) -> list[Point]:
     search = found(searched, parent)
     runs.write_table(directory / "search.csv", search)
     rate = best(search, "bp")
-    runs.describe(directory, rates={"gbp": grid.config.lr, "bp": rate})
     points = [*grid.points("gbp"), *grid.points("bp", rate)]
     sweeps.train_points(points, parent)
     sweeps.write_gathered(points, parent, directory)
-    return points
+    return points, {"gbp": grid.config.lr, "bp": rate}
 
 
 def found(points: Sequence[Point], parent: Path) -> pd.DataFrame:

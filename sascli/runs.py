@@ -93,10 +93,13 @@ def write_json(path: Path, content: Any) -> None:
         json.dump(content, file, indent=1)
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON. Raises UserError when it is missing or damaged."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises UserError when it is missing or damaged."""
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("it holds no object")
+        return content
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist") from error
     except (ValueError, OSError) as error:
@@ -128,14 +131,17 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 @contextlib.contextmanager
-def lock(directory: Path) -> Iterator[None]:
-    """Keep a second writer out of a run directory. Raises BusyError if one is in it."""
+def lock(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Keep a second writer out of a run directory.
+
+    Raises BusyError if one is in it and stays there for so many seconds.
+    """
     try:
         descriptor = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR)
     except OSError as error:
         raise cannot_write(directory, error) from error
     try:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         while not _locked(descriptor, fcntl.LOCK_EX):
             if time.monotonic() > until:
                 raise BusyError(f"another process is writing to {directory}")
@@ -304,6 +310,7 @@ def locate(run: str, outputs: Path) -> Path:
     """
     path = Path(run)
     if (path / MANIFEST).exists():
+        manifest_of(path)
         return path
     train = outputs / "train"
     pattern = "*/*" if run == "latest" else f"{run}/*"

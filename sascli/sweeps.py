@@ -1,6 +1,8 @@
 """Many points: who trains together, what is done already, the outer progress bar."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from sascli.config import (
 from sascli.errors import UserError
 from sascli.progress import Progress
 
+WAIT = 2.0
+"""Seconds between two looks at points that other processes train."""
 GATHERED = ("history", "layers", "histograms", "ensemble")
 
 
@@ -64,21 +68,25 @@ def train_points(
 ) -> list[Path]:
     """Train every point in parent/<name>, those that are finished excepted.
 
-    `done` is called with each point and its directory as it finishes.
+    Points that other processes train are left to them, and waited for at the end. `done` is
+    called with each point and its directory as it finishes.
     """
-    directories = []
+    left = list(points)
     with Progress(sum(p.work for p in points), "sweep") as progress:
-        for own in points:
+        while left:
+            own = next((own for own in left if not runs.busy(parent / own.name)), None)
+            if own is None:
+                time.sleep(WAIT)
+                continue
             directory = parent / own.name
-            try:
-                directory.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise runs.cannot_write(directory, error) from error
+            runs.make(directory)
             part = progress.part(own.name, own.config.epochs, own.work)
-            directories.append(experiment.run(own.config, directory, part))
-            if done is not None:
-                done(own, directory)
-    return directories
+            with suppress(runs.BusyError):  # another process was faster
+                experiment.run(own.config, directory, part)
+                left.remove(own)
+                if done is not None:
+                    done(own, directory)
+    return [parent / own.name for own in points]
 
 
 def gather(table: str, points: Iterable[Point], parent: Path) -> pd.DataFrame:
@@ -125,8 +133,11 @@ def too_many(size: int, available: int) -> UserError:
     return UserError(f"train_size={size}, but there are {available} training images")
 
 
-def sweep_datasize(config: SweepDatasize) -> Path:
-    """Every depth with every T, in one versioned directory that `resume=true` continues."""
+def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path:
+    """Every depth with every T, in one versioned directory that `resume=true` continues.
+
+    With a `directory`, that one is used, and continued if it was begun.
+    """
     names = Train.__dataclass_fields__
     base = Train(**{name: getattr(config, name) for name in names})
     base = replace(base, seeds=seed_list(config.seeds))
@@ -141,9 +152,9 @@ def sweep_datasize(config: SweepDatasize) -> Path:
     name = config.name or f"{config.model.name}-{config.rule['name']}"
     parent, wanted = Path(config.outputs) / "sweep-datasize" / name, config_hash(config)
     found = runs.of_settings(parent, wanted) if config.resume else None
-    directory = found or runs.claim(parent)
+    directory = directory or found or runs.claim(parent)
     with runs.lock(directory):
-        if not (directory / runs.MANIFEST).exists():
+        if not runs.begun(directory):
             own: dict[str, Any] = {
                 "kind": "sweep-datasize",
                 "model": config.model.name,

@@ -38,6 +38,14 @@ def have(path: Path) -> Path:
     return path
 
 
+def have_root() -> None:
+    """Skip the test where it may not mount; fail where $SAS_REQUIRE_SLURM says that it must."""
+    if os.geteuid() != 0:
+        if os.environ.get("SAS_REQUIRE_SLURM"):
+            pytest.fail("a disk is mounted by root alone")
+        pytest.skip("a disk is mounted by root alone")
+
+
 def env(**variables: str) -> dict[str, str]:
     """The environment of a fresh process that finds this package."""
     return {**os.environ, "PYTHONPATH": str(CHECKOUT), **variables}

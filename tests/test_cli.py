@@ -21,7 +21,7 @@ from sascli.composition import Composer, conf_directory, schema_of, written
 from sascli.config import Train, typed
 from sascli.errors import UserError
 from sascli.launch import Job, checked, parsed
-from sascli.overrides import job_name, read
+from sascli.overrides import job_name, read, with_key
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +105,7 @@ def test_command_help_shows_groups_and_composed_defaults(
 def test_every_example_of_the_help_is_valid(command: str) -> None:
     for line, _ in COMMANDS[command].examples:
         program, name, *words = line.split()
-        args, _ = parsed(words)
+        args, _ = parsed(with_key(words, COMMANDS[command].argument))
         composer = Composer(name)
         cfg = checked(read(args.overrides, composer), composer, args)
         assert (program, name, cfg.hydra.job.name) == ("sas", command, command)
@@ -272,7 +272,7 @@ def test_jobs_lie_in_a_claimed_directory_named_by_what_differs(
     words = ["train", "lr=0.1,0.2", "-m", "epochs=1", "seed=0,1", "outputs=here"]
     assert main(words) == 0 and main([*words, "rule.credit=a", "lr=0.3"]) == 0
     multirun = tmp_path / "here/train/multirun"
-    jobs = sorted(str(p.relative_to(multirun)) for p in multirun.glob("*/*") if p.is_dir())
+    jobs = sorted(str(p.relative_to(multirun)) for p in multirun.glob("*/*-*"))
     both = [f"v001/lr-{lr}+seed-{seed}" for lr in (0.1, 0.2) for seed in (0, 1)]
     assert jobs == [*both, "v002/seed-0", "v002/seed-1"]
     assert [(c.lr["default"], c.seed) for c in tasks[:4]] == [

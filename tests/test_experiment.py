@@ -1,7 +1,6 @@
 """One run from settings to a finished directory: what it leaves, and how it is gone on with."""
 
 import os
-import random
 import re
 import resource
 import signal
@@ -287,20 +286,6 @@ def test_a_longer_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
         assert_same_run(unbroken, experiment.run(longer))
 
 
-def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(
-    tiny: Making, forks: ForkServerContext
-) -> None:
-    config = tiny(epochs=40, checkpoint_every=1, resume=True)
-    start = time.perf_counter()
-    unbroken = experiment.run(replace(config, outputs=f"{config.outputs}-unbroken"))
-    took = time.perf_counter() - start
-    hits = 0
-    for _ in range(6):
-        hits += run_killed(forks, experiment.run, (config,), random.uniform(0.05, took))
-    assert hits > 0
-    assert_same_run(unbroken, experiment.run(config))
-
-
 def command(line: list[str]) -> None:
     """Run a command as a process of its own would."""
     raise SystemExit(main(line))
@@ -470,7 +455,7 @@ def test_train_from_the_command_line(tiny: Making, capsys: pytest.CaptureFixture
     line = words(tiny())
     assert main([*line, "-m", "seed=0,1"]) == 0
     multirun = Path(tiny().outputs) / "train/multirun/v001"
-    assert sorted(path.name for path in multirun.glob("*/")) == ["seed-0", "seed-1"]
+    assert sorted(path.name for path in multirun.glob("*/")) == ["conf", "seed-0", "seed-1"]
     for seed in (0, 1):
         job = multirun / f"seed-{seed}"
         assert {path.name for path in job.iterdir()} == LEFT | {"overview.png"}

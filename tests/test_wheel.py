@@ -25,7 +25,10 @@ def test_the_wheel_holds_the_package_and_every_yaml(unpacked: Path) -> None:
     packed = {str(path.relative_to(unpacked / "sascli")) for path in unpacked.rglob("*.yaml")}
     assert packed == {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("conf/**/*.yaml")}
     code = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*.py")}
-    assert code == {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("sascli/**/*.py")}
+    assert code == {
+        str(path.relative_to(CHECKOUT))
+        for folder in ("sascli", "hydra_plugins") for path in CHECKOUT.glob(f"{folder}/**/*.py")
+    }  # fmt: skip
     (entry,) = unpacked.glob("*.dist-info/entry_points.txt")
     assert "sas = sascli.cli:main" in entry.read_text()
 

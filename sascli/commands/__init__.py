@@ -14,6 +14,7 @@ class Command:
     summary: str  # one line
     schema: str  # the name of its dataclass in sascli.config
     examples: tuple[tuple[str, str], ...]  # what to type and what it does; the most used first
+    argument: str | None = None  # the setting that the first word may be, without its name
 
 
 COMMANDS = {
@@ -27,6 +28,8 @@ COMMANDS = {
             ("sas train width=[40,20] lr=0.02 lr.pi=0.1", "hidden widths; rates of m, Xi and pi"),
             ("sas train -m depth=3,4,5 seed=0,1", "six runs, one after another"),
             ("sas train resume=true", "go on with the newest unfinished run of these settings"),
+            ("sas train -m seed=0,1,2,3 hydra/launcher=local", "four runs, one on each core"),
+            ("sas train -m seed=0,1,2,3 hydra/launcher=slurm", "four jobs of a SLURM cluster"),
         ),
     ),
     "figures": Command(
@@ -36,6 +39,7 @@ COMMANDS = {
             ("sas figures model=mnist", "every figure at preset=quick"),
             ("sas figures model=mnist preset=paper", "the paper's own settings, five seeds"),
             ("sas figures model=digits preset=smoke", "seconds: does everything run?"),
+            ("sas figures -m worker=1,2,3 hydra/launcher=slurm", "three jobs share the work"),
         ),
     ),
     "sweep-datasize": Command(
@@ -67,6 +71,24 @@ COMMANDS = {
         "the paper's claims: holds, does not hold, not measured",
         "Claims",
         (("sas claims format=markdown", "of the newest reproduction"),),
+    ),
+    "runs": Command(
+        "run directories: command, model, seeds, status, accuracy, age",
+        "Runs",
+        (
+            ("sas runs", "all, the newest first"),
+            ("sas runs status=[failed,killed] match=mnist", "some of them"),
+            ("sas runs format=json", "for other programs; csv likewise"),
+        ),
+    ),
+    "collect": Command(
+        "one table from the tables of a multirun's jobs, and which jobs are still to be done",
+        "Collect",
+        (
+            ("sas collect", "of the newest multirun"),
+            ("sas collect outputs/train/multirun/v001", "of this one"),
+        ),
+        "sweep",
     ),
 }
 

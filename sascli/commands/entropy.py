@@ -2,6 +2,7 @@
 
 from omegaconf import DictConfig
 
+from sascli.commands import job_directory
 from sascli.config import Entropy, typed, unknown
 
 ESTIMATORS = ("paper", "mixed")
@@ -21,5 +22,6 @@ def task(cfg: DictConfig) -> None:
         "entropy",
         "entropy",
         lambda run: entropy_table(run.network, run.seeds, config.estimator),
+        job_directory(),
     )
     print(f"{directory}/entropy.csv")

@@ -2,6 +2,7 @@
 
 from omegaconf import DictConfig
 
+from sascli.commands import job_directory
 from sascli.config import Perturb, as_list, typed, unknown
 from sascli.errors import UserError
 
@@ -46,5 +47,5 @@ def task(cfg: DictConfig) -> None:
         ]
         return pd.concat(tables, ignore_index=True)
 
-    directory = measure(config, "perturb", "perturbation", work)
+    directory = measure(config, "perturb", "perturbation", work, job_directory())
     print(f"{directory}/perturbation.csv")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from omegaconf import DictConfig
 
+from sascli.commands import job_directory
 from sascli.config import SweepDatasize, as_list, check_sweep, typed
 from sascli.errors import UserError
 
@@ -22,5 +23,5 @@ def task(cfg: DictConfig) -> None:
             check_sweep(replace(config, depth=depth, train_size=size))
     from sascli import sweeps  # seconds of torch: only for settings that are right
 
-    directory = sweeps.sweep_datasize(config)
+    directory = sweeps.sweep_datasize(config, job_directory())
     print(f"{directory}/datasize.csv")

@@ -8,7 +8,9 @@ HOME_OF_IT=${SAS_SLURM_DIRECTORY:-/run/sas-slurm}
 export SLURM_CONF=$HOME_OF_IT/slurm.conf
 
 install() { # the Debian packages
-  command -v slurmctld slurmd sbatch munged >/dev/null && return
+  for program in slurmctld slurmd sbatch munged; do
+    command -v "$program" >/dev/null || break
+  done && return
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     slurmctld slurmd slurm-client munge >/dev/null
@@ -25,7 +27,7 @@ ClusterName=sas
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket=$HOME_OF_IT/munge/socket
+AuthInfo=socket=$HOME_OF_IT/munge/socket,cred_expire=5
 SlurmctldPort=16817
 SlurmdPort=16818
 StateSaveLocation=$HOME_OF_IT/state
@@ -44,7 +46,7 @@ SelectTypeParameters=CR_CPU
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,requeue_delay=1
 ReturnToService=2
 KillWait=20
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=$memory State=UNKNOWN
 PartitionName=all Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 }
@@ -59,7 +61,8 @@ install_munge() {
 }
 
 start() {
-  if sinfo >/dev/null 2>&1; then return; fi
+  # without its file sinfo would ask the network for a minute
+  if [ -f "$SLURM_CONF" ] && sinfo >/dev/null 2>&1; then return; fi
   configure
   local place=$HOME_OF_IT/munge
   (cd "$place" && runuser -u munge -- munged --key-file key --socket "$place/socket" \

@@ -1,0 +1,31 @@
+"""`sas runs`: the run directories, their status, accuracy and age."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from sascli import listing
+from sascli.config import Runs, as_list, typed, unknown
+
+FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
+    "text": listing.as_text,
+    "csv": lambda table: table.to_csv(index=False).rstrip(),
+    "json": lambda table: str(table.to_json(orient="records", indent=1)),
+}
+
+
+def task(cfg: DictConfig) -> None:
+    """Print the table. Raises UserError for a format that is not there."""
+    config = typed(cfg, Runs)
+    if config.format not in FORMATS:
+        raise unknown(config.format, FORMATS, "format")
+    table = listing.listing(Path(config.outputs))
+    for column in ("command", "status"):
+        wanted = getattr(config, column)
+        if wanted is not None:
+            table = table[table[column].isin(as_list(wanted))]
+    if config.match is not None:
+        table = table[table["directory"].str.contains(config.match, regex=False)]
+    print(FORMATS[config.format](table))

@@ -1,0 +1,95 @@
+"""The run directories that there are, as a table."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sascli import multirun, runs
+from sascli.errors import UserError
+
+COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def listing(outputs: Path) -> pd.DataFrame:
+    """A row for each run directory below `outputs`, the newest first.
+
+    accuracy is the fraction of test images after the last epoch, the mean over replicas; age is
+    in seconds since the start. Points inside a sweep or a reproduction count as parts of it.
+    """
+    rows = [row for path in directories(outputs) if (row := describe(path, {}))]
+    lost = [row for row in rows if row["status"] == "killed"]
+    queued = multirun.queue() if lost else {}
+    for row in lost:  # perhaps at work on another machine
+        row |= describe(Path(row["directory"]), queued) or {}
+    rows.sort(key=lambda row: str(row["start"] or ""), reverse=True)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def directories(outputs: Path) -> Iterator[Path]:
+    """Directories with a manifest, without those inside of them."""
+    for folder, below, files in os.walk(outputs):  # it skips what is deleted meanwhile
+        if runs.MANIFEST in files:
+            below.clear()
+            yield Path(folder)
+        below.sort()
+
+
+def describe(directory: Path, queued: Mapping[str, str]) -> dict[str, Any] | None:
+    """The row of a directory; None where it was deleted meanwhile."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row["directory"] = str(directory)
+    try:
+        manifest = runs.manifest_of(directory)
+    except UserError as error:
+        if not (directory / runs.MANIFEST).exists():
+            return None
+        return row | {"status": "other format" if "format version" in str(error) else "damaged"}
+    kind, start = manifest.get("kind"), manifest.get("start")
+    return row | {
+        "command": kind,
+        "model": manifest.get("model"),
+        "seeds": " ".join(map(str, manifest.get("seeds", []))),
+        "status": multirun.status_of(directory, manifest, queued),
+        "accuracy": accuracy(directory) if kind == "train" else None,
+        "start": start,
+        "age": age(str(start)),
+    }
+
+
+def age(start: str) -> int | None:
+    """Seconds since a time; None where it is none."""
+    with suppress(ValueError):
+        return round(time.time() - datetime.fromisoformat(start).timestamp())
+    return None
+
+
+def accuracy(directory: Path) -> float | None:
+    """Mean test accuracy after the last epoch; None where there is none to be read."""
+    with suppress(UserError, KeyError):
+        history = runs.read_table(directory / "history.csv")
+        last = history[history["epoch"] == history["epoch"].max()]
+        return round(float(last["test_accuracy"].mean()), 6)
+    return None
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """The table for a terminal."""
+    if table.empty:
+        return "no run directories"
+    told = table.drop(columns="start").astype(object).fillna("")
+    told["accuracy"] = [value if value == "" else f"{value:.4f}" for value in told["accuracy"]]
+    told["age"] = [value if value == "" else in_words(value) for value in told["age"]]
+    return told.to_string(index=False, justify="left")
+
+
+def in_words(seconds: float) -> str:
+    """A time in its largest unit."""
+    unit, size = next(((u, s) for u, s in UNITS if seconds >= s), UNITS[-1])
+    return f"{seconds // size:.0f} {unit}"

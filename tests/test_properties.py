@@ -1,0 +1,140 @@
+"""Any valid settings train, save, load and evaluate the same; any others are told plainly."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Making, tables
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sascli import experiment
+from sascli.analysis.accuracy import accuracy
+from sascli.analysis.ensemble import ensemble
+from sascli.checkpoint import load_network, load_state
+from sascli.cli import main
+from sascli.config import Init, Train, check
+from sascli.errors import UserError
+
+PATIENT = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> dict[str, Any]:
+    """Settings of a run of two steps: each epoch is one batch."""
+    depth = draw(st.integers(2, 6))
+    train_size = draw(st.integers(1, 60))
+    width = st.integers(1, 9)
+    rates = st.sampled_from([0, 1e-3, 0.1]) | st.lists(
+        st.sampled_from([1e-3, 0.01, 0.1]), min_size=1, max_size=2, unique=True
+    )
+    return {
+        "depth": depth,
+        "width": draw(width | st.lists(width, min_size=depth - 2, max_size=depth - 2)),
+        "train_size": train_size,
+        "test_size": draw(st.integers(1, 40)),
+        "batch_size": draw(st.integers(train_size, 100)),
+        "rule": {"name": draw(st.sampled_from(["gbp", "bp"]))},
+        "replicas": draw(st.integers(1, 3)),
+        "seed": draw(st.integers(0, 2**31)),
+        "precision": draw(st.sampled_from(["float32", "float64"])),
+        "lr": {"default": draw(rates)},
+        "decay": {"default": draw(st.sampled_from([0.0, 1e-4, 0.5]))},
+        "init": Init(
+            m_var=draw(st.none() | st.floats(0, 2)),
+            pi=draw(st.floats(0, 1)),
+            xi_max=draw(st.floats(0, 1)),
+        ),
+        "epochs": 2,
+    }
+
+
+@PATIENT
+@given(changes=valid())
+def test_any_valid_settings_train_two_steps_save_load_and_evaluate_the_same(
+    changes: dict[str, Any], tiny: Making
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        config: Train = tiny(**changes, outputs=place, checkpoint_every=1)
+        check(config)
+        directory = experiment.run(config)
+        network, left = load_network(directory), tables(directory)
+        assert network.all.dtype == getattr(torch, config.precision)
+        assert network.all.isfinite().all()
+        kept = load_state(directory, "cpu")
+        assert kept is not None and kept["epoch"] == 2
+        data = experiment.load_data(config, torch.device("cpu"))
+        mean = accuracy(network.forward, data.test_x, data.test_y).tolist()
+        assert left["history"].query("epoch == 2")["test_accuracy_mean"].tolist() == mean
+        seeds = left["history"].query("epoch == 2")["seed"].tolist()
+        drawn = ensemble(network, seeds, data.test_x, data.test_y, config.eval.samples)
+        assert drawn["test_error"].tolist() == left["ensemble"]["test_error"].tolist()
+        again = experiment.run(replace(config, epochs=3, resume=str(directory)))
+        assert again == directory and len(tables(again)["history"]) == 3 * len(seeds)
+
+
+@st.composite
+def invalid(draw: st.DrawFn) -> dict[str, Any]:
+    """Settings of which exactly one is wrong."""
+    negative, number = st.integers(-9, -1), st.floats(allow_nan=True, allow_infinity=True)
+    beyond = number.filter(lambda x: not 0 <= x <= 1)
+    below = number.filter(lambda x: not 0 <= x < 1e30)
+    wrong: dict[str, st.SearchStrategy[Any]] = {
+        "depth": st.integers(-5, 1),
+        "width": negative | st.just(0) | st.lists(st.integers(1, 5), min_size=3, max_size=5),
+        "train_size": st.integers(-5, 0) | st.integers(1298, 10**9) | st.floats() | st.text(),
+        "test_size": st.integers(-5, 0) | st.integers(501, 10**9) | st.just("al"),
+        "batch_size": st.integers(-5, 0),
+        "epochs": st.integers(-5, 0),
+        "replicas": st.integers(-5, 0),
+        "checkpoint_every": st.integers(-5, 0),
+        "snapshot_every": negative,
+        "seed": negative,
+        "seeds": st.just([]) | st.lists(negative, min_size=1) | st.just([1, 1]),
+        "rule": st.fixed_dictionaries({"name": st.text(max_size=8)}),
+        "precision": st.text(max_size=8),
+        "device": st.sampled_from(["gpu", "cuda:99", "", "meta", "tpu"]),
+        "lr": below | st.fixed_dictionaries({"default": below | st.text() | st.none()}),
+        "decay": st.fixed_dictionaries({"default": below, "pi": below}),
+        "init": st.builds(Init, pi=beyond) | st.builds(Init, xi_max=st.floats(max_value=-1e-9)),
+    }
+    key = draw(st.sampled_from(sorted(wrong)))
+    return {key: draw(wrong[key])}
+
+
+@PATIENT
+@given(changes=invalid())
+def test_any_invalid_settings_are_told_before_any_work(
+    changes: dict[str, Any], tiny: Making
+) -> None:
+    config = tiny(**changes)
+    with pytest.raises(UserError) as told:
+        check(config)
+        experiment.run(config)
+    assert 10 < len(str(told.value)) < 500
+    assert not Path(config.outputs).exists()
+
+
+@settings(PATIENT, max_examples=100)
+@given(
+    key=st.sampled_from(
+        ["depth", "width", "lr", "lr.pi", "rule", "model", "seeds", "resume", "init", "init.pi",
+         "train_size", "precision", "threads", "experiment", "dept", "", "hydra.job", "outputs"]
+    ),
+    value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+    | st.sampled_from(["[1,2", "{a:", "${x}", "${oc.env:NOPE}", "null", "1,2", "'", "=", "-1"]),
+)  # fmt: skip
+def test_any_words_are_understood_or_told_in_one_line(
+    key: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["train", f"{key}={value}", "--cfg", "job"])
+    out, err = capsys.readouterr()
+    assert code in (0, 2) and (err == "") == (code == 0)
+    assert code == 0 or (err.startswith("sas: ") and err.count("\n") == 1)
