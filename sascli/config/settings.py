@@ -1,0 +1,82 @@
+"""What every schema is made with: fields, their check, their hash, errors that help."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, field, fields
+from typing import Any, TypeVar, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sascli.errors import UserError
+
+Settings = TypeVar("Settings")
+
+UNHASHED = ("resume", "device", "threads", "outputs", "worker")
+
+
+def setting(default: Any = MISSING, help: str = "") -> Any:
+    """A dataclass field whose meaning `sas COMMAND --help` prints."""
+    if isinstance(default, (list, type)):
+        factory = default if isinstance(default, type) else default.copy
+        return field(default_factory=factory, metadata={"help": help})
+    return field(default=default, metadata={"help": help})
+
+
+def typed(cfg: DictConfig, schema: type[Settings]) -> Settings:
+    """The composed configuration as a dataclass, interpolations resolved."""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), cfg)
+        return cast(Settings, OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+
+
+def unknown(key: str, known: Iterable[str], what: str) -> UserError:
+    """The error for a name that does not exist, with the nearest that does."""
+    names = sorted(known)
+    near = difflib.get_close_matches(key, names, n=1)
+    hints = [f"did you mean '{near[0]}'?"] if near else []
+    if len(names) <= 12:
+        hints.append(f"known: {', '.join(names) or 'none'}")
+    return UserError(f"there is no {what} '{key}'; {' '.join(hints) or '--help lists them'}")
+
+
+def rule_settings(rule: Mapping[str, Any], schema: type[Settings]) -> Settings:
+    """A rule's node, checked against the dataclass that the rule's file carries."""
+    names = [own.name for own in fields(cast(Any, schema))]
+    for key in rule:
+        if key not in names:
+            raise unknown(key, names, f"setting of the rule {rule.get('name')} called")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), dict(rule))
+        return cast(Settings, OmegaConf.to_object(merged))
+    except Exception as error:
+        raise UserError(f"rule: {str(error).splitlines()[0]}") from error
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """The settings as nested dictionaries of plain values."""
+    return asdict(config)
+
+
+def config_hash(config: Any) -> str:
+    """16 hexadecimal digits of the settings that decide the numbers."""
+    kept = {key: value for key, value in plain(config).items() if key not in UNHASHED}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def seed_list(seeds: Any) -> list[int]:
+    """`seeds=5` means 0 to 4; a list is itself. Raises UserError."""
+    whole = isinstance(seeds, int) and not isinstance(seeds, bool)
+    listed = list(range(seeds)) if whole else seeds
+    if not isinstance(listed, list) or not listed or not all(type(s) is int for s in listed):
+        raise UserError(f"seeds must be a number of seeds or a list of them, not {seeds!r}")
+    return listed
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list, or one value as a list of it."""
+    return list(value) if isinstance(value, (list, tuple)) else [value]

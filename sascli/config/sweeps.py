@@ -1,0 +1,66 @@
+"""The settings of many runs together: `sas sweep-datasize` and `sas figures`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sascli.config.settings import setting
+from sascli.config.train import Train, alternatives, check
+from sascli.errors import UserError
+
+
+@dataclass
+class SweepDatasize(Train):
+    """Test error and layer statistics against T and depth."""
+
+    depth: Any = setting(4, "a depth, or a list of them")
+    train_size: Any = setting("all", "a T, or a list of them")
+    seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
+
+
+@dataclass
+class Preset:
+    """How much of the reproduction is run. Sizes are in units of the model's own T.
+
+    Where the data are too few for the largest size, all are scaled down in proportion.
+    """
+
+    name: str = setting("quick", "name of the preset, part of the directory's")
+    sizes: list[float] = setting([1.0], "training sizes of Fig. 2b")
+    depths: list[int] = setting([4], "depths of the inset of Fig. 2b")
+    deep: int = setting(5, "depth of Figs. 3c and 4b")
+    deep_sizes: list[float] = setting([1.0], "training sizes of Fig. 3c")
+    rates: list[float] = setting([1.0], "learning rates tried for either rule, in units of lr")
+    search_seeds: int = setting(1, "seeds of that search")
+    samples: int = setting(10, "effective networks and draws of a perturbation")
+    fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed")
+
+
+@dataclass
+class Figures(Train):
+    """The whole reproduction: settings of `sas train` and of a preset."""
+
+    preset: Preset = setting(Preset, "group: smoke, quick, paper")
+    worker: int | None = setting(None, "any number: workers of the same settings share the work")
+    seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
+
+
+def check_sweep(config: Train) -> None:
+    """As `check`; the replicas of a sweep are told apart by their seeds alone."""
+    check(config)
+    for name in ("lr", "decay"):
+        if len(alternatives(getattr(config, name))) > 1:
+            raise UserError(f"{name} must be one number here; `sas train` takes a list")
+
+
+def check_figures(config: Figures) -> None:
+    """As `check_sweep`, and what a preset must hold."""
+    check_sweep(config)
+    preset = config.preset
+    for name in ("sizes", "deep_sizes", "rates"):
+        numbers = getattr(preset, name)
+        if not numbers or min(numbers) <= 0:
+            raise UserError(f"preset.{name} must be a list of numbers > 0, not {numbers}")
+    if not preset.fractions or not all(0 <= fraction <= 1 for fraction in preset.fractions):
+        raise UserError(f"preset.fractions must lie in [0, 1], not {preset.fractions}")
+    if preset.samples < 1 or preset.search_seeds < 1:
+        raise UserError("preset.samples and preset.search_seeds must be at least 1")
