@@ -23,6 +23,7 @@ from PIL import Image
 
 from sascli import figures, runs
 from sascli.errors import UserError
+from sascli.studies import study_of
 
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
 TABLES = ["history", "ensemble", "histograms", "layers", "datasize", "datasize_layers"]
@@ -97,7 +98,8 @@ def pictures(docs: Path, out: Path) -> None:
     """Draw every figure of every folder of docs/data into out/NAME."""
     for manifest in sorted((docs / "data").glob(f"*/{runs.MANIFEST}")):
         source = manifest.parent
-        figures.plot(figures.PAPER, source, out / source.name, suffixes=(".png",))
+        drawn = study_of(runs.manifest_of(source)).figures
+        figures.plot(drawn, source, out / source.name, suffixes=(".png",))
 
 
 def generated(docs: Path, document: Path) -> str:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from sascli import claims as judged
 from sascli import runs
+from sascli.studies import study_of
 
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
@@ -55,15 +56,14 @@ th { white-space: nowrap; overflow-wrap: normal; }
 </head>
 <body>
 <h1>$title</h1>
-<p>A reproduction of C. Li and H. Huang, &ldquo;Learning credit assignment&rdquo;,
-Phys. Rev. Lett. 125, 178301 (2020), arXiv:2001.03354.</p>
+<p>A reproduction of $source.</p>
 <p>Everything on this page was made by <code>$command</code>, the tables it was drawn from lie in
 <code>$directory</code>.</p>
 <h2>Figures</h2>
 <div class="pictures">
 $pictures
 </div>
-<h2>The paper's claims</h2>
+<h2>Claims</h2>
 <p>$summary $note</p>
 <table class="claims">
 <thead><tr><th></th><th>Claim</th><th>Verdict</th><th>Measured</th><th>Rule</th></tr></thead>
@@ -101,9 +101,10 @@ def write(directory: Path, pictures: Iterable[Path], claims: pd.DataFrame) -> Pa
         UserError: The manifest is missing or damaged, or the page cannot be written.
     """
     manifest = runs.manifest_of(directory)
-    config = directory / runs.CONFIG
+    config, study = directory / runs.CONFIG, study_of(manifest)
     page = PAGE.substitute(
-        title=escape(f"Learning credit assignment: {manifest['model']}, {manifest['preset']}"),
+        title=escape(f"{study.title}: {manifest['model']}, {manifest['preset']}"),
+        source=study.source,
         command=escape(manifest["command"]),
         directory=escape(str(directory)),
         pictures="\n".join(_figure(path, directory) for path in pictures if path.suffix == ".png"),

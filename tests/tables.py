@@ -164,7 +164,8 @@ def directory(path: Path, made: Tables, **manifest: object) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     for name, table in made.items():
         table.to_csv(path / f"{name}.csv", index=False)
-    about = {"format": 1, "model": "mnist", "preset": "quick", "reference": REFERENCE,
+    about = {"format": 1, "kind": "figures", "model": "mnist", "preset": "quick",
+             "reference": REFERENCE,
              "command": "sas figures model=mnist preset=quick", "git_commit": "0123abc",
              "git_dirty": False, "packages": {"torch": "2.15.0", "numpy": "2.4.6"},
              "data": {"name": "mnist", "checksum": "sha256:abc"}, "device": "cpu",

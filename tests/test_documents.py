@@ -1,5 +1,6 @@
 """docs/build.py: what is kept gives the same pictures and claims, and what is false is found."""
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -11,10 +12,11 @@ from test_tables import documented
 
 from sascli import claims, figures, runs
 from sascli.errors import UserError
+from sascli.studies import STUDIES
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCKS = ("provenance", "accuracy", "layers", "search", "datasize", "perturbation", "claims")
-ALL, FEW = figures.PAPER, ("fig2a", "fig4a")
+ALL, FEW = STUDIES["figures"].figures, ("fig2a", "fig4a")
 TEXT = "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in BLOCKS)
 TEXT += (
     "<!-- BEGIN figure made fig2a -->\n<!-- END -->\n<!-- BEGIN accuracy none -->\n<!-- END -->\n"
@@ -25,7 +27,7 @@ TEXT += (
 def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """docs/build.py, drawing two figures only."""
     monkeypatch.syspath_prepend(DOCS)
-    monkeypatch.setattr(figures, "PAPER", FEW)
+    monkeypatch.setitem(STUDIES, "figures", replace(STUDIES["figures"], figures=FEW))
     return import_module("build")
 
 
@@ -70,7 +72,7 @@ def docs(tmp_path: Path, source: Path, tool: ModuleType) -> Path:
 def test_what_is_kept_gives_the_same_pictures_and_claims(
     docs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures, "PAPER", ALL)
+    monkeypatch.setitem(STUDIES, "figures", replace(STUDIES["figures"], figures=ALL))
     kept = docs / "data" / "made"
     pictures = [
         figures.plot(ALL, path, tmp_path / name) for name, path in (("all", source), ("few", kept))

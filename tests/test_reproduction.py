@@ -12,12 +12,14 @@ import pytest
 import torch
 from conftest import assert_same_tables, composed, run_killed, tables
 
-from sascli import experiment, figures, reproduction, runs, training
+from sascli import experiment, reproduction, runs, training
 from sascli.cli import main
-from sascli.config import Figures
+from sascli.config import Figures, config_hash
 from sascli.errors import UserError
-from sascli.reproduction import Grid
+from sascli.reproduction import credit, reproduce
+from sascli.reproduction.credit import Credit, Grid
 from sascli.stopping import Stopped
+from sascli.studies import STUDIES
 
 SMALL = "model=digits preset=smoke width=6 test_size=60 batch_size=20 threads=1"
 
@@ -32,6 +34,11 @@ def few(outputs: Path, *words: str) -> Figures:
     """As few points as can be."""
     less = ["preset.depths=[4]", "preset.sizes=[1]", "preset.deep_sizes=[1]", *words]
     return settings(outputs, "train_size=60", "seeds=1", "epochs=1", *less)
+
+
+def reproduced(config: Figures) -> Path:
+    """`sas figures`."""
+    return reproduce(Credit(config))
 
 
 def grid(model: str, preset: str, available: int) -> Grid:
@@ -49,7 +56,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     """The directory of a run without a break, and the seconds that it took."""
     config = settings(tmp_path_factory.mktemp("unbroken"))
     start = time.perf_counter()
-    directory = reproduction.reproduce(config)
+    directory = reproduce(Credit(config))
     return directory, time.perf_counter() - start
 
 
@@ -114,7 +121,7 @@ def test_the_best_rate_is_that_of_the_highest_mean_over_seeds() -> None:
         for seed, accuracy in enumerate(found)
     ]
     search = pd.DataFrame(rows, columns=["rule", "lr", "seed", "validation_accuracy"])
-    assert (reproduction.best(search, "bp"), reproduction.best(search, "gbp")) == (0.3, 0.1)
+    assert (credit.best(search, "bp"), credit.best(search, "gbp")) == (0.3, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -160,12 +167,14 @@ def test_the_tables_of_a_reproduction(unbroken: tuple[Path, float]) -> None:
     assert len(made["search"]) == 2 * 2 and set(made["search"]["lr"]) == {0.025, 0.1}
     manifest = runs.manifest_of(directory)
     assert manifest["reference"] == {"depth": 4, "train_size": 1297, "deep": 5}
-    assert manifest["rates"]["bp"] == reproduction.best(made["search"], "bp")
+    assert manifest["rates"]["bp"] == credit.best(made["search"], "bp")
     assert set(made["history"].query("rule == 'bp'")["point"].str.split("-lr").str[1]) == {
         str(manifest["rates"]["bp"])
     }
     pictures = {path.name for path in (directory / "pictures").iterdir()}
-    assert pictures == {f"{name}.{kind}" for name in figures.PAPER for kind in ("pdf", "png")}
+    assert pictures == {
+        f"{name}.{kind}" for name in STUDIES["figures"].figures for kind in ("pdf", "png")
+    }
     assert len(made["claims"]) == 15 and (directory / "report.html").stat().st_size > 100_000
 
 
@@ -193,20 +202,20 @@ def test_again_nothing_is_computed_twice(
         return call
 
     for module, name in (
-        (training, "train"), (reproduction, "entropy_of"), (reproduction, "perturbation_of")
+        (training, "train"), (credit, "entropy_of"), (credit, "perturbation_of")
     ):  # fmt: skip
         monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
     monkeypatch.setattr(reproduction, "present", lambda directory: None)
     config = few(tmp_path)
     signal_in(1)
     with pytest.raises(Stopped):
-        reproduction.reproduce(config)
+        reproduce(Credit(config))
     (directory,) = (tmp_path / "figures/digits-smoke").iterdir()
     assert runs.manifest_of(directory)["status"] == "interrupted"
     assert done == ["train gbp-L4-T60-search"]
 
     done.clear()
-    assert reproduction.reproduce(config) == directory
+    assert reproduce(Credit(config)) == directory
     kinds = [name.split()[0] for name in done]
     assert kinds == ["train"] * 6 + ["entropy_of"] * 2 + ["perturbation_of"]
     assert len(set(done)) == len(done) and done[0] == "train gbp-L4-T60-search"
@@ -214,25 +223,25 @@ def test_again_nothing_is_computed_twice(
     done.clear()
     (directory / "perturbation.csv").unlink()
     (directory / "runs/gbp-L5-T60-lr0.05/entropy.csv").unlink()
-    assert reproduction.reproduce(config) == directory
+    assert reproduce(Credit(config)) == directory
     assert done == ["entropy_of gbp-L5-T60-lr0.05"]
     assert (directory / "perturbation.csv").exists()
     assert runs.manifest_of(directory)["status"] == "finished"
 
 
 def test_other_settings_begin_a_new_version(tmp_path: Path) -> None:
-    first = reproduction.claim(few(tmp_path))
+    first = reproduction.claim(Credit(few(tmp_path)))
     runs.describe(first, format=runs.FORMAT, start=runs.now(), config_hash="other")
-    assert (first.name, reproduction.claim(few(tmp_path)).name) == ("v001", "v002")
+    assert (first.name, reproduction.claim(Credit(few(tmp_path))).name) == ("v001", "v002")
 
 
 def test_two_cannot_write_to_one_directory(tmp_path: Path) -> None:
     config = few(tmp_path)
-    directory = reproduction.claim(config)
-    hashed = reproduction.config_hash(config)
+    directory = reproduction.claim(Credit(config))
+    hashed = config_hash(config)
     runs.describe(directory, format=runs.FORMAT, start=runs.now(), config_hash=hashed)
     with runs.lock(directory), pytest.raises(UserError, match="another process is writing to"):
-        reproduction.reproduce(config)
+        reproduce(Credit(config))
 
 
 @pytest.mark.slow
@@ -244,9 +253,9 @@ def test_killed_five_times_it_ends_with_the_tables_of_an_unbroken_run(
     hits = 0
     for _ in range(5):
         moment = random.uniform(0.1, took / 3)
-        hits += run_killed(forks, reproduction.reproduce, (config,), moment)
+        hits += run_killed(forks, reproduced, (config,), moment)
     assert hits >= 2
-    directory = reproduction.reproduce(config)
+    directory = reproduce(Credit(config))
     assert_same_tables(expected, directory)
     for run in (expected / "runs").iterdir():
         assert_same_tables(run, directory / "runs" / run.name)

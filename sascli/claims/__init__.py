@@ -1,4 +1,4 @@
-"""Tables -> which of the paper's claims hold, by rules fixed before any result was seen.
+"""Tables -> which of a study's claims hold, by rules fixed before any result was seen.
 
 Every claim comes down to checks: a number per seed whose mean must clear a bound by two standard
 errors over seeds, so that noise alone confirms nothing. What the paper only denies ("not worse",
@@ -7,13 +7,13 @@ when all its checks do.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sascli.claims.check import Claim, MissingError, Results, number
-from sascli.claims.credit import CLAIMS
 
 HOLDS, FAILS, UNMEASURED = "holds", "does not hold", "not measured"
 NOTE = "SE: standard error over seeds, std / sqrt(n); taken as 0 where there is one seed."
@@ -26,18 +26,21 @@ def evaluate(
     tables: Mapping[str, pd.DataFrame],
     reference: Mapping[str, int],
     other: Directory | None = None,
+    register: str = "credit",
 ) -> pd.DataFrame:
-    """Measure the fifteen claims.
+    """Measure the claims of a module of this package.
 
-    `tables` and `reference` are those of one `sas figures` directory, `other` those of a second
-    one on another data set, which claim 15 needs. One row per claim: claim, statement, statistic,
-    mean, std (over seeds, ddof 1), n_seeds, rule, verdict, detail. Statistic, mean, std and
-    n_seeds are those of the check that decides: the first that fails, else the first; detail
-    lists them all, or says what is missing.
+    `tables` and `reference` are those of one directory of a study, `other` those of a second
+    one on another data set, which claim 15 of the paper needs. One row per claim: claim,
+    statement, statistic, mean, std (over seeds, ddof 1), n_seeds, rule, verdict, detail.
+    Statistic, mean, std and n_seeds are those of the check that decides: the first that fails,
+    else the first; detail lists them all, or says what is missing.
     """
-    here = [_judged(claim, Results(tables, reference)) for claim in CLAIMS]
-    there = [_judged(claim, Results(*other)) for claim in CLAIMS] if other else []
-    return pd.DataFrame([*here, _compared(here, there)])
+    known = import_module(f"{__name__}.{register}").CLAIMS
+    here = [_judged(claim, Results(tables, reference)) for claim in known]
+    there = [_judged(claim, Results(*other)) for claim in known] if other else []
+    compared = [_compared(here, there)] if register == "credit" else []
+    return pd.DataFrame([*here, *compared])
 
 
 def as_text(claims: pd.DataFrame) -> str:
@@ -51,7 +54,7 @@ def as_text(claims: pd.DataFrame) -> str:
 
 def as_markdown(claims: pd.DataFrame) -> str:
     """A table with a row per claim and what they come to."""
-    lines = ["| | the paper's statement | verdict | measured | rule |", "|-|-|-|-|-|"]
+    lines = ["| | statement | verdict | measured | rule |", "|-|-|-|-|-|"]
     for row in claims.itertuples():
         cells = (row.claim, row.statement, row.verdict, measured(row), row.rule)
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")

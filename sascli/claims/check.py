@@ -74,6 +74,7 @@ class Results:
 
 
 Checks = Callable[[Results], list[Check]]
+Enter = Callable[[Checks], Checks]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,19 @@ class Claim:
     statement: str
     rule: str
     checks: Checks
+
+
+class Register(list[Claim]):
+    """The claims of a study in the order of their numbers."""
+
+    def enter(self, number: int, statement: str, rule: str) -> Enter:
+        """Enter the decorated function, which makes the checks."""
+
+        def entered(checks: Checks) -> Checks:
+            self.append(Claim(number, statement, rule, checks))
+            return checks
+
+        return entered
 
 
 def number(mean: float, std: float) -> str:

@@ -1,11 +1,9 @@
 """Claims 1 to 14 of "Learning credit assignment" (Li and Huang, PRL 2020), with their rules."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
-from sascli.claims.check import Check, Checks, Claim, MissingError, Results
+from sascli.claims.check import Check, MissingError, Register, Results
 from sascli.claims.shapes import (
     arches,
     by_seed,
@@ -25,17 +23,8 @@ FAR = 0.1  # share of connections whose |m| exceeds its root mean square; 0.32 f
 LOW = 0.5  # share of connections in the lowest tenth of the range of Xi
 TWICE = "beyond 2 SE"
 
-CLAIMS: list[Claim] = []
-
-
-def claim(number: int, statement: str, rule: str) -> Callable[[Checks], Checks]:
-    """Enter the decorated function, which makes the checks, into CLAIMS."""
-
-    def enter(checks: Checks) -> Checks:
-        CLAIMS.append(Claim(number, statement, rule, checks))
-        return checks
-
-    return enter
+CLAIMS = Register()
+claim = CLAIMS.enter
 
 
 @claim(

@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from sascli import claims, figures
+from sascli import claims, figures, runs
 from sascli.config import Claims, typed, unknown
 from sascli.figures import directory_of
+from sascli.studies import study_of
 
 FORMATS = {
     "text": claims.as_text,
@@ -21,9 +22,11 @@ def task(cfg: DictConfig) -> None:
     config = typed(cfg, Claims)
     if config.format not in FORMATS:
         raise unknown(config.format, FORMATS, "format")
-    directory = directory_of(config.from_, Path(config.outputs))
+    directory = directory_of(config.from_, Path(config.outputs), config.study)
     other = measured(Path(config.other)) if config.other else None
-    print(FORMATS[config.format](claims.evaluate(*measured(directory), other)))
+    study = study_of(runs.manifest_of(directory))
+    table = claims.evaluate(*measured(directory), other, register=study.claims)
+    print(FORMATS[config.format](table))
 
 
 def measured(directory: Path) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:

@@ -9,6 +9,7 @@ def task(cfg: DictConfig) -> None:
     """Run what is missing, draw, and print the claims. Raises UserError as `sas train` does."""
     config = typed(cfg, Figures)
     check_figures(config)
-    from sascli import reproduction  # seconds of torch: only for settings that are right
+    from sascli.reproduction import reproduce  # seconds of torch: only for settings that are right
+    from sascli.reproduction.credit import Credit
 
-    reproduction.reproduce(config)
+    reproduce(Credit(config))

@@ -50,7 +50,8 @@ class Perturb(FromRun):
 class FromFigures:
     """What the commands that read a directory of `sas figures` share."""
 
-    from_: str | None = setting(None, "directory of `sas figures`; null: the newest")
+    from_: str | None = setting(None, "directory of a study; null: its newest")
+    study: str = setting("figures", "the command that made the directory")
     outputs: str = setting("outputs", "where it is looked for; default $SAS_OUTPUTS")
 
 

@@ -1,4 +1,4 @@
-"""Tables -> pictures: one module per figure of the paper, loaded when it is drawn."""
+"""Tables -> pictures: one module per figure, loaded when it is drawn."""
 
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,11 +10,10 @@ import pandas as pd
 from sascli import runs
 from sascli.config import unknown
 from sascli.errors import UserError
+from sascli.studies import STUDIES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-PAPER = ("fig2a", "fig2b", "fig3a", "fig3b", "fig3c", "fig4a", "fig4b", "variance")
 
 
 class Drawing(Protocol):
@@ -45,7 +44,7 @@ class Registry(Mapping[str, Drawing]):
         return len(self._names)
 
 
-FIGURES = Registry((*PAPER, "overview"))
+FIGURES = Registry([*(name for study in STUDIES.values() for name in study.figures), "overview"])
 
 
 def read_tables(directory: Path, names: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
@@ -76,7 +75,7 @@ def plot(
     for name in names:
         module = FIGURES[name]
         tables = read_tables(directory, module.TABLES)
-        reference = reference_of(directory) if name in PAPER else {}
+        reference = {} if name == "overview" else reference_of(directory)
         try:
             drawing = module.draw(tables, reference)
         except UserError as error:
@@ -87,17 +86,19 @@ def plot(
     return paths
 
 
-def directory_of(named: str | None, outputs: Path) -> Path:
-    """The directory of `sas figures` at a path, by default the newest under `outputs`.
+def directory_of(named: str | None, outputs: Path, study: str) -> Path:
+    """The directory of a study at a path, by default the study's newest under `outputs`.
 
     Raises UserError when there is none.
     """
+    if study not in STUDIES:
+        raise unknown(study, STUDIES, "study")
     if named is not None:
         runs.manifest_of(Path(named))
         return Path(named)
-    newest = runs.find(outputs / "figures", lambda manifest: True, "*/*")
+    newest = runs.find(outputs / study, lambda manifest: True, "*/*")
     if newest is None:
-        raise UserError(f"there is nothing in {outputs / 'figures'}: `sas figures` makes it")
+        raise UserError(f"there is nothing in {outputs / study}: `sas {study}` makes it")
     return newest
 
 
@@ -118,7 +119,7 @@ def reference_of(directory: Path) -> dict[str, int]:
 def maker(manifest: Mapping[str, Any]) -> str:
     """The command that makes the tables which a manifest describes."""
     if "preset" in manifest:
-        return f"sas figures model={manifest['model']} preset={manifest['preset']}"
+        return f"sas {manifest['kind']} model={manifest['model']} preset={manifest['preset']}"
     return str(manifest["command"])
 
 

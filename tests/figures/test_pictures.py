@@ -20,8 +20,10 @@ from PIL import Image
 
 from sascli import figures
 from sascli.errors import UserError
+from sascli.studies import STUDIES
 
 REFERENCE = maker.REFERENCE
+PAPER = STUDIES["figures"].figures
 
 
 def single_run(rule: str, replicas: int, layers: int = 3) -> maker.Tables:
@@ -161,7 +163,7 @@ def test_one_seed_and_one_size_are_enough(name: str) -> None:
     assert "one seed: no" in caption or "of 1 seed pooled" in caption
 
 
-@pytest.mark.parametrize("name", [name for name in figures.PAPER if not name.startswith("fig3")])
+@pytest.mark.parametrize("name", [name for name in PAPER if not name.startswith("fig3")])
 def test_caption_counts_the_seeds(name: str) -> None:
     assert "standard deviation over 3 seeds" in str(usual(name).get_label())
 
@@ -330,8 +332,9 @@ def test_unknown_figure_gets_a_suggestion(tmp_path: Path) -> None:
 
 
 def test_registry_lists_the_paper_and_the_overview() -> None:
-    assert list(figures.FIGURES) == [*figures.PAPER, "overview"]
-    assert len(figures.FIGURES) == 9
+    every = [name for study in STUDIES.values() for name in study.figures]
+    assert list(figures.FIGURES) == [*every, "overview"] and every[: len(PAPER)] == [*PAPER]
+    assert len(figures.FIGURES) == len(every) + 1
     assert set(figures.FIGURES["fig2b"].TABLES) == {"datasize", "datasize_layers"}
 
 

@@ -1,0 +1,112 @@
+"""A directory of a study, from nothing to the page: claimed, trained, measured, drawn, judged."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sascli import claims, experiment, figures, report, runs
+from sascli.config import Figures, config_hash, plain, seed_list
+from sascli.data import Data
+from sascli.studies import study_of
+
+
+class Reproduction(ABC):
+    """What a study runs. Either half keeps what it finds done in the directory."""
+
+    kind: ClassVar[str]  # of sascli.studies.STUDIES; the command's name
+
+    def __init__(self, config: Figures, data: Data) -> None:
+        self.config, self.data = config, data
+
+    @property
+    @abstractmethod
+    def reference(self) -> dict[str, Any]:
+        """What the manifest tells pictures and claims to be drawn at."""
+
+    @abstractmethod
+    def train(self, directory: Path) -> dict[str, Any]:
+        """Train everything, gather the tables; what the manifest is to tell of it.
+
+        Several workers may be at it.
+        """
+
+    @abstractmethod
+    def measure(self, directory: Path) -> None:
+        """Measure what is trained, leaving the other tables: one process alone."""
+
+
+def reproduce(work: Reproduction) -> Path:
+    """Run what is missing, draw everything, write claims and page; the directory."""
+    if work.config.worker is None:
+        directory = claim(work)
+    else:
+        directory = share(work)
+        if runs.busy(directory):
+            print(f"another worker measures and draws in {directory}")
+            return directory
+    with runs.lock(directory):
+        begin(directory, work)
+        with runs.recorded(directory, "the same command") as told:
+            told |= work.train(directory)
+            work.measure(directory)
+        present(directory)
+    return directory
+
+
+def share(work: Reproduction) -> Path:
+    """Train what no other worker trains; the directory of all of them, every point trained."""
+    parent = parent_of(work)
+    runs.make(parent)
+    with runs.lock(parent, patience=60):  # one of them claims it
+        directory = claim(work)
+        begin(directory, work)
+    work.train(directory)
+    return directory
+
+
+def claim(work: Reproduction) -> Path:
+    """The directory of the same settings, unfinished before finished, or a new version."""
+    parent = parent_of(work)
+    return runs.of_settings(parent, config_hash(work.config)) or runs.claim(parent)
+
+
+def parent_of(work: Reproduction) -> Path:
+    """Where the versions of a model and preset lie."""
+    config = work.config
+    return Path(config.outputs) / work.kind / f"{config.model.name}-{config.preset.name}"
+
+
+def begin(directory: Path, work: Reproduction) -> None:
+    """The manifest; a directory that is gone on with keeps its start."""
+    config, own = work.config, runs.provenance()
+    started = (directory / runs.MANIFEST).exists()
+    runs.describe(
+        directory,
+        **({} if started else own | {"start": runs.now()}),
+        kind=work.kind,
+        model=config.model.name,
+        preset=config.preset.name,
+        config_hash=config_hash(config),
+        reference=work.reference,
+        seeds=seed_list(config.seeds),
+        device=str(experiment.pick_device(config.device)),
+        data={"name": work.data.name, "checksum": work.data.checksum},
+        status="running",
+        end=None,
+    )
+    runs.write_json(directory / runs.CONFIG, plain(config))
+
+
+def present(directory: Path) -> None:
+    """Pictures, claims and the page, from the tables alone."""
+    study = study_of(runs.manifest_of(directory))
+    pictures = figures.plot(study.figures, directory, directory / "pictures")
+    tables, reference = figures.read_tables(directory), figures.reference_of(directory)
+    table = claims.evaluate(tables, reference, register=study.claims)
+    runs.write_table(directory / "claims.csv", table)
+    with runs.replacing(directory / "claims.md", "w") as file:
+        file.write(claims.as_markdown(table))
+    page = report.write(directory, pictures, table)
+    for path in [*pictures, page]:
+        print(path)
+    print(claims.as_text(table))

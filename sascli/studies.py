@@ -1,0 +1,36 @@
+"""What is reproduced: a study is a set of pictures and claims drawn from one directory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LI_HUANG = (
+    "C. Li and H. Huang, &ldquo;Learning credit assignment&rdquo;, "
+    "Phys. Rev. Lett. 125, 178301 (2020), arXiv:2001.03354"
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Pictures and claims; the modules are looked up by their names when they are needed."""
+
+    title: str
+    source: str  # what is reproduced, in HTML
+    figures: tuple[str, ...]  # modules of sascli.figures
+    claims: str  # module of sascli.claims
+
+
+STUDIES = {
+    "figures": Study(
+        title="Learning credit assignment",
+        source=LI_HUANG,
+        figures=("fig2a", "fig2b", "fig3a", "fig3b", "fig3c", "fig4a", "fig4b", "variance"),
+        claims="credit",
+    ),
+}
+"""By the command that makes the directory, which is also the `kind` of its manifest."""
+
+
+def study_of(manifest: Mapping[str, Any]) -> Study:
+    """The study whose tables a manifest describes; Figs. 2-4 where it is another command's."""
+    return STUDIES.get(manifest.get("kind", ""), STUDIES["figures"])
