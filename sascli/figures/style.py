@@ -95,7 +95,8 @@ def make_room(ax: Axes, curves: Sequence[pd.DataFrame], share: float, *, below: 
     """Set the y limits so that curves leave a share of the axes' height free for an inset.
 
     Means and error bars in the right 70 % of the x axis keep clear of its lowest part (below) or
-    its highest; what is farther left lies beside the inset.
+    its highest; what is farther left lies beside the inset. Curves are percentages: the axis is
+    drawn from 0 to 100 at most, whatever room there is beyond.
     """
     sign = -1 if below else 1
     bottom, top, right = np.inf, -np.inf, -np.inf
@@ -109,7 +110,11 @@ def make_room(ax: Axes, curves: Sequence[pd.DataFrame], share: float, *, below: 
     pad = 0.05 * (top - bottom)
     bottom -= pad
     end = max(top + pad, bottom + (right - bottom) / (1 - share))
-    ax.set_ylim(*sorted((sign * bottom, sign * end)))
+    low, high = sorted((sign * bottom, sign * end))
+    ax.set_ylim(low, high)
+    low, high = max(low, 0), min(high, 100)
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
+    ax.spines["left"].set_bounds(low, high)
 
 
 def epoch_axis(ax: Axes) -> None:

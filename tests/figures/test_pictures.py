@@ -348,3 +348,20 @@ def test_imports_stay_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "column", "value"),
+    [("fig2a", "history", "test_accuracy", 0.15), ("fig2b", "datasize", "test_error", 0.85)],
+)
+def test_room_for_the_inset_never_shows_an_impossible_percentage(
+    name: str, table: str, column: str, value: float
+) -> None:
+    made = tables_for(name)
+    here = made[table][column]
+    made[table][column] = (value + here - here.mean()).clip(0, 1)
+    ax = drawn(name, made).axes[0]
+    shown = [tick for tick in ax.get_yticks() if ax.get_ylim()[0] <= tick <= ax.get_ylim()[1]]
+    assert len(shown) >= 2 and min(shown) >= 0 and max(shown) <= 100
+    low, high = ax.spines["left"].get_bounds()
+    assert 0 <= low < high <= 100
