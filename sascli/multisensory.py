@@ -84,9 +84,8 @@ class Trials:
 
     def draw(self, generator: Generators, replicas: int = 1) -> Tensor:
         """Inputs with fresh noise (1 / alpha) sqrt(2 alpha) 0.01 n(t), (replicas, trials, n)."""
-        noise = self.inputs.new_empty(replicas, *self.inputs.shape)
-        amplitude = math.sqrt(2 / self.timing.alpha) * NOISE
-        return fill_normal(noise, generator).mul_(amplitude).add_(self.inputs).flatten(2)
+        inputs = self.inputs.flatten(1).expand(replicas, -1, -1)
+        return noisy(inputs, self.timing, generator)
 
     def choices(self, outputs: Tensor) -> Tensor:
         """Whether "high" is chosen: output 0 is the larger at the last step of the decision.
@@ -95,6 +94,12 @@ class Trials:
         """
         last = outputs[..., self.timing.ends[2] - 1, :]
         return last[..., 0] > last[..., 1]
+
+
+def noisy(inputs: Tensor, timing: Timing, generator: Generators) -> Tensor:
+    """Inputs (replicas, trials, n) with fresh noise (1 / alpha) sqrt(2 alpha) 0.01 n(t)."""
+    noise = fill_normal(inputs.new_empty(inputs.shape), generator)
+    return noise.mul_(math.sqrt(2 / timing.alpha) * NOISE).add_(inputs)
 
 
 def trials(

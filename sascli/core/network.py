@@ -12,7 +12,7 @@ from sascli.core import mean_field
 from sascli.core.mean_field import Moments, mean_field_linear
 from sascli.core.products import product
 from sascli.core.spike_slab import SpikeSlab
-from sascli.core.streams import Generators
+from sascli.core.streams import Generators, fill_normal
 
 KINDS = ("m", "pi", "xi")
 
@@ -74,13 +74,34 @@ class FeedForward(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> "FeedForward":
         raise TypeError("make the network on its device and in its dtype: moving cuts its views")
 
+    def like(self, replicas: int, device: torch.device | str) -> "FeedForward":
+        """An empty network of the same kind and widths."""
+        return FeedForward(self.widths, replicas, device=device, dtype=self.all.dtype)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "FeedForward":
-        like = self.flat["m"]
-        other = FeedForward(self.widths, self.replicas, device=like.device, dtype=like.dtype)
+        other = self.like(self.replicas, self.all.device)
         other.all.copy_(self.all)
         if self.r:
             other.decorrelate([r.clone() for r in self.r], self.slope)
         return other
+
+    @property
+    def layer_names(self) -> Sequence[str]:
+        """input, hidden, ..., output."""
+        middle = ["hidden"] * (len(self.layers) - 2)
+        return ["input", *middle, "output"][-len(self.layers) :]
+
+    @torch.no_grad()
+    def project_(self) -> "FeedForward":
+        """Put pi back into [0, 1] and Xi into [0, inf); their exact ends are meaningful."""
+        self.flat["pi"].clamp_(0, 1)
+        self.flat["xi"].clamp_(min=0)
+        return self
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the neurons have noise of their own, there with given weights too."""
+        return False
 
     @property
     def noise_size(self) -> int:
@@ -95,6 +116,11 @@ class FeedForward(nn.Module):
             start += batch * n
         return views
 
+    def draw_noise(self, batch: int, generator: Generators) -> list[Tensor]:
+        """Fresh normal draws for a batch, as `forward` takes them."""
+        flat = self.all.new_empty(self.replicas, batch * self.noise_size)
+        return self.split_noise(fill_normal(flat, generator), batch)
+
     def forward(self, x: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
         """Logits (replicas, batch, classes): mean field with `eps`, the mean network without."""
         if eps is None:
@@ -105,8 +131,13 @@ class FeedForward(nn.Module):
             a = mean_field_linear(a, layer.m, layer.pi, layer.xi, noise)
         return a
 
-    def run(self, weights: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Logits of networks of given weights, one (networks, n_out, n_in) per layer."""
+    def run(
+        self, weights: Sequence[Tensor], x: Tensor, eps: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Logits of networks of given weights, one (networks, n_out, n_in) per layer.
+
+        `eps` is for networks whose neurons have noise of their own (`noisy`).
+        """
         a = self.per_replica(x, weights[0].shape[0])
         for number, (w, scale) in enumerate(zip(weights, self.scales, strict=True)):
             a = product(a if number == 0 else F.leaky_relu_(a, self.slope), w.mT) * scale
@@ -206,8 +237,8 @@ class Backprop:
         self._layers = list(zip(weights, grads, network.scales, strict=True))
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """As `GeneralisedBackprop`: gradients into `grads`, losses (replicas,) returned."""
+    def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
+        """As `GeneralisedBackprop`, without noise: gradients into `grads`, losses returned."""
         a = self.network.per_replica(x)
         seen: list[Tensor] = []
         for w, _, scale in self._layers:

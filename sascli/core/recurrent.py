@@ -90,10 +90,13 @@ class Recurrent(FeedForward):
                 setattr(layer, kind, nn.Parameter(view))
         self.layers = nn.ModuleList(slabs)  # type: ignore[assignment]
 
+    def like(self, replicas: int, device: torch.device | str) -> "Recurrent":
+        """An empty network of the same widths and dynamics, nothing of it frozen."""
+        time, dtype = self.dynamics, self.all.dtype
+        return Recurrent(self.widths, time, replicas, device=device, dtype=dtype)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "Recurrent":
-        like = self.flat["m"]
-        widths, time, replicas = self.widths, self.dynamics, self.replicas
-        other = Recurrent(widths, time, replicas, device=like.device, dtype=like.dtype)
+        other = self.like(self.replicas, self.all.device)
         other.all.copy_(self.all)
         other.frozen = {kind: where.clone() for kind, where in self.frozen.items()}
         other._held = {kind: value.clone() for kind, value in self._held.items()}
@@ -127,11 +130,15 @@ class Recurrent(FeedForward):
     @torch.no_grad()
     def project_(self) -> "Recurrent":
         """Put pi back into [0, 1], Xi into [0, inf), and what is frozen to its value."""
-        self.flat["pi"].clamp_(0, 1)
-        self.flat["xi"].clamp_(min=0)
+        super().project_()
         for kind, where in self.frozen.items():
             torch.where(where, self._held[kind], self.flat[kind], out=self.flat[kind])
         return self
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the neurons have noise of their own."""
+        return bool(self.dynamics.sigma)
 
     @property
     def _noise_shapes(self) -> list[tuple[int, int]]:
@@ -178,7 +185,8 @@ class Recurrent(FeedForward):
         """Outputs of networks of given weights, one (networks, n_out, n_in) per layer.
 
         A function that returns weights is called at every step, which draws them anew. Of `eps`
-        only the neurons' noise is used. With w_out = 1 and `every_step` the outputs are r(t).
+        only the neurons' noise is used; where there are several networks for each replica of it,
+        they share it. With w_out = 1 and `every_step` the outputs are r(t).
         """
         draw = weights if callable(weights) else None
         readouts: list[Tensor] = []
@@ -213,7 +221,8 @@ class Recurrent(FeedForward):
         r, kept = h.relu(), list[Tensor]()
         for t, x_t in enumerate(x.unflatten(-1, (time.steps, -1)).unbind(-2)):
             h = torch.lerp(h, current(t, torch.cat((r, x_t), -1)), time.alpha)
-            h = h if noise is None else h + noise[:, t]
+            if noise is not None:
+                h = h + noise[:, t].repeat_interleave(len(h) // len(noise), 0)
             r = h.relu()
             if time.every_step:
                 kept.append(r)
