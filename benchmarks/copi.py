@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks import timing
+from sascli.config import Optim
 from sascli.core.copi import decorrelate_, mean_square
 from sascli.core.network import FeedForward
 from sascli.rules.base import Setup
@@ -67,7 +68,7 @@ def make_rule(dtype: torch.dtype) -> COPI:
     """COPI at the MNIST preset, past its first epoch, with parameters drawn."""
     setup = Setup(
         seeds=[0], batch_size=BATCH, lr={"m": [RATE], "r": [RATE]}, decay={"m": [0.0]},
-        betas=(0.9, 0.999), eps=1e-8, m_var=1.0, pi=0.0, xi_max=0.0,
+        optim=Optim(), m_var=[], pi=0.0, xi_max=[],
     )  # fmt: skip
     rule = COPI(FeedForward(WIDTHS, dtype=dtype), COPISettings("copi"), setup)
     rule.initialise()

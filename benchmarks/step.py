@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import peers, timing
+from sascli.config import Optim
 from sascli.core.mean_field import mean_field_linear
 from sascli.core.network import KINDS, FeedForward
 from sascli.rules.base import Rule, RuleSettings, Setup
@@ -38,11 +39,10 @@ def rule(
         batch_size=BATCH,
         lr=dict.fromkeys(KINDS, [LR] * replicas),
         decay=dict.fromkeys(KINDS, [DECAY] * replicas),
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        m_var=2 / WIDTHS[0],
+        optim=Optim(),
+        m_var=[2 / WIDTHS[0]] * (len(widths) - 1),
         pi=0.1,
-        xi_max=0.01,
+        xi_max=[0.01] * (len(widths) - 1),
     )
     network = FeedForward(widths, replicas, device=device)
     made = kind(network, RuleSettings(kind.__name__), setup)

@@ -7,6 +7,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from sascli import runs
 from sascli.core.network import KINDS, FeedForward
+from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.errors import UserError
 
 FORMAT = 1
@@ -33,6 +35,8 @@ def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None
         for kind in KINDS
     }
     header = {"format": str(FORMAT), "widths": json.dumps(network.widths)}
+    if isinstance(network, Recurrent):
+        header["dynamics"] = json.dumps(asdict(network.dynamics))
     if network.r:
         tensors |= {f"layers.{n}.r": r.contiguous().cpu() for n, r in enumerate(network.r, 1)}
         header["slope"] = str(network.slope)
@@ -86,13 +90,22 @@ def _network(
 ) -> FeedForward:
     """The network of a file's tensors. Raises ValueError, KeyError, TypeError for a wrong one."""
     first, widths = tensors["layers.1.m"], json.loads(header["widths"])
+    time = json.loads(header["dynamics"]) if "dynamics" in header else None
+    sizes = list(pairwise(widths))
+    if time is not None:
+        sizes.insert(1, (widths[1], widths[1]))
     kinds = (*KINDS, "r") if "layers.1.r" in tensors else KINDS
-    for number, (n_in, n_out) in enumerate(pairwise(widths), 1):  # before anything is made of it
+    for number, (n_in, n_out) in enumerate(sizes, 1):  # before anything is made of it
         for kind in kinds:
             shape = (len(first), n_in if kind == "r" else n_out, n_in)
             if tensors[f"layers.{number}.{kind}"].shape != shape:
                 raise ValueError(f"{kind} of layer {number} is not as widths={widths}")
-    network = FeedForward(widths, len(first), device=device, dtype=first.dtype)
+    room: dict[str, Any] = {"replicas": len(first), "device": device, "dtype": first.dtype}
+    network = (
+        FeedForward(widths, **room)
+        if time is None
+        else Recurrent(widths, Dynamics(**time), **room)
+    )
     with torch.no_grad():
         for number, layer in enumerate(network.layers, 1):
             for kind in KINDS:

@@ -1,6 +1,7 @@
 """Data sets: images as tensors on the training device, in one order that never changes."""
 
 import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sascli.analysis.accuracy import accuracy
+from sascli.core.streams import streams
 from sascli.errors import UserError
-from sascli.sources import Labels, Pixels, find
+from sascli.sources import Pixels, find
 
 Size = int | Literal["all"]
 
@@ -27,6 +30,26 @@ class Data:
     train_y: Tensor  # (T,) int64
     test_x: Tensor  # (V, n_in)
     test_y: Tensor  # (V,) int64
+
+    def batches(
+        self, seeds: Sequence[int], epoch: int, size: int, most: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """x (replicas, size, n) and y of each batch of an epoch, in each replica's own order.
+
+        The last one may be smaller; `most` is the number of batches at most.
+        """
+        count = len(self.train_y)
+        orders = [torch.randperm(count, generator=g) for g in streams(seeds, "order", epoch)]
+        order = torch.stack(orders).to(self.train_x.device)
+        images = self.train_x.new_empty(0)  # a batch's place is used again: no page faults
+        for batch in order.split(size, dim=1)[:most]:
+            images.resize_(batch.numel(), self.train_x.shape[1])
+            torch.index_select(self.train_x, 0, batch.flatten(), out=images)
+            yield images.unflatten(0, batch.shape), self.train_y[batch]
+
+    def accuracy(self, logits: Callable[[Tensor], Tensor]) -> Tensor:
+        """Fraction of the test images whose largest logit is the label, (networks,)."""
+        return accuracy(logits, self.test_x, self.test_y)
 
 
 def load(
@@ -88,7 +111,7 @@ def load(
 
     return Data(
         name=whole.name,
-        checksum=_checksum(pixels[0], labels[0], pixels[1], labels[1]),
+        checksum=checksum(pixels[0], labels[0], pixels[1], labels[1]),
         classes=whole.classes,
         image_shape=(shape[0], shape[1], shape[2]),
         train_x=scaled(pixels[0]),
@@ -106,7 +129,8 @@ def _checked(setting: str, size: Size, available: int, what: str) -> int:
     return number
 
 
-def _checksum(*arrays: Pixels | Labels) -> str:
+def checksum(*arrays: np.ndarray) -> str:
+    """SHA-256 of arrays: shapes and numbers."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(str(array.shape).encode())

@@ -9,25 +9,24 @@ from sascli import checkpoint, rules, runs
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
 from sascli.config import (
-    KINDS,
-    RATES,
     UNHASHED,
     Train,
     config_hash,
-    hidden_widths,
+    initial,
     plain,
     population,
     run_name,
     varied,
 )
-from sascli.core.network import FeedForward
 from sascli.data import Data, load
 from sascli.errors import UserError
 from sascli.memory import free, peak_memory
+from sascli.networks import initial_variances, make_network
 from sascli.progress import Part, Progress
 from sascli.replicas import some
 from sascli.rules.base import Rule, Setup
 from sascli.splitting import Population, Trained
+from sascli.tasks import multisensory
 
 
 def run(config: Train, directory: Path | None = None, progress: Part | None = None) -> Path:
@@ -38,6 +37,8 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     cannot be, before any work.
     """
     kind, settings = rules.find(config.rule)
+    if config.model.network not in kind.networks:
+        raise UserError(f"rule={settings.name} cannot train a {config.model.network} network")
     device = pick_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -163,6 +164,8 @@ def pick_device(name: str) -> torch.device:
 
 def load_data(config: Train, device: torch.device) -> Data:
     """The model's data set as tensors on the device."""
+    if config.model.source == "multisensory":
+        return multisensory(config, device)
     return load(
         config.model.source,
         root=Path(config.data.root),
@@ -176,28 +179,19 @@ def load_data(config: Train, device: torch.device) -> Data:
     )
 
 
-def make_network(config: Train, data: Data, replicas: int, device: torch.device) -> FeedForward:
-    """The network of `model`, `depth` and `width` for the data's images and classes."""
-    hidden = hidden_widths(config.width, config.depth)
-    widths = [data.train_x.shape[1], *hidden, len(data.classes)]
-    dtype = getattr(torch, config.precision)
-    return FeedForward(widths, replicas, device=device, dtype=dtype)
-
-
 def setup(config: Train, data: Data) -> Setup:
     """What the rule needs of the settings; a batch larger than T becomes T, with a warning."""
     size = len(data.train_y)
     if config.batch_size > size:
         print(f"warning: batch_size {config.batch_size} is more than T; using {size}", flush=True)
-    variance, members = config.init.m_var, population(config)
+    members = population(config)
     return Setup(
         seeds=[member.seed for member in members],
         batch_size=min(config.batch_size, size),
-        lr={kind: [member.lr[kind] for member in members] for kind in RATES},
-        decay={kind: [member.decay[kind] for member in members] for kind in KINDS},
-        betas=(config.optim.beta1, config.optim.beta2),
-        eps=config.optim.eps,
-        m_var=2 / data.train_x.shape[1] if variance is None else variance,
+        lr={kind: [member.lr[kind] for member in members] for kind in members[0].lr},
+        decay={kind: [member.decay[kind] for member in members] for kind in members[0].decay},
+        optim=config.optim,
+        m_var=initial_variances(config, data),
         pi=config.init.pi,
-        xi_max=config.init.xi_max,
+        xi_max=initial(config, "xi_max"),
     )

@@ -117,7 +117,8 @@ def settings(schema: Any, cfg: DictConfig, prefix: str = "") -> Iterator[tuple[s
         elif OmegaConf.is_dict(value) and "default" not in value:
             yield f"{key}.*", meaning
             for name in value:
-                yield f"{key}.{name}={shown(value[name])}", f"as {key}={cfg[key].name} has it"
+                own = f"as {key}={value.name} has it" if "name" in value else meaning
+                yield f"{key}.{name}={shown(value[name])}", own
         else:
             value = value.default if OmegaConf.is_dict(value) else value
             words = kind(hints[field.name])

@@ -10,7 +10,8 @@ from torch import Tensor
 from sascli.core.network import KINDS, FeedForward
 from sascli.rules.base import Rule, Setup
 
-MOMENTS = ("exp_avg", "exp_avg_sq")  # of Adam, by the names that torch gives them
+MOMENTS = {"AdamW": ("exp_avg", "exp_avg_sq"), "RMSprop": ("square_avg",)}
+"""What an optimiser keeps of every parameter, by the names that torch gives it."""
 
 
 def some(setup: Setup, which: slice) -> Setup:
@@ -22,9 +23,7 @@ def some(setup: Setup, which: slice) -> Setup:
 
 def joined(networks: Sequence[FeedForward]) -> FeedForward:
     """A network on the CPU whose replicas are those of all the networks, copied."""
-    like = networks[0].flat["m"]
-    count = sum(network.replicas for network in networks)
-    whole = FeedForward(networks[0].widths, count, dtype=like.dtype)
+    whole = networks[0].like(sum(network.replicas for network in networks), "cpu")
     start = 0
     for network in networks:
         for kind in KINDS:
@@ -82,7 +81,7 @@ def _laid_out(rule: Any) -> list[Tensor]:
     """
     parameters = [p for group in rule.optimiser.param_groups for p in group["params"]]
     rows: list[Tensor] = []
-    for name in MOMENTS:
+    for name in MOMENTS[type(rule.optimiser).__name__]:
         moved = torch.zeros_like(rule.network.all)
         for p in parameters:
             own = rule.optimiser.state[p]

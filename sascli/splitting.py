@@ -97,9 +97,10 @@ class Population:
         rule = self.make(self.setup, data.train_x.device)
         training.train(self.config, self.directory, data, rule, progress, self.first)
         network = rule.network
-        drawn = ensemble(network, seeds, data.test_x, data.test_y, self.config.eval.samples)
+        own = self.config.eval
+        drawn = ensemble(network, seeds, data.accuracy, own.samples, own.redraw)
         drawn["replica"] += self.first
-        entropy = [own.cpu() for own in entropies(network, seeds, "paper")]
+        entropy = [layer.cpu() for layer in entropies(network, seeds, "paper")]
         return Trained(joined([network]), entropy, drawn, len(seeds))
 
     def _by_halves(self, progress: Progress | Part) -> Trained:

@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 
 from sascli import checkpoint, runs
-from sascli.analysis.accuracy import accuracy
 from sascli.config import Train, varied
 from sascli.core.streams import streams
 from sascli.data import Data
@@ -72,21 +71,16 @@ def train(
 
 
 def one_epoch(config: Train, data: Data, rule: Rule, epoch: int) -> list[float]:
-    """All batches of an epoch in each replica's own order; mean training loss by replica.
+    """All batches of an epoch; mean training loss by replica.
 
     Raises UserError when the loss is no longer a finite number.
     """
-    size = len(data.train_y)
-    orders = [torch.randperm(size, generator=g) for g in streams(rule.setup.seeds, "order", epoch)]
-    order = torch.stack(orders).to(data.train_x.device)
+    setup, size = rule.setup, 0
     rule.start_epoch(epoch)
-    total = torch.zeros(len(orders), device=order.device, dtype=torch.float64)
-    images = data.train_x.new_empty(0)  # the batch's place in memory is used again: no page faults
-    for batch in order.split(rule.setup.batch_size, dim=1):
-        images.resize_(batch.numel(), data.train_x.shape[1])
-        torch.index_select(data.train_x, 0, batch.flatten(), out=images)
-        x = images.unflatten(0, batch.shape)
-        total += rule.step(x, data.train_y[batch]) * batch.shape[1]
+    total = torch.zeros(len(setup.seeds), device=data.train_x.device, dtype=torch.float64)
+    for x, y in data.batches(setup.seeds, epoch, setup.batch_size, config.batches):
+        total += rule.step(x, y) * x.shape[1]
+        size += x.shape[1]
     if not total.isfinite().all():
         raise UserError(f"training diverged in epoch {epoch}: {largest(rule)}; lower lr")
     return (total / size).tolist()
@@ -107,12 +101,11 @@ def evaluate(
     config: Train, data: Data, rule: Rule, epoch: int
 ) -> tuple[list[float], list[float | None]]:
     """Test accuracy by replica: mean-field, and of the mean network (None where not due)."""
-    x, y = data.test_x, data.test_y
-    noise = streams(rule.setup.seeds, "evaluation", epoch, device=x.device)
-    test = accuracy(lambda some: rule.logits(some, noise), x, y).tolist()
+    noise = streams(rule.setup.seeds, "evaluation", epoch, device=data.test_x.device)
+    test = data.accuracy(lambda some: rule.logits(some, noise)).tolist()
     if epoch % config.eval.mean_every and epoch != config.epochs:
         return test, [None] * len(test)
-    return test, accuracy(rule.logits, x, y).tolist()
+    return test, data.accuracy(rule.logits).tolist()
 
 
 def keep(

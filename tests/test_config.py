@@ -156,11 +156,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"data": DataSettings(split="tests")}, "no data.split 'tests'; did you mean 'test'?"),
     ({"optim": Optim(name="adam")}, "no optim.name 'adam'; did you mean 'adamw'?"),
     ({"init": Init(pi=1.1)}, "init.pi is a probability, not 1.1"),
-    ({"init": Init(xi_max=-0.1)}, "cannot be negative"),
-    ({"init": Init(m_var=-0.1)}, "cannot be negative"),
+    ({"init": Init(xi_max=-0.1)}, "init.xi_max is a variance, a number >= 0, not -0.1"),
+    ({"init": Init(m_var="x")}, "init.m_var is a variance, a number >= 0, not 'x'"),
     ({"eval": Evaluation(samples=-1)}, "eval.samples must be at least 0"),
-    ({"eval": Evaluation(mean_every=0)}, "eval.mean_every at least 1"),
-    ({"eval": Evaluation(redraw="each")}, "no eval.redraw 'each'; known: once"),
+    ({"eval": Evaluation(mean_every=0)}, "eval.mean_every must be at least 1"),
+    ({"eval": Evaluation(redraw="each")}, "no eval.redraw 'each'; known: once, step"),
 ]
 
 
@@ -211,6 +211,39 @@ def test_settings_of_a_rule_are_its_own() -> None:
     with pytest.raises(UserError, match="no setting of the rule gbp called 'nam'; did you mean"):
         rule_settings({"name": "gbp", "nam": 1}, RuleSettings)
     assert rule_settings({"name": "gbp"}, RuleSettings) == RuleSettings("gbp")
+
+
+def test_a_layers_own_rate_comes_before_its_kinds() -> None:
+    given = {"default": 0.1, "pi": 0.2, "rec": {"pi": 1, "xi": None}, "out": 0.5, "in": None}
+    assert per_kind(given, "lr", layers=("in", "rec", "out")) == {
+        "m": 0.1, "pi": 0.2, "xi": 0.1,
+        "in.m": 0.1, "in.pi": 0.2, "in.xi": 0.1,
+        "rec.m": 0.1, "rec.pi": 1.0, "rec.xi": 0.1,
+        "out.m": 0.5, "out.pi": 0.5, "out.xi": 0.5,
+    }  # fmt: skip
+    for wrong, said in (
+        ({"default": 1, "hid": 1}, "lr for 'hid'"),
+        ({"default": 1, "rec": {"p": 1}}, "lr.rec for 'p'"),
+        ({"default": 1, "rec": -1}, r"lr\.rec\.m must be a number >= 0, not -1"),
+    ):
+        with pytest.raises(UserError, match=said):
+            per_kind(wrong, "lr", layers=("in", "rec", "out"))
+    with pytest.raises(UserError, match="there is no lr for 'rec'"):
+        per_kind(given, "lr")
+
+
+@pytest.mark.parametrize("model", ["rnn_rows", "rnn_digits", "rnn_pixels", "multisensory"])
+def test_recurrent_models_have_the_papers_rates(model: str) -> None:
+    config = composed("train", f"model={model}")
+    check(config)
+    (member,) = population(config)
+    assert config.model.network == "recurrent" and config.depth == 3
+    assert member.decay["pi"] == member.decay["rec.pi"] == 0
+    rates = [member.lr[f"{layer}.pi"] for layer in ("in", "rec", "out")]
+    assert rates == ([1e-3, 1, 0.1] if model == "multisensory" else [member.lr["m"]] * 3)
+    optimiser = "rmsprop" if model == "multisensory" else "adamw"
+    assert config.optim.name == optimiser
+    assert composed("train", f"model={model}", "optim=adamw").optim.name == "adamw"
 
 
 # ---------------------------------------------------------------- the hash

@@ -63,7 +63,7 @@ def test_perturbation_of_some_layers(run: Path, tmp_path: Path) -> None:
     assert len(table) == 2 * 2 * 2 * 2 * 2  # layers, kinds, fractions, samples, seeds
     of = Trained(run, torch.device("cpu"))
     expected = perturbation(
-        of.network, of.seeds, of.data.test_x, of.data.test_y, layer=3,
+        of.network, of.seeds, of.data.accuracy, layer=3,
         kinds=["vip_off", "uip_on"], fractions=[0.0, 1.0], samples=2, draw=1,
     )  # fmt: skip
     own = table.query("layer == 3").reset_index(drop=True)

@@ -74,7 +74,7 @@ def test_any_valid_settings_train_two_steps_save_load_and_evaluate_the_same(
         mean = accuracy(network.forward, data.test_x, data.test_y).tolist()
         assert left["history"].query("epoch == 2")["test_accuracy_mean"].tolist() == mean
         seeds = left["history"].query("epoch == 2")["seed"].tolist()
-        drawn = ensemble(network, seeds, data.test_x, data.test_y, config.eval.samples)
+        drawn = ensemble(network, seeds, data.accuracy, config.eval.samples)
         assert drawn["test_error"].tolist() == left["ensemble"]["test_error"].tolist()
         again = experiment.run(replace(config, epochs=3, resume=str(directory)))
         assert again == directory and len(tables(again)["history"]) == 3 * len(seeds)

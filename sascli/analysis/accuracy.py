@@ -5,12 +5,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+Logits = Callable[[Tensor], Tensor]
+Score = Callable[[Logits], Tensor]
+"""The accuracy of every network of a population, `Data.accuracy` for one."""
+
 CHUNK = 1000
 """Images at a time: their activations and noise stay in cache."""
 
 
 @torch.no_grad()
-def accuracy(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+def accuracy(logits: Logits, x: Tensor, y: Tensor) -> Tensor:
     """Fraction of (V, n) images whose largest of `logits(chunk)` is the label; (replicas,)."""
     right = sum(
         (logits(some).argmax(-1) == labels).sum(-1)

@@ -10,12 +10,6 @@ from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 
 
-def layer_names(network: FeedForward) -> list[str]:
-    """input, hidden, ..., output."""
-    middle = ["hidden"] * (len(network.layers) - 2)
-    return ["input", *middle, "output"][-len(network.layers) :]
-
-
 def entropies(network: FeedForward, seeds: Sequence[int], estimator: str) -> list[Tensor]:
     """Entropy of every connection, one (replicas, n_out, n_in) per layer."""
     drawn = streams(seeds, "entropy", device=network.flat["m"].device)
@@ -28,7 +22,7 @@ def layers(
 ) -> pd.DataFrame:
     """The table of method.md's per-layer statistics, layers counted from 1."""
     rows = []
-    names = layer_names(network)
+    names = network.layer_names
     for number, (layer, name, s) in enumerate(zip(network.layers, names, entropy, strict=True), 1):
         statistics = {
             "sparsity": layer.pi,

@@ -1,13 +1,13 @@
 """Targeted perturbation: switch connections of one layer off or on and test again, Fig. 4a."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from sascli.analysis.accuracy import accuracy
+from sascli.analysis.accuracy import Score
+from sascli.analysis.ensemble import outputs
 from sascli.core.network import FeedForward
 from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_normal, fill_uniform, streams
@@ -51,8 +51,7 @@ def perturbed(
 def perturbation(
     network: FeedForward,
     seeds: Sequence[int],
-    x: Tensor,
-    y: Tensor,
+    score: Score,
     *,
     layer: int,
     kinds: Sequence[str] = PERTURBATIONS,
@@ -68,17 +67,19 @@ def perturbation(
     as one population.
     """
     own = network.layers[layer - 1]
-    at, tables = torch.tensor(fractions, device=x.device), []
+    device, tables = network.all.device, []
+    at = torch.tensor(fractions, device=device)
     for sample in range(samples):
         index = draw * samples + sample
-        weights = network.sample(generator=streams(seeds, "perturbed", index, device=x.device))
+        weights = network.sample(generator=streams(seeds, "perturbed", index, device=device))
         for kind in kinds:
-            drawn = streams(seeds, f"{kind}/{layer}", index, device=x.device)
+            drawn = streams(seeds, f"{kind}/{layer}", index, device=device)
             changed, n = perturbed(weights[layer - 1], own, kind, at, tolerance, drawn)
             networks = [w.unsqueeze(1).expand(-1, len(at), -1, -1) for w in weights]
             networks[layer - 1] = changed
             flat = [w.flatten(0, 1) for w in networks]
-            right = accuracy(partial(network.run, flat), x, y)
+            neurons = streams(seeds, "neurons", index, device=device)
+            right = score(outputs(network, flat, neurons))
             tables.append(
                 pd.DataFrame(
                     {

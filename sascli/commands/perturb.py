@@ -34,8 +34,7 @@ def task(cfg: DictConfig) -> None:
             perturbation(
                 run.network,
                 run.seeds,
-                run.data.test_x,
-                run.data.test_y,
+                run.data.accuracy,
                 layer=layer,
                 kinds=config.kind,
                 fractions=config.fractions,

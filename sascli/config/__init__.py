@@ -1,5 +1,6 @@
 """The typed schema under the YAML: what can be set, what it means, and what is refused."""
 
+from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
 from sascli.config.measurements import Claims, Entropy, FromFigures, FromRun, Perturb, Plot, Where
 from sascli.config.population import Member, population, varied
@@ -16,23 +17,23 @@ from sascli.config.settings import (
 )
 from sascli.config.sweeps import Figures, Preset, SweepDatasize, check_figures, check_sweep
 from sascli.config.train import (
-    KINDS,
-    RATES,
+    IDENTITY,
     DataSettings,
     Evaluation,
     Init,
     Model,
     Optim,
     Train,
-    alternatives,
     check,
     hidden_widths,
-    per_kind,
+    initial,
     run_name,
 )
 
 __all__ = [
+    "IDENTITY",
     "KINDS",
+    "LAYERS",
     "RATES",
     "UNHASHED",
     "Claims",
@@ -61,6 +62,7 @@ __all__ = [
     "check_sweep",
     "config_hash",
     "hidden_widths",
+    "initial",
     "per_kind",
     "plain",
     "population",

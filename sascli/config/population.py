@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from sascli.config.train import RATES, Train, alternatives, per_kind
+from sascli.config.layers import LAYERS, RATES, alternatives, per_kind
+from sascli.config.train import Train
 
 
 @dataclass(frozen=True)
 class Member:
-    """What one replica of a population is trained with: one number per kind of parameter."""
+    """What one replica of a population is trained with: numbers as `per_kind` gives them."""
 
     seed: int
     lr: dict[str, float]
@@ -17,8 +18,9 @@ class Member:
 def population(config: Train) -> list[Member]:
     """The replicas of a run: every rate of a list with every decay and every seed."""
     seeds = config.seeds or list(range(config.seed, config.seed + config.replicas))
-    rates = [per_kind(lr, "lr", RATES) for lr in alternatives(config.lr)]
-    decays = [per_kind(decay, "decay") for decay in alternatives(config.decay)]
+    layers = LAYERS[config.model.network]
+    rates = [per_kind(lr, "lr", RATES, layers) for lr in alternatives(config.lr)]
+    decays = [per_kind(decay, "decay", layers=layers) for decay in alternatives(config.decay)]
     return [Member(seed, lr, decay) for lr in rates for decay in decays for seed in seeds]
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sascli.config.layers import alternatives
 from sascli.config.settings import setting
-from sascli.config.train import Train, alternatives, check
+from sascli.config.train import Train, check
 from sascli.errors import UserError
 
 

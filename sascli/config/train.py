@@ -1,16 +1,15 @@
 """The settings of a training run, and what the types alone let through."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sascli.config.settings import as_list, seed_list, setting, unknown
+from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
+from sascli.config.settings import seed_list, setting, unknown
 from sascli.errors import UserError
 
-KINDS = ("m", "pi", "xi")
-
-RATES = (*KINDS, "r")
-"""What has a learning rate of its own; r is the decorrelation of COPI."""
+IDENTITY = "identity"
+"""In the place of a variance of the initial m: m is the unit matrix."""
 
 
 @dataclass
@@ -18,29 +17,41 @@ class Model:
     """The data set and the kind of network made for it."""
 
     name: str = setting("digits", "name of the model, part of the run's name")
-    source: str = setting("digits", "digits, mnist, cifar10 or folder")
-    network: str = setting("feedforward", "kind of network")
+    source: str = setting("digits", "digits, mnist, cifar10, folder or multisensory")
+    network: str = setting("feedforward", "kind of network: feedforward or recurrent")
     image_size: int | None = setting(None, "folder: resize images to this many pixels a side")
     grey: bool = setting(False, "folder: turn colour images to grey")
+    n_in: int | None = setting(None, "recurrent: pixels that enter at a time; null: a row")
+    dt: float = setting(1.0, "recurrent: time step, in the unit of tau; multisensory: ms")
+    tau: float = setting(10.0, "recurrent: time constant of the neurons")
+    sigma: float = setting(0.0, "recurrent: the neurons' own noise")
+    start: float = setting(0.0, "recurrent: h(0)")
+    ordinary_inputs: bool = setting(False, "recurrent: input weights are m alone, pi = Xi = 0")
 
 
 @dataclass
 class Init:
     """Where the parameters start (published runs: N(0, 2/784), 0, Uniform(0, 0.01))."""
 
-    m_var: float | None = setting(None, "variance of the initial m; null: 2 / number of inputs")
+    m_var: Any = setting(
+        None, "variance of the initial m; null: 2 / number of inputs; recurrent: by layer"
+    )
     pi: float = setting(0.0, "initial spike mass")
-    xi_max: float = setting(0.01, "initial Xi is drawn from Uniform(0, xi_max)")
+    xi_max: Any = setting(0.01, "initial Xi is drawn from Uniform(0, xi_max); or by layer")
 
 
 @dataclass
 class Optim:
     """The optimiser's own settings; rates and decays are `lr` and `decay`."""
 
-    name: str = setting("adamw", "adamw: Adam with decoupled decay")
-    beta1: float = setting(0.9, "decay rate of the first moment")
+    name: str = setting("adamw", "adamw: Adam with decoupled decay; rmsprop: with coupled decay")
+    beta1: float = setting(0.9, "decay rate of the first moment; adamw alone")
     beta2: float = setting(0.999, "decay rate of the second moment")
     eps: float = setting(1e-8, "added to the root of the second moment")
+    pi: str | None = setting(None, "rmsprop: sgd, plain gradient descent on pi; null: as m and xi")
+    clip: float | None = setting(None, "largest spectral norm of a matrix's gradient; null: any")
+    halve_every: int | None = setting(None, "epochs after which rates are halved; null: never")
+    halve: list[str] = setting(["m", "pi", "xi"], "the kinds whose rates are halved")
 
 
 @dataclass
@@ -49,7 +60,7 @@ class Evaluation:
 
     samples: int = setting(10, "effective networks drawn for ensemble.csv")
     mean_every: int = setting(10, "epochs between evaluations of the mean network")
-    redraw: str = setting("once", "effective networks: weights drawn once")
+    redraw: str = setting("once", "effective networks: weights drawn once, or at every time step")
 
 
 @dataclass
@@ -64,15 +75,16 @@ class DataSettings:
 class Train:
     """One training run: the settings that every model, rule and command share."""
 
-    model: Model = setting(Model, "group: digits, mnist, cifar10, folder")
+    model: Model = setting(Model, "group: digits, mnist, ..., rnn_rows, multisensory")
     rule: dict[str, Any] = setting(dict, "group: the learning rule and its own settings")
     optim: Optim = setting(Optim, "group: the optimiser")
-    depth: int = setting(4, "layers of neurons, input and output included; at least 2")
+    depth: int = setting(4, "layers of neurons, input and output included; recurrent: 3")
     width: Any = setting(100, "neurons of a hidden layer: a number, or the list of all widths")
     train_size: Any = setting("all", "T, the number of training images, or all")
     test_size: Any = setting("all", "V, the number of test images, or all")
     epochs: int = setting(100, "passes over the training images")
     batch_size: int = setting(500, "images of a mini-batch; the last of an epoch may be smaller")
+    batches: int | None = setting(None, "mini-batches of an epoch; null: every image once")
     lr: Any = setting(0.1, "learning rate: a number, or lr.m, lr.pi, lr.xi; a list: side by side")
     decay: Any = setting(1e-4, "decoupled L2 decay, as lr: a number, decay.m ..., or a list")
     init: Init = setting(Init, "initial parameters")
@@ -93,29 +105,6 @@ class Train:
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")
 
 
-def per_kind(value: Any, what: str, kinds: Iterable[str] = KINDS) -> dict[str, float]:
-    """One number per kind of parameter from a number or a map with a `default`."""
-    given = dict(value) if isinstance(value, Mapping) else {"default": value}
-    for key in given:
-        if key not in (*kinds, "default"):
-            raise unknown(key, (*kinds, "default"), f"{what} for")
-    numbers = {}
-    for kind in kinds:
-        number = given.get(kind)
-        number = given.get("default") if number is None else number
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:
-            raise UserError(f"{what}.{kind} must be a number >= 0, not {number!r}")
-        numbers[kind] = float(number)
-    return numbers
-
-
-def alternatives(value: Any) -> list[Any]:
-    """The numbers or maps that a list of rates, or a map whose `default` is one, stands for."""
-    if isinstance(value, Mapping) and isinstance(value.get("default"), (list, tuple)):
-        return [{**value, "default": one} for one in value["default"]]
-    return as_list(value)
-
-
 def hidden_widths(width: Any, depth: int) -> list[int]:
     """Widths of the depth - 2 hidden layers."""
     widths = list(width) if isinstance(width, (list, tuple)) else [width] * (depth - 2)
@@ -129,6 +118,17 @@ def hidden_widths(width: Any, depth: int) -> list[int]:
     return widths
 
 
+def initial(config: Train, name: str) -> list[Any]:
+    """init.m_var or init.xi_max of every layer, None where a map leaves it open."""
+    value, layers = getattr(config.init, name), LAYERS[config.model.network]
+    if not isinstance(value, Mapping):
+        return [value] * (len(layers) or config.depth - 1)
+    for key in value:
+        if key not in layers:
+            raise unknown(key, layers, f"init.{name} for")
+    return [value.get(layer) for layer in layers]
+
+
 def check(config: Train) -> None:
     """Refuse what the types alone let through. Raises UserError."""
     if config.depth < 2:
@@ -139,37 +139,66 @@ def check(config: Train) -> None:
         whole = isinstance(size, int) and not isinstance(size, bool)
         if size != "all" and not (whole and size >= 1):
             raise UserError(f"{name} must be a whole number >= 1 or 'all', not {size!r}")
-    for name, low in (
-        ("epochs", 1),
-        ("batch_size", 1),
-        ("replicas", 1),
-        ("checkpoint_every", 1),
-        ("snapshot_every", 0),
-        ("seed", 0),
+    for name, number, low in (
+        ("epochs", config.epochs, 1),
+        ("batch_size", config.batch_size, 1),
+        ("batches", config.batches, 1),
+        ("replicas", config.replicas, 1),
+        ("checkpoint_every", config.checkpoint_every, 1),
+        ("snapshot_every", config.snapshot_every, 0),
+        ("seed", config.seed, 0),
+        ("eval.samples", config.eval.samples, 0),
+        ("eval.mean_every", config.eval.mean_every, 1),
+        ("optim.halve_every", config.optim.halve_every, 1),
+        ("model.n_in", config.model.n_in, 1),
+        ("model.sigma", config.model.sigma, 0),
     ):
-        if getattr(config, name) < low:
-            raise UserError(f"{name} must be at least {low}, not {getattr(config, name)}")
+        if number is not None and number < low:
+            raise UserError(f"{name} must be at least {low}, not {number}")
     for name, value, choices in (
         ("precision", config.precision, ("float32", "float64")),
         ("data.split", config.data.split, ("test", "validation")),
-        ("optim.name", config.optim.name, ("adamw",)),
-        ("eval.redraw", config.eval.redraw, ("once",)),
+        ("optim.name", config.optim.name, ("adamw", "rmsprop")),
+        ("eval.redraw", config.eval.redraw, ("once", "step")),
+        ("model.network", config.model.network, tuple(LAYERS)),
+        *(("optim.halve", kind, KINDS) for kind in config.optim.halve),
     ):
         if value not in choices:
             raise unknown(value, choices, name)
+    check_time(config)
+    if config.optim.pi not in (None, "sgd") or (config.optim.pi and config.optim.name == "adamw"):
+        raise UserError("optim.pi is null or, with optim=rmsprop, sgd")
+    if config.optim.clip is not None and not config.optim.clip > 0:
+        raise UserError(f"optim.clip must be a number > 0 or null, not {config.optim.clip}")
     if not 0 <= config.init.pi <= 1:
         raise UserError(f"init.pi is a probability, not {config.init.pi}")
-    if config.init.xi_max < 0 or (config.init.m_var or 0) < 0:
-        raise UserError("init.m_var and init.xi_max are variances and cannot be negative")
-    if config.eval.samples < 0 or config.eval.mean_every < 1:
-        raise UserError("eval.samples must be at least 0 and eval.mean_every at least 1")
+    layers = LAYERS[config.model.network]
+    for name, open_to in (("m_var", (None, IDENTITY) if layers else (None,)), ("xi_max", ())):
+        for value in initial(config, name):
+            if value in open_to:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+                raise UserError(f"init.{name} is a variance, a number >= 0, not {value!r}")
     if config.seeds is not None:
         seeds = seed_list(config.seeds)
         if len(set(seeds)) < len(seeds) or min(seeds) < 0:
             raise UserError(f"seeds must be different whole numbers >= 0, not {config.seeds}")
     for name in ("lr", "decay"):
         for value in alternatives(getattr(config, name)):
-            per_kind(value, name, RATES if name == "lr" else KINDS)
+            per_kind(value, name, RATES if name == "lr" else KINDS, layers)
+
+
+def check_time(config: Train) -> None:
+    """Refuse what a network that runs in time, or one that does not, cannot have."""
+    model = config.model
+    if model.network != "recurrent":
+        if config.eval.redraw == "step":
+            raise UserError("eval.redraw=step needs a recurrent network, model=rnn_rows say")
+        return
+    if config.depth != 3:
+        raise UserError("a recurrent network has depth 3 (in, rec, out): leave depth out")
+    if not 0 < model.dt <= model.tau:
+        raise UserError(f"model.dt must be > 0 and at most model.tau={model.tau}, not {model.dt}")
 
 
 def run_name(config: Train) -> str:

@@ -169,8 +169,7 @@ def perturbation_of(grid: Grid, own: Point, run: Path) -> pd.DataFrame:
         perturbation(
             network,
             own.config.seeds or [],
-            data.test_x,
-            data.test_y,
+            data.accuracy,
             layer=layer,
             fractions=preset.fractions,
             samples=preset.samples,

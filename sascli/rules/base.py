@@ -1,7 +1,7 @@
 """What a learning rule is: the one thing the training loop knows about it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, ClassVar
@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sascli.config import Optim
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators
 from sascli.errors import UserError
@@ -25,19 +26,19 @@ class RuleSettings:
 class Setup:
     """What a rule is given besides its own settings, already checked.
 
-    lr and decay hold a number per replica for each kind of parameter (m, pi, xi); m_var is the
-    variance of the initial m, xi_max the end of the initial Uniform(0, xi_max) of Xi.
+    lr and decay hold a number per replica for each kind of parameter (m, pi, xi), and for a kind
+    of one layer (rec.pi) where it has its own. For each layer m_var is the variance of the initial
+    m, None for the identity, and xi_max the end of the initial Uniform(0, xi_max) of Xi.
     """
 
     seeds: Sequence[int]
     batch_size: int
     lr: Mapping[str, Sequence[float]]
     decay: Mapping[str, Sequence[float]]
-    betas: tuple[float, float]
-    eps: float
-    m_var: float
+    optim: Optim
+    m_var: Sequence[float | None]
     pi: float
-    xi_max: float
+    xi_max: Sequence[float]
 
 
 class Rule(ABC):
@@ -48,6 +49,8 @@ class Rule(ABC):
     """
 
     Settings: ClassVar[type[RuleSettings]] = RuleSettings
+    networks: ClassVar[Sequence[str]] = ("feedforward",)
+    """The kinds of network (`model.network`) that it can train."""
 
     def __init__(self, network: FeedForward, settings: RuleSettings, setup: Setup) -> None:
         self.network, self.settings, self.setup = network, settings, setup
@@ -97,37 +100,54 @@ def one(values: Sequence[float], what: str) -> float:
 def parameter_groups(
     network: FeedForward, grads: Mapping[str, Tensor], setup: Setup
 ) -> list[dict[str, Any]]:
-    """The optimiser's groups, one for each rate and decay, with the gradients attached.
+    """The optimiser's groups, one for each set of options, with the gradients attached.
 
-    Where all replicas have the same, a group holds whole kinds of parameters; else it holds
-    every layer's slice of the replicas in question.
+    Where all layers and replicas have the same rate and decay, a group holds whole kinds of
+    parameters; else it holds every layer's slice of the replicas in question.
     """
-    groups: dict[tuple[float, float], list[Tensor]] = {}
+    groups: dict[tuple[tuple[str, Any], ...], list[Tensor]] = {}
     for kind, grad in grads.items():
-        pairs = list(zip(setup.lr[kind], setup.decay[kind], strict=True))
+        for pair, part, own in _parts(network, kind, grad, setup):
+            part.grad = own
+            options = {"lr": pair[0], "weight_decay": pair[1]} | own_options(kind, setup.optim)
+            groups.setdefault(tuple(options.items()), []).append(part)
+    return [{"params": params, **dict(options)} for options, params in groups.items()]
+
+
+def _parts(
+    network: FeedForward, kind: str, grad: Tensor, setup: Setup
+) -> Iterator[tuple[tuple[float, float], Tensor, Tensor]]:
+    """Rate and decay, parameters and gradients of what shares them, for one kind."""
+    flat, pairs = network.flat[kind], []
+    for name in network.layer_names:
+        lr, decay = (t.get(f"{name}.{kind}", t[kind]) for t in (setup.lr, setup.decay))
+        pairs.append(list(zip(lr, decay, strict=True)))
+    if len({pair for own in pairs for pair in own}) == 1:
+        yield pairs[0][0], flat, grad
+        return
+    views = (network.split(flat), network.split(grad))
+    for own, part, change in zip(pairs, *views, strict=True):
         start = 0
-        for pair, members in groupby(pairs):
+        for pair, members in groupby(own):
             stop = start + len(list(members))
-            for part, own in _slices(network, network.flat[kind], grad, start, stop):
-                part.grad = own
-                groups.setdefault(pair, []).append(part)
+            yield pair, part[start:stop], change[start:stop]
             start = stop
-    return [
-        {"params": params, "lr": lr, "weight_decay": decay}
-        for (lr, decay), params in groups.items()
-    ]
 
 
-def _slices(
-    network: FeedForward, flat: Tensor, grad: Tensor, start: int, stop: int
-) -> list[tuple[Tensor, Tensor]]:
-    """Parameters and gradients of the replicas from start to stop."""
-    if stop - start == network.replicas:
-        return [(flat, grad)]
-    layers = zip(network.split(flat), network.split(grad), strict=True)
-    return [(part[start:stop], own[start:stop]) for part, own in layers]
+def own_options(kind: str, optim: Optim) -> dict[str, Any]:
+    """What the optimiser does differently for one kind of parameter."""
+    options: dict[str, Any] = {}
+    if optim.halve_every and kind in optim.halve:
+        options["halve_every"] = optim.halve_every
+    if kind == "pi" and optim.pi == "sgd":  # a mean square that stays 0, over 0 + 1
+        options |= {"alpha": 1.0, "eps": 1.0}
+    return options
 
 
-def adamw(groups: list[dict[str, Any]], setup: Setup) -> torch.optim.AdamW:
-    """Adam with decoupled decay: theta <- theta - lr (Adam direction + decay theta)."""
-    return torch.optim.AdamW(groups, betas=setup.betas, eps=setup.eps, fused=True)
+def make_optimiser(groups: list[dict[str, Any]], optim: Optim) -> torch.optim.Optimizer:
+    """AdamW, theta <- theta - lr (Adam direction + decay theta), or RMSprop with coupled decay."""
+    if optim.name == "rmsprop":
+        return torch.optim.RMSprop(groups, alpha=optim.beta2, eps=optim.eps)
+    # fused AdamW is silently wrong on views with gaps
+    fused = all(part.is_contiguous() for group in groups for part in group["params"])
+    return torch.optim.AdamW(groups, betas=(optim.beta1, optim.beta2), eps=optim.eps, fused=fused)

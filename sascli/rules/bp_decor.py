@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sascli.core.copi import infer_
 from sascli.core.network import FeedForward
-from sascli.rules.base import RuleSettings, Setup, adamw, parameter_groups
+from sascli.rules.base import RuleSettings, Setup, make_optimiser, parameter_groups
 from sascli.rules.copi import COPI, COPISettings
 
 
@@ -30,7 +30,8 @@ class BPDecor(COPI):
         self.optimiser: torch.optim.Optimizer | None = None
         if cast(BPDecorSettings, settings).adam:
             grad = torch.empty_like(network.flat["m"])
-            self.optimiser = adamw(parameter_groups(network, {"m": grad}, setup), setup)
+            groups = parameter_groups(network, {"m": grad}, setup)
+            self.optimiser = make_optimiser(groups, setup.optim)
             self._grads = network.split(grad)
 
     def learn(

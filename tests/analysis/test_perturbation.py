@@ -1,5 +1,7 @@
 """Targeted perturbation: how many connections are changed, which, and what it does."""
 
+from functools import partial
+
 import pandas as pd
 import pytest
 import torch
@@ -17,8 +19,9 @@ FRACTIONS = (0.0, 0.1, 0.5, 0.75, 1.0)
 def table_of(made: FeedForward, seeds: tuple[int, ...] = SEEDS, **settings: int) -> pd.DataFrame:
     """perturbation.csv of layer 1 unless told otherwise."""
     x, y = images()
+    score = partial(accuracy, x=x, y=y)
     chosen = {"layer": 1, "samples": 3} | settings
-    return perturbation(made, seeds, x, y, fractions=FRACTIONS, **chosen)
+    return perturbation(made, seeds, score, fractions=FRACTIONS, **chosen)
 
 
 def changed(made: FeedForward, kind: str) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,7 +13,7 @@ from sascli.analysis.accuracy import accuracy
 from sascli.analysis.ensemble import ensemble
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.histograms import histograms
-from sascli.analysis.layers import entropies, layer_names, layers
+from sascli.analysis.layers import entropies, layers
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 
@@ -62,7 +62,7 @@ def test_a_row_per_replica_and_layer(tolerance: float) -> None:
     ],
 )
 def test_names_of_layers(depth: int, names: list[str]) -> None:
-    assert layer_names(FeedForward([2] * depth)) == names
+    assert FeedForward([2] * depth).layer_names == names
 
 
 # ---------------------------------------------------------------- histograms.csv
@@ -149,7 +149,8 @@ def test_entropy_of_the_paper_is_averaged_over_draws_within_its_standard_error()
 def test_random_tables_do_not_depend_on_the_companions(which: int) -> None:
     made, (x, y) = network(), images()
     seed, alone = SEEDS[which], replica(made, which)
-    both = ensemble(made, SEEDS, x, y, 4), ensemble(alone, [seed], x, y, 4)
+    score = partial(accuracy, x=x, y=y)
+    both = ensemble(made, SEEDS, score, 4), ensemble(alone, [seed], score, 4)
     pd.testing.assert_frame_equal(*(of_seed(table, seed) for table in both))
     both = tuple(entropy_table(own, s, ("paper",)) for own, s in ((made, SEEDS), (alone, [seed])))
     pd.testing.assert_frame_equal(*(of_seed(table, seed) for table in both))
@@ -160,7 +161,7 @@ def test_random_tables_do_not_depend_on_the_companions(which: int) -> None:
 
 def test_a_sampled_network_is_kept_for_the_whole_test_set() -> None:
     made, (x, y) = network(), images(2500)
-    table = ensemble(made, SEEDS, x, y, 3)
+    table = ensemble(made, SEEDS, partial(accuracy, x=x, y=y), 3)
     assert list(table["sample"]) == [0, 0, 1, 1, 2, 2] and list(table["replica"]) == [0, 1] * 3
     assert (table["test_error"] == 1 - table["test_accuracy"]).all()
     weights = made.sample(generator=streams(SEEDS, "ensemble", 2))
@@ -174,14 +175,15 @@ def test_networks_without_variance_are_all_the_mean_network() -> None:
     made.flat["xi"].zero_()
     made.flat["pi"].round_()
     mean = accuracy(made.forward, x, y).tolist()
-    table = ensemble(made, SEEDS, x, y, 3)
+    table = ensemble(made, SEEDS, partial(accuracy, x=x, y=y), 3)
     assert table.groupby("replica")["test_accuracy"].unique().tolist() == [[v] for v in mean]
 
 
 def test_no_samples_are_an_empty_table_of_the_same_columns() -> None:
     made, (x, y) = network(), images()
-    empty = ensemble(made, SEEDS, x, y, 0)
-    assert len(empty) == 0 and list(empty) == list(ensemble(made, SEEDS, x, y, 1))
+    score = partial(accuracy, x=x, y=y)
+    empty = ensemble(made, SEEDS, score, 0)
+    assert len(empty) == 0 and list(empty) == list(ensemble(made, SEEDS, score, 1))
 
 
 def test_accuracy_is_of_all_images_not_the_mean_of_chunks() -> None:

@@ -13,6 +13,7 @@ from conftest import composed
 from torch import Tensor
 
 from sascli import checkpoint, experiment, rules, runs
+from sascli.config import Optim
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 from sascli.errors import UserError
@@ -33,11 +34,10 @@ def make(name: str = "copi", replicas: tuple[int, ...] = (0, 1), **settings: Any
         batch_size=BATCH,
         lr={"m": [rate * LR[r] for r in replicas], "r": [rate * LR_R[r] for r in replicas]},
         decay={"m": [DECAY[r] for r in replicas]},
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        m_var=1.0,
+        optim=Optim(),
+        m_var=[],
         pi=0.0,
-        xi_max=0.0,
+        xi_max=[],
     )
     rule = kind(FeedForward(WIDTHS, len(replicas), dtype=torch.float64), own, setup)
     assert isinstance(rule, COPI)

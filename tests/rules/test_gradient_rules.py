@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sascli import rules
+from sascli.config import Optim
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 from sascli.errors import UserError
@@ -20,11 +21,10 @@ SETUP = Setup(
     batch_size=10,
     lr={"m": [0.02, 0.02], "pi": [0.3, 0.1], "xi": [0.05, 0.05]},
     decay={"m": [0.1, 0.1], "pi": [0.0, 0.2], "xi": [0.2, 0.1]},
-    betas=(0.9, 0.99),
-    eps=1e-8,
-    m_var=0.5,
+    optim=Optim(beta2=0.99),
+    m_var=[0.5, 0.5],
     pi=0.2,
-    xi_max=0.01,
+    xi_max=[0.01, 0.01],
 )
 
 STILL = replace(SETUP, lr=dict.fromkeys(KINDS, [0.0] * 2), decay=dict.fromkeys(KINDS, [0.0] * 2))

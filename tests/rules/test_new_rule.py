@@ -35,9 +35,9 @@ class Toy(Rule):
         self.gradients, self.steps = network.bp(), 0
 
     def initialise(self):
-        for layer in self.network.layers:
+        for layer, variance in zip(self.network.layers, self.setup.m_var):
             fill_normal(layer.m.data, streams(self.setup.seeds, "init"))
-            layer.m.data.mul_(sqrt(self.setup.m_var))
+            layer.m.data.mul_(sqrt(variance))
 
     def start_epoch(self, epoch):
         self.size = self.settings.step * self.settings.shrink**epoch

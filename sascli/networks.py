@@ -1,0 +1,70 @@
+"""The network that `model`, `depth` and `width` choose, for given data."""
+
+import torch
+
+from sascli.config import IDENTITY, Train, hidden_widths, initial
+from sascli.core.network import FeedForward
+from sascli.core.recurrent import Dynamics, Recurrent
+from sascli.data import Data
+from sascli.errors import UserError
+from sascli.multisensory import blocked
+from sascli.tasks import Task
+
+
+def make_network(config: Train, data: Data, replicas: int, device: torch.device) -> FeedForward:
+    """The network for the data's images and classes. Raises UserError where there is none."""
+    hidden = hidden_widths(config.width, config.depth)
+    dtype = getattr(torch, config.precision)
+    if config.model.network == "feedforward":
+        widths = [data.train_x.shape[1], *hidden, len(data.classes)]
+        return FeedForward(widths, replicas, device=device, dtype=dtype)
+    n_in = step_size(config, data)
+    time, widths = dynamics(config, data), [n_in, *hidden, len(data.classes)]
+    network = Recurrent(widths, time, replicas, device=device, dtype=dtype)
+    if config.model.ordinary_inputs:
+        network.freeze(0, "pi", 0.0)
+        network.freeze(0, "xi", 0.0)
+    if isinstance(data, Task):
+        for kind, value in (("m", 0.0), ("pi", 1.0), ("xi", 0.0)):
+            network.freeze(0, kind, value, blocked(hidden[0]))
+    return network
+
+
+def dynamics(config: Train, data: Data) -> Dynamics:
+    """How the network runs in time; a task with a timing of its own is read out at every step."""
+    model = config.model
+    return Dynamics(
+        steps=data.train_x.shape[1] // step_size(config, data),
+        alpha=model.dt / model.tau,
+        start=model.start,
+        sigma=model.sigma,
+        every_step=isinstance(data, Task),
+    )
+
+
+def step_size(config: Train, data: Data) -> int:
+    """Numbers that enter at one time step. Raises UserError where samples do not divide by it."""
+    row, pixels = data.image_shape[-1], data.train_x.shape[1]
+    n_in = config.model.n_in or row
+    if isinstance(data, Task) and n_in != row:
+        raise UserError(f"{data.name} has {row} inputs: leave model.n_in out")
+    if pixels % n_in:
+        raise UserError(f"{pixels} pixels do not divide into steps of model.n_in={n_in}")
+    return n_in
+
+
+def initial_variances(config: Train, data: Data) -> list[float | None]:
+    """Variance of the initial m of each layer, None for the unit matrix.
+
+    Where `init.m_var` leaves it open: 2 / number of inputs; for images in sequence n_in / n_rec
+    around a unit matrix w_rec; for a task 1 / n upstream.
+    """
+    given = initial(config, "m_var")
+    own: list[float | str] = [2 / data.train_x.shape[1]] * len(given)
+    if config.model.network == "recurrent":
+        n_in, (n_rec,) = step_size(config, data), hidden_widths(config.width, config.depth)
+        own = [n_in / n_rec, IDENTITY, n_in / n_rec]
+        if isinstance(data, Task):
+            own = [1 / n_in, 1 / n_rec, 1 / n_rec]
+    chosen = [new if old is None else old for old, new in zip(given, own, strict=True)]
+    return [None if value == IDENTITY else float(value) for value in chosen]

@@ -1,0 +1,106 @@
+"""The network that settings choose: its sizes, its time, what is frozen, where m begins."""
+
+from typing import Any
+
+import pytest
+import torch
+from conftest import composed
+
+from sascli import experiment
+from sascli.config import Train
+from sascli.core.network import FeedForward
+from sascli.core.recurrent import Dynamics, Recurrent
+from sascli.data import Data
+from sascli.errors import UserError
+from sascli.multisensory import blocked
+from sascli.networks import initial_variances, make_network
+
+CPU = torch.device("cpu")
+
+
+def images(height: int, width: int) -> Data:
+    """Three images of ten classes."""
+    x, y = torch.zeros(3, height * width), torch.zeros(3, dtype=torch.long)
+    classes = tuple("0123456789")
+    return Data("made up", "sha256:0", classes, (1, height, width), x, y, x, y)
+
+
+def made(data: Data | None = None, *words: str) -> tuple[Any, Train, Data]:
+    """The network of a command line, its settings and its data."""
+    config = composed("train", *words)
+    data = experiment.load_data(config, CPU) if data is None else data
+    return make_network(config, data, 2, CPU), config, data
+
+
+@pytest.mark.parametrize(
+    ("words", "widths", "time"),
+    [
+        (["model=rnn_rows"], [28, 100, 10], Dynamics(28, 0.1, 0.1)),
+        (["model=rnn_pixels", "width=40"], [1, 40, 10], Dynamics(784, 0.1, 0.1)),
+        (["model=rnn_rows", "model.n_in=56", "model.dt=10"], [56, 100, 10], Dynamics(14, 1, 0.1)),
+        (["model=rnn_rows", "model.n_in=null"], [28, 100, 10], Dynamics(28, 0.1, 0.1)),
+    ],
+)
+def test_images_in_sequence(words: list[str], widths: list[int], time: Dynamics) -> None:
+    network, config, data = made(images(28, 28), *words)
+    assert isinstance(network, Recurrent) and network.replicas == 2
+    assert (network.widths, network.dynamics) == (widths, time)
+    ratio = widths[0] / widths[1]
+    assert initial_variances(config, data) == [ratio, None, ratio]
+
+
+def test_the_multisensory_network() -> None:
+    network, config, data = made(None, "model=multisensory")
+    assert network.widths == [5, 150, 2]
+    assert network.dynamics == Dynamics(125, 0.2, 0.0, 0.15, every_step=True)
+    assert initial_variances(config, data) == [1 / 5, 1 / 150, 1 / 150]
+    network.all.fill_(0.5)
+    network.project_()
+    w_in, w_rec, _ = network.layers
+    where = blocked(150).expand(2, -1, -1)
+    assert torch.equal(w_in.m, torch.where(where, 0.0, 0.5))
+    assert torch.equal(w_in.pi, where.float()) and (w_in.xi == 0).all()
+    assert (w_rec.pi == 0.5).all() and (w_rec.xi == 0.5).all()
+
+
+def test_only_ordinary_inputs_are_frozen() -> None:
+    for model, kept in (("rnn_rows", 0.5), ("rnn_pixels", 0.0)):
+        network, _, _ = made(images(28, 28), f"model={model}")
+        network.all.fill_(0.5)
+        network.project_()
+        w_in = network.layers[0]
+        assert (w_in.m == 0.5).all() and (w_in.pi == kept).all() and (w_in.xi == kept).all()
+
+
+def test_a_feedforward_network_has_one_variance_for_every_layer() -> None:
+    network, config, data = made(images(8, 8), "model=digits", "depth=5", "width=[7,6,5]")
+    assert type(network) is FeedForward and network.widths == [64, 7, 6, 5, 10]
+    assert initial_variances(config, data) == [2 / 64] * 4
+    config.init.m_var = 0.25
+    assert initial_variances(config, data) == [0.25] * 4
+
+
+def test_settings_of_a_layer_come_before_the_papers_own() -> None:
+    words = ["model=rnn_rows", "init.m_var.rec=0.1", "init.m_var.out=identity"]
+    _, config, data = made(images(28, 28), *words)
+    assert initial_variances(config, data) == [0.28, 0.1, None]
+    config.init.m_var = 0.25
+    assert initial_variances(config, data) == [0.25] * 3
+
+
+@pytest.mark.parametrize(
+    ("data", "words", "said"),
+    [
+        (
+            images(28, 28),
+            ["model=rnn_rows", "model.n_in=30"],
+            "784 pixels do not divide into steps",
+        ),
+        (None, ["model=multisensory", "model.n_in=25"], "multisensory has 5 inputs"),
+    ],
+)
+def test_samples_that_do_not_divide_are_refused(
+    data: Data | None, words: list[str], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        made(data, *words)
