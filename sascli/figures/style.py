@@ -110,11 +110,11 @@ def make_room(ax: Axes, curves: Sequence[pd.DataFrame], share: float, *, below: 
     pad = 0.05 * (top - bottom)
     bottom -= pad
     end = max(top + pad, bottom + (right - bottom) / (1 - share))
-    low, high = sorted((sign * bottom, sign * end))
-    ax.set_ylim(low, high)
-    low, high = max(low, 0), min(high, 100)
-    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
-    ax.spines["left"].set_bounds(low, high)
+    limits = sorted((float(sign * bottom), float(sign * end)))
+    ax.set_ylim(*limits)
+    least, most = max(limits[0], 0), min(limits[1], 100)
+    ax.set_yticks([tick for tick in ax.get_yticks() if least <= tick <= most])
+    ax.spines["left"].set_bounds(least, most)
 
 
 def epoch_axis(ax: Axes) -> None:
