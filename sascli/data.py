@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sascli.analysis.accuracy import accuracy
@@ -50,6 +51,12 @@ class Data:
     def accuracy(self, logits: Callable[[Tensor], Tensor]) -> Tensor:
         """Fraction of the test images whose largest logit is the label, (networks,)."""
         return accuracy(logits, self.test_x, self.test_y)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the manifest of a run keeps of it."""
+        names = ("name", "checksum", "classes", "image_shape")
+        return {name: getattr(self, name) for name in names}
 
 
 def load(
@@ -119,6 +126,19 @@ def load(
         test_x=scaled(pixels[1]),
         test_y=torch.from_numpy(labels[1]).to(device),
     )
+
+
+def fitted(x: Tensor, shape: tuple[int, int, int], wanted: tuple[int, int, int]) -> Tensor:
+    """Images (n, n_in) of one shape (channels, height, width) as (n, n_in) of another.
+
+    Bilinear in size; the mean of the channels for one, the same in each for several.
+    """
+    images: Tensor = x.unflatten(1, shape)
+    if shape[0] != wanted[0]:
+        images = images.mean(1, keepdim=True).expand(-1, wanted[0], -1, -1)
+    if shape[1:] != wanted[1:]:
+        images = F.interpolate(images, wanted[1:], mode="bilinear", antialias=True)
+    return images.flatten(1)
 
 
 def _checked(setting: str, size: Size, available: int, what: str) -> int:

@@ -128,7 +128,7 @@ def begin(directory: Path, config: Train, data: Data, device: torch.device) -> N
             device=str(device),
             device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             threads=torch.get_num_threads(),
-            data={"name": data.name, "checksum": data.checksum},
+            data=data.description,
             start=runs.now(),
             warnings=[],
             **about,

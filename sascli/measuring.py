@@ -1,7 +1,7 @@
 """Measurements of a trained run, each in a versioned directory of its own."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 
 from sascli import checkpoint, experiment, runs
-from sascli.config import FromRun, Perturb, Train, config_hash, plain, typed
+from sascli.config import FromRun, OnImages, Train, config_hash, plain, typed
 from sascli.core.network import FeedForward
 from sascli.data import Data
 
@@ -40,6 +40,18 @@ class Trained:
         return list(self.manifest["seeds"])
 
     @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, as the manifest has them or else the images."""
+        own = self.manifest["data"].get("classes")
+        return tuple(own or self.data.classes)
+
+    @cached_property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of its images."""
+        channels, height, width = self.manifest["data"].get("image_shape") or self.data.image_shape
+        return channels, height, width
+
+    @cached_property
     def network(self) -> FeedForward:
         """The trained network."""
         return checkpoint.load_network(self.directory, device=self.device)
@@ -51,14 +63,30 @@ class Trained:
         return experiment.load_data(replace(self.config, data=where), self.device)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a measurement leaves: tables and other files by name."""
+
+    tables: Mapping[str, pd.DataFrame]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def write(self, directory: Path) -> None:
+        """Write all of it. Raises UserError where nothing can be written."""
+        for name, content in self.files.items():
+            runs.make((directory / name).parent)
+            with runs.replacing(directory / name) as file:
+                file.write(content)
+        for name, table in self.tables.items():
+            runs.write_table(directory / f"{name}.csv", table)
+
+
 def measure(
     config: FromRun,
     command: str,
-    table: str,
-    work: Callable[[Trained], pd.DataFrame],
+    work: Callable[[Trained], Found],
     directory: Path | None = None,
 ) -> Path:
-    """Write one table of measurements of `config.run` into `directory`, or a new version.
+    """Write measurements of `config.run` into `directory`, or a new version.
 
     Raises UserError for a run that is not there or cannot be read.
     """
@@ -66,13 +94,13 @@ def measure(
         torch.set_num_threads(config.threads)
     outputs = Path(config.outputs)
     device = experiment.pick_device(config.device)
-    root = config.data.root if isinstance(config, Perturb) else None
+    root = config.data.root if isinstance(config, OnImages) else None
     run = Trained(runs.locate(config.run, outputs), device, root)
-    start, result = runs.now(), work(run)
+    start, found = runs.now(), work(run)
     own = run.directory.resolve()  # run=. has no name
     name = config.name or (own.parent.name if own.name.startswith("v") else own.name)
     directory = directory or runs.claim(outputs / command / name)
-    runs.write_table(directory / f"{table}.csv", result)
+    found.write(directory)
     runs.write_json(directory / runs.CONFIG, plain(config))
     runs.describe(
         directory,

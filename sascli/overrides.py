@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString
 from hydra.errors import HydraException
 
+from sascli.commands import COMMANDS
 from sascli.composition import Composer
 from sascli.errors import UserError
 
@@ -32,7 +33,7 @@ def read(words: Sequence[str], composer: Composer) -> list[Override]:
             raise UserError(unreadable(word))
         if isinstance(value, bool | int | float) and composer.options(key):
             raise composer.unknown_option(key, value)
-        overrides.append(rewritten(override, key, value))
+        overrides.append(rewritten(override, key, value, composer.command))
     return overrides
 
 
@@ -59,7 +60,7 @@ def unreadable(word: str) -> str:
     return f"cannot read '{word}': write a text with special characters in quotes, {quoted}"
 
 
-def rewritten(override: Override, key: str, value: Any) -> Override:
+def rewritten(override: Override, key: str, value: Any, command: str) -> Override:
     """`lr=0.1` as `lr.default=0.1`, `from=x` as `from_=x`, since Python has the word.
 
     `rule` is open, and elsewhere '+' cannot add a dead key.
@@ -67,7 +68,7 @@ def rewritten(override: Override, key: str, value: Any) -> Override:
     if override.is_hydra_override() or override.is_delete():
         return override
     free = key.startswith("rule.")  # its file knows the rule's settings and checks them
-    if key in RATES and not isinstance(value, dict):
+    if key in (*RATES, *COMMANDS[command].plain) and not isinstance(value, dict):
         key = f"{key}.default"
     elif iskeyword(key):
         key = f"{key}_"

@@ -27,6 +27,12 @@ STUDIES = {
         figures=("fig2a", "fig2b", "fig3a", "fig3b", "fig3c", "fig4a", "fig4b", "variance"),
         claims="credit",
     ),
+    "figures-use": Study(
+        title="The use of credit",
+        source=f"what {LI_HUANG} say the learned distribution is good for",
+        figures=("reliability", "uncertainty", "confusion", "pruning", "sparse"),
+        claims="use",
+    ),
 }
 """By the command that makes the directory, which is also the `kind` of its manifest."""
 

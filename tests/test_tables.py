@@ -21,6 +21,8 @@ COMMANDS = (
     f"train {SMALL} train_size=60 lr=[0.1,0.2] decay=[0.0,0.1] name=varied",
     "entropy",
     "perturb samples=1 fractions=[0,1]",
+    "evaluate samples=2",
+    "prune keep=[0.5] tune.epochs=1",
     f"sweep-datasize {SMALL} train_size=[40,60] seeds=2",
     f"figures {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1]",
@@ -29,6 +31,7 @@ TYPES = {
     "text": types.is_string_dtype,
     "number": types.is_float_dtype,
     "whole number": types.is_integer_dtype,
+    "label": lambda column: True,
 }
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
 GATHERING = ("sweep-datasize", "figures")

@@ -15,6 +15,7 @@ class Command:
     schema: str  # the name of its dataclass in sascli.config
     examples: tuple[tuple[str, str], ...]  # what to type and what it does; the most used first
     argument: str | None = None  # the setting that the first word may be, without its name
+    plain: tuple[str, ...] = ()  # settings that are no groups here, though a group has their name
 
 
 COMMANDS = {
@@ -61,6 +62,24 @@ COMMANDS = {
         "switch connections of a trained run off or on and test again",
         "Perturb",
         (("sas perturb run=latest layer=1", "all four kinds, eleven fractions"),),
+    ),
+    "evaluate": Command(
+        "test a trained run: accuracy, calibration, uncertainty, confusion of classes",
+        "Evaluate",
+        (
+            ("sas evaluate run=latest", "on its own test set"),
+            ("sas evaluate model=folder data.root=my/images", "on other images, same classes"),
+            ("sas evaluate against=[shuffled,cifar10]", "what is it uncertain about?"),
+        ),
+        plain=("model",),
+    ),
+    "prune": Command(
+        "drop connections of a trained run by credit; the sparse networks, their size and speed",
+        "Prune",
+        (
+            ("sas prune run=latest", "by pi, |mu|/sigma and magnitude"),
+            ("sas prune baseline=my-bp tune.epochs=3", "beside BP, also fine-tuned"),
+        ),
     ),
     "plot": Command(
         "draw figures from the tables of `sas figures`; never trains",

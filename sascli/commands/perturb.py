@@ -22,9 +22,9 @@ def task(cfg: DictConfig) -> None:
     import pandas as pd
 
     from sascli.analysis.perturbation import perturbation
-    from sascli.measuring import Trained, measure
+    from sascli.measuring import Found, Trained, measure
 
-    def work(run: Trained) -> pd.DataFrame:
+    def work(run: Trained) -> Found:
         count = len(run.network.layers)
         layers = range(1, count + 1) if config.layer == "all" else as_list(config.layer)
         for layer in layers:
@@ -44,7 +44,7 @@ def task(cfg: DictConfig) -> None:
             )
             for layer in layers
         ]
-        return pd.concat(tables, ignore_index=True)
+        return Found({"perturbation": pd.concat(tables, ignore_index=True)})
 
-    directory = measure(config, "perturb", "perturbation", work, job_directory())
+    directory = measure(config, "perturb", work, job_directory())
     print(f"{directory}/perturbation.csv")

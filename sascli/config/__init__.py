@@ -2,7 +2,16 @@
 
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
-from sascli.config.measurements import Claims, Entropy, FromFigures, FromRun, Perturb, Plot, Where
+from sascli.config.measurements import (
+    Claims,
+    Entropy,
+    FromFigures,
+    FromRun,
+    OnImages,
+    Perturb,
+    Plot,
+    Where,
+)
 from sascli.config.population import Member, population, varied
 from sascli.config.settings import (
     UNHASHED,
@@ -29,6 +38,7 @@ from sascli.config.train import (
     initial,
     run_name,
 )
+from sascli.config.use import Evaluate, Prune, Tune, check_evaluate, check_prune
 
 __all__ = [
     "IDENTITY",
@@ -40,6 +50,7 @@ __all__ = [
     "Collect",
     "DataSettings",
     "Entropy",
+    "Evaluate",
     "Evaluation",
     "Figures",
     "FromFigures",
@@ -47,18 +58,23 @@ __all__ = [
     "Init",
     "Member",
     "Model",
+    "OnImages",
     "Optim",
     "Perturb",
     "Plot",
     "Preset",
+    "Prune",
     "Runs",
     "SweepDatasize",
     "Train",
+    "Tune",
     "Where",
     "alternatives",
     "as_list",
     "check",
+    "check_evaluate",
     "check_figures",
+    "check_prune",
     "check_sweep",
     "config_hash",
     "hidden_widths",

@@ -25,6 +25,13 @@ class Where:
 
 
 @dataclass
+class OnImages(FromRun):
+    """What those of them share that need images."""
+
+    data: Where = setting(Where, "data sets")
+
+
+@dataclass
 class Entropy(FromRun):
     """Entropy per connection."""
 
@@ -32,7 +39,7 @@ class Entropy(FromRun):
 
 
 @dataclass
-class Perturb(FromRun):
+class Perturb(OnImages):
     """Targeted perturbation of one layer."""
 
     layer: Any = setting(1, "layer, counted from 1, a list of layers, or all")
@@ -43,7 +50,6 @@ class Perturb(FromRun):
     samples: int = setting(10, "effective networks and draws that each point averages")
     tolerance: float = setting(0.0, "pi <= tolerance and Xi <= tolerance make a VIP")
     draw: int = setting(0, "another number, another series of networks and draws")
-    data: Where = setting(Where, "data sets")
 
 
 @dataclass

@@ -45,6 +45,8 @@ class Registry(Mapping[str, Drawing]):
 
 
 FIGURES = Registry([*(name for study in STUDIES.values() for name in study.figures), "overview"])
+ANYWHERE = ("overview", "confusion", "reliability", "uncertainty", "pruning", "sparse")
+"""Figures of what has no reference point: a run, or its evaluation or pruning."""
 
 
 def read_tables(directory: Path, names: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
@@ -75,7 +77,7 @@ def plot(
     for name in names:
         module = FIGURES[name]
         tables = read_tables(directory, module.TABLES)
-        reference = {} if name == "overview" else reference_of(directory)
+        reference = {} if name in ANYWHERE else reference_of(directory)
         try:
             drawing = module.draw(tables, reference)
         except UserError as error:

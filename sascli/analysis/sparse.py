@@ -1,0 +1,79 @@
+"""The sparse network: dead neurons taken out, kept on disk as CSR, evaluated from there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits
+
+Matrix = NDArray[Any]
+PARTS = ("values", "columns", "rows", "shape")
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Predicted classes of test images, and the least seconds of a few times that it took."""
+
+    labels: Matrix
+    seconds: float
+
+
+def without_dead(weights: Sequence[Matrix]) -> list[Matrix]:
+    """The weights (n_out, n_in) of the hidden neurons between an input and an output alone.
+
+    The others are silent, for there are no biases, or nobody listens. Inputs and classes stay.
+    """
+    fed: list[Any] = [np.ones(weights[0].shape[1], dtype=bool)]
+    for w in weights[:-1]:
+        fed.append(w[:, fed[-1]].any(1))
+    heard: list[Any] = [np.ones(weights[-1].shape[0], dtype=bool)]
+    for w in reversed(weights[1:]):
+        heard.insert(0, w[heard[0]].any(0))
+    alive = [fed[0], *(a & b for a, b in zip(fed[1:], heard, strict=False)), heard[-1]]
+    return [
+        w[np.ix_(after, own)] for w, (own, after) in zip(weights, pairwise(alive), strict=True)
+    ]
+
+
+def to_bytes(weights: Sequence[Matrix]) -> bytes:
+    """A safetensors file of CSR matrices: layers.1.values, .columns, .rows and .shape, ..."""
+    tensors = {}
+    for number, w in enumerate(weights, 1):
+        csr = csr_array(w)
+        small = np.uint16 if w.shape[1] <= 2**16 else np.uint32
+        content = (csr.data, csr.indices.astype(small), csr.indptr.astype(np.uint32), w.shape)
+        for part, own in zip(PARTS, content, strict=True):
+            tensors[f"layers.{number}.{part}"] = np.asarray(own)
+    return bytes(save(tensors))
+
+
+def from_bytes(content: bytes) -> list[csr_array]:
+    """The matrices of `to_bytes`."""
+    tensors = load(content)
+    layers = range(1, 1 + len(tensors) // len(PARTS))
+    parts = [[tensors[f"layers.{number}.{part}"] for part in PARTS] for number in layers]
+    return [csr_array(tuple(own[:3]), shape=tuple(own[3])) for own in parts]
+
+
+def dense_bytes(weights: Sequence[Matrix]) -> bytes:
+    """A safetensors file of the whole matrices, layers.1.weight, ..."""
+    return bytes(save({f"layers.{n}.weight": w for n, w in enumerate(weights, 1)}))
+
+
+def classified(weights: Sequence[Any], x: Matrix) -> Classified:
+    """Classes of images x (n_in, images) by dense or sparse weights: W relu(... relu(W x))."""
+    times = []
+    with threadpool_limits(1):  # scipy has one thread, so dense products get no more
+        for _ in range(REPEATS):
+            start, a = perf_counter(), x
+            for number, w in enumerate(weights):
+                a = w @ (np.maximum(a, 0) if number else a)
+            times.append(perf_counter() - start)
+    return Classified(a.argmax(0), min(times))

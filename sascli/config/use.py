@@ -1,0 +1,74 @@
+"""The settings of what a trained network is used for: tested, pruned, and both as a study."""
+
+from dataclasses import dataclass
+
+from sascli.config.measurements import OnImages
+from sascli.config.settings import setting, unknown
+from sascli.errors import UserError
+
+
+@dataclass
+class Images:
+    """Images to test on."""
+
+    default: str | None = setting(
+        None, "digits, mnist, cifar10 or folder, with the run's classes; null: the run's test set"
+    )
+
+
+@dataclass
+class Evaluate(OnImages):
+    """A trained run on test images: accuracy, calibration, uncertainty."""
+
+    model: Images = setting(Images, "images to test on")
+    samples: int = setting(20, "effective networks whose mean prediction is the ensemble's")
+    bins: int = setting(15, "bins of confidence of the reliability diagram")
+    against: list[str] = setting(
+        ["shuffled"], "what is not of these classes: shuffled (pixels), or a data set's name"
+    )
+
+
+def check_evaluate(config: Evaluate) -> None:
+    """Refuse what the types alone let through. Raises UserError."""
+    if config.samples < 1 or config.bins < 1:
+        raise UserError("samples and bins must be at least 1")
+
+
+CRITERIA = ("pi", "snr", "magnitude")
+
+
+@dataclass
+class Tune:
+    """Fine-tuning of pruned networks by BP."""
+
+    epochs: int = setting(0, "epochs of fine-tuning, beside the networks as cut; 0: none")
+    lr: float | None = setting(None, "its learning rate; null: a tenth of the run's")
+
+
+@dataclass
+class Prune(OnImages):
+    """Connections dropped from a trained run, and the sparse networks that are left."""
+
+    criterion: list[str] = setting(
+        list(CRITERIA), "what stays: small pi, large |mu|/sigma (snr), VIPs first; or magnitude"
+    )
+    keep: list[float] = setting(
+        [0.8, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02], "fractions of the connections that stay"
+    )
+    threshold: list[float] = setting(
+        [1.0, 0.9, 0.5], "besides, every connection with pi at or above this is dropped"
+    )
+    tune: Tune = setting(Tune, "fine-tuning")
+    baseline: str | None = setting(None, "a BP run of the same images, to prune by magnitude")
+
+
+def check_prune(config: Prune) -> None:
+    """Refuse what the types alone let through. Raises UserError."""
+    for name in config.criterion:
+        if name not in CRITERIA:
+            raise unknown(name, CRITERIA, "criterion")
+    for name in ("keep", "threshold"):
+        if not all(0 < level <= 1 for level in getattr(config, name)):
+            raise UserError(f"{name} must be numbers in (0, 1], not {getattr(config, name)}")
+    if config.tune.epochs < 0 or (config.tune.lr is not None and config.tune.lr <= 0):
+        raise UserError("tune.epochs must be at least 0 and tune.lr above 0")

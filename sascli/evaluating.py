@@ -1,0 +1,86 @@
+"""The evaluation of a run: which images it is tested on, and which it should not know."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sascli.analysis.evaluation import evaluation
+from sascli.config import Evaluate
+from sascli.core.streams import stream
+from sascli.data import Data, fitted, load
+from sascli.errors import UserError
+from sascli.measuring import Found, Trained
+
+Images = tuple[Tensor, Tensor]
+
+
+def evaluated(run: Trained, config: Evaluate) -> Found:
+    """All tables of a run on its own test images, or on those that the settings name.
+
+    Raises UserError for images of other classes, and for data that are not there.
+    """
+    source, home = config.model.default, run
+    if source is not None:
+        home = replace(run, root=None)
+        x, y = foreign(run, source, Path(config.data.root or home.config.data.root))
+    else:
+        x, y = run.data.test_x, run.data.test_y
+    where = Path(home.root or home.config.data.root)
+    tables = evaluation(
+        run.network,
+        run.seeds,
+        x,
+        y,
+        run.classes,
+        {name: others(run, name, x, where) for name in config.against},
+        samples=config.samples,
+        epoch=run.config.epochs,
+        bins=config.bins,
+    )
+    for table in tables.values():
+        table.insert(0, "rule", run.config.rule["name"])
+    return Found(tables)
+
+
+def opened(run: Trained, source: str, root: Path) -> Data:
+    """All images of a data set, in the precision of the run, folders in its size and colours."""
+    channels, *sides = run.image_shape
+    folder = source == "folder"
+    return load(
+        source,
+        root=root,
+        train_size="all",
+        test_size="all",
+        image_size=max(sides) if folder else None,
+        grey=folder and channels == 1,
+        device=run.device,
+        dtype=getattr(torch, run.config.precision),
+    )
+
+
+def foreign(run: Trained, source: str, root: Path) -> Images:
+    """The test images of another data set of the same classes, and their labels.
+
+    A folder that has no test part is one. Raises UserError where the classes are others.
+    """
+    data = opened(run, source, root)
+    if set(data.classes) != set(run.classes):
+        odd = ", ".join(sorted(set(data.classes) ^ set(run.classes)))
+        raise UserError(f"{data.name} and the run do not have the same classes: {odd}")
+    order = torch.tensor([run.classes.index(name) for name in data.classes], device=run.device)
+    x, y = data.test_x, data.test_y
+    if source == "folder" and not (root / "test").is_dir():
+        x, y = torch.cat([data.train_x, x]), torch.cat([data.train_y, y])
+    return fitted(x, data.image_shape, run.image_shape), order[y]
+
+
+def others(run: Trained, name: str, x: Tensor, root: Path) -> Tensor:
+    """Images that are none of the classes: x with the pixels of each in an order of its own."""
+    if name == "shuffled":
+        drawn = stream(0, name, device=x.device)
+        order = torch.rand(x.shape, generator=drawn, device=x.device).argsort(-1)
+        return x.gather(-1, order)
+    data = opened(run, name, root)
+    return fitted(data.test_x, data.image_shape, run.image_shape)

@@ -1,0 +1,44 @@
+"""What a sparse network costs against the dense one: bytes, time, neurons."""
+
+from matplotlib.figure import Figure
+
+from sascli.figures import style
+from sascli.figures.pruning import level_axis
+from sascli.figures.rows import Reference, Tables, over_seeds, rows, seeds
+from sascli.figures.ways import main_rule
+
+TABLES = ("pruning",)
+CAPTION = (
+    "Cost (% of the dense network's) of the sparse networks of {rule} pruned by {criterion}, "
+    "against the fraction (%) of connections that stays: bytes of the file (CSR, 32-bit values), "
+    "time to classify the test images on one core, hidden neurons that still have an input and "
+    "an output. Points: mean over seeds; {bars}."
+)
+COSTS = {"bytes": "bytes on disk", "seconds": "time", "n_neurons": "hidden neurons"}
+
+
+@style.styled
+def draw(tables: Tables, reference: Reference) -> Figure:
+    """A curve for each cost."""
+    main = main_rule(tables["pruning"])
+    table = rows(tables, "pruning", rule=main, epochs=0)
+    dense = rows({"own": table}, "own", format="dense").set_index("replica")
+    names = table["criterion"].unique()
+    criterion = "magnitude" if "magnitude" in names else str(names[-1])
+    some = rows({"own": table}, "own", criterion=criterion)
+    fig = style.figure(2.4)
+    ax = fig.subplots()
+    for (column, label), look in zip(COSTS.items(), style.LOOKS, strict=False):
+        share = some.assign(share=100 * some[column] / some["replica"].map(dense[column]))
+        curve = over_seeds(share, "share", "level")[["mean", "std"]]
+        curve.index = 100 * curve.index
+        style.bars(ax, curve, look, label, markerfacecolor="white")
+    ax.axhline(100, color="0.5", linestyle=":", linewidth=0.8)
+    ax.set_yscale("log")
+    level_axis(ax, sorted(some["level"].unique()))
+    ax.set_xlabel("connections that stay (%)")
+    ax.set_ylabel("of the dense network (%)")
+    style.legend(fig, ax, ncols=3)
+    rule = style.RULES[main][0] if main in style.RULES else main
+    fig.set_label(CAPTION.format(rule=rule, criterion=criterion, bars=seeds(some)))
+    return fig
