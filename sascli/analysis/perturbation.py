@@ -1,6 +1,7 @@
 """Targeted perturbation: switch connections of one layer off or on and test again, Fig. 4a."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -15,9 +16,25 @@ from sascli.core.streams import Generators, fill_normal, fill_uniform, streams
 PERTURBATIONS = ("vip_off", "uip_on", "random_off", "other_off")
 
 
-def candidates(layer: SpikeSlab, kind: str, tolerance: float) -> Tensor:
+@dataclass(frozen=True)
+class Thresholds:
+    """What makes a VIP, as `SpikeSlab.vip` takes it, and up to `tolerance` a UIP."""
+
+    tolerance: float = 0.0
+    xi_max: float | None = None
+    m_min: float = 0.0
+
+    def vip(self, layer: SpikeSlab) -> Tensor:
+        """The very important connections of a layer, (replicas, n_out, n_in)."""
+        return layer.vip(self.tolerance, self.xi_max, self.m_min)
+
+
+EXACT = Thresholds()
+
+
+def candidates(layer: SpikeSlab, kind: str, thresholds: Thresholds = EXACT) -> Tensor:
     """Mask (replicas, n_out, n_in) of the connections that a perturbation chooses from."""
-    vip, uip = layer.vip(tolerance), layer.uip(tolerance)
+    vip, uip = thresholds.vip(layer), layer.uip(thresholds.tolerance)
     masks = {
         "vip_off": vip,
         "uip_on": uip,
@@ -28,7 +45,12 @@ def candidates(layer: SpikeSlab, kind: str, tolerance: float) -> Tensor:
 
 
 def perturbed(
-    w: Tensor, layer: SpikeSlab, kind: str, fractions: Tensor, tolerance: float, drawn: Generators
+    w: Tensor,
+    layer: SpikeSlab,
+    kind: str,
+    fractions: Tensor,
+    thresholds: Thresholds,
+    drawn: Generators,
 ) -> tuple[Tensor, Tensor]:
     """Weights (replicas, fractions, n_out, n_in) of perturbed networks, and how many changed.
 
@@ -36,8 +58,8 @@ def perturbed(
     candidates: off sets w = 0 (pi := 1), on draws w ~ N(0, 1). A larger fraction contains the
     smaller ones.
     """
-    mask = candidates(layer, kind, tolerance).flatten(1)
-    counted = mask if kind == "uip_on" else layer.vip(tolerance).flatten(1)
+    mask = candidates(layer, kind, thresholds).flatten(1)
+    counted = mask if kind == "uip_on" else thresholds.vip(layer).flatten(1)
     wanted = (counted.sum(1, keepdim=True) * fractions.to(w.dtype)).round().long()
     n = torch.minimum(wanted, mask.sum(1, keepdim=True))
     scores = fill_uniform(w.new_empty(mask.shape), drawn).masked_fill_(~mask, 2.0)
@@ -57,7 +79,7 @@ def perturbation(
     kinds: Sequence[str] = PERTURBATIONS,
     fractions: Sequence[float],
     samples: int,
-    tolerance: float = 0.0,
+    thresholds: Thresholds = EXACT,
     draw: int = 0,
 ) -> pd.DataFrame:
     """Test error of effective networks of every replica after perturbing `layer` (from 1).
@@ -74,7 +96,7 @@ def perturbation(
         weights = network.sample(generator=streams(seeds, "perturbed", index, device=device))
         for kind in kinds:
             drawn = streams(seeds, f"{kind}/{layer}", index, device=device)
-            changed, n = perturbed(weights[layer - 1], own, kind, at, tolerance, drawn)
+            changed, n = perturbed(weights[layer - 1], own, kind, at, thresholds, drawn)
             networks = [w.unsqueeze(1).expand(-1, len(at), -1, -1) for w in weights]
             networks[layer - 1] = changed
             flat = [w.flatten(0, 1) for w in networks]

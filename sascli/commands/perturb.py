@@ -17,11 +17,13 @@ def task(cfg: DictConfig) -> None:
             raise unknown(kind, KINDS, "kind of perturbation")
     if not all(0 <= fraction <= 1 for fraction in config.fractions):
         raise UserError(f"fractions must lie in [0, 1], not {config.fractions}")
-    if config.samples < 1 or config.draw < 0 or config.tolerance < 0:
-        raise UserError("samples must be at least 1, draw and tolerance at least 0")
+    if config.samples < 1 or config.draw < 0:
+        raise UserError("samples must be at least 1 and draw at least 0")
+    if min(config.tolerance, config.m_min, config.xi_max or 0) < 0:
+        raise UserError("tolerance, xi_max and m_min must be at least 0")
     import pandas as pd
 
-    from sascli.analysis.perturbation import perturbation
+    from sascli.analysis.perturbation import Thresholds, perturbation
     from sascli.measuring import Found, Trained, measure
 
     def work(run: Trained) -> Found:
@@ -39,7 +41,7 @@ def task(cfg: DictConfig) -> None:
                 kinds=config.kind,
                 fractions=config.fractions,
                 samples=config.samples,
-                tolerance=config.tolerance,
+                thresholds=Thresholds(config.tolerance, config.xi_max, config.m_min),
                 draw=config.draw,
             )
             for layer in layers

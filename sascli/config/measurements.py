@@ -49,6 +49,8 @@ class Perturb(OnImages):
     fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed")
     samples: int = setting(10, "effective networks and draws that each point averages")
     tolerance: float = setting(0.0, "pi <= tolerance and Xi <= tolerance make a VIP")
+    xi_max: float | None = setting(None, "VIP-like: Xi <= xi_max instead; null: tolerance")
+    m_min: float = setting(0.0, "VIP-like: |m| >= m_min as well")
     draw: int = setting(0, "another number, another series of networks and draws")
 
 

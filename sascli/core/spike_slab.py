@@ -54,9 +54,15 @@ class SpikeSlab(nn.Module):
         slab = fill_normal(torch.empty_like(self.m), generator)
         return slab.mul_(self.xi.sqrt()).add_(self.m).mul_(present)
 
-    def vip(self, tolerance: float = 0.0) -> Tensor:
-        """Very important connections: pi = 0 and Xi = 0, both up to `tolerance`."""
-        return (self.pi <= tolerance) & (self.xi <= tolerance)
+    def vip(
+        self, tolerance: float = 0.0, xi_max: float | None = None, m_min: float = 0.0
+    ) -> Tensor:
+        """Very important connections: pi = 0 and Xi = 0, both up to `tolerance`.
+
+        VIP-like ones in the wider sense: Xi up to `xi_max` instead, and |m| at least `m_min`.
+        """
+        small = (self.pi <= tolerance) & (self.xi <= (tolerance if xi_max is None else xi_max))
+        return small & (self.m.abs() >= m_min)
 
     def uip(self, tolerance: float = 0.0) -> Tensor:
         """Unimportant connections: pi = 1 up to `tolerance`."""

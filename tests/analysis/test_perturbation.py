@@ -9,7 +9,14 @@ from made import SEEDS, images, network, replica
 from torch import Tensor
 
 from sascli.analysis.accuracy import accuracy
-from sascli.analysis.perturbation import PERTURBATIONS, candidates, perturbation, perturbed
+from sascli.analysis.perturbation import (
+    EXACT,
+    PERTURBATIONS,
+    Thresholds,
+    candidates,
+    perturbation,
+    perturbed,
+)
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 
@@ -30,7 +37,7 @@ def changed(made: FeedForward, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     weights = layer.sample(generator=streams(SEEDS, "w"))
     weights[weights == 0] = 9.0  # so that what is switched off can be told from what was 0
     drawn = streams(SEEDS, kind)
-    after, n = perturbed(weights, layer, kind, torch.tensor(FRACTIONS), 0.0, drawn)
+    after, n = perturbed(weights, layer, kind, torch.tensor(FRACTIONS), EXACT, drawn)
     return weights, after, n
 
 
@@ -54,7 +61,7 @@ def test_what_is_changed_is_of_the_kind_and_as_many_as_said(kind: str) -> None:
     pi, xi = made.layers[0].pi, made.layers[0].xi
     vip, uip = (pi == 0) & (xi == 0), pi == 1
     allowed = {"vip_off": vip, "uip_on": uip, "random_off": pi >= 0, "other_off": ~(vip | uip)}
-    assert torch.equal(candidates(made.layers[0], kind, 0.0), allowed[kind])
+    assert torch.equal(candidates(made.layers[0], kind), allowed[kind])
     different = after != before.unsqueeze(1)
     assert torch.equal(different.sum((-2, -1)), n)
     assert not (different & ~allowed[kind].unsqueeze(1)).any()
@@ -95,8 +102,16 @@ def test_there_may_be_fewer_others_than_vips() -> None:
 def test_tolerance_makes_more_vips_and_uips() -> None:
     layer = network().layers[0]
     for kind in ("vip_off", "uip_on"):
-        assert (candidates(layer, kind, 0.2) | ~candidates(layer, kind, 0.0)).all()
-        assert candidates(layer, kind, 0.2).sum() > candidates(layer, kind, 0.0).sum()
+        wide, exact = candidates(layer, kind, Thresholds(0.2)), candidates(layer, kind)
+        assert (wide | ~exact).all() and wide.sum() > exact.sum()
+
+
+def test_vip_like_connections_have_thresholds_of_their_own() -> None:
+    layer = network().layers[0]
+    wide = candidates(layer, "vip_off", Thresholds(0.5, xi_max=0.1, m_min=0.3))
+    assert torch.equal(wide, (layer.pi <= 0.5) & (layer.xi <= 0.1) & (layer.m.abs() >= 0.3))
+    for less in (Thresholds(0.2, 0.1, 0.3), Thresholds(0.5, 0.01, 0.3), Thresholds(0.5, 0.1, 0.6)):
+        assert 0 < candidates(layer, "vip_off", less).sum() < wide.sum()
 
 
 def test_nothing_perturbed_is_the_sampled_network_for_all_kinds_and_layers() -> None:
