@@ -12,6 +12,7 @@ from sascli.core.streams import stream
 from sascli.data import Data, fitted, load
 from sascli.errors import UserError
 from sascli.measuring import Found, Trained
+from sascli.tasks import Task
 
 Images = tuple[Tensor, Tensor]
 
@@ -19,8 +20,11 @@ Images = tuple[Tensor, Tensor]
 def evaluated(run: Trained, config: Evaluate) -> Found:
     """All tables of a run on its own test images, or on those that the settings name.
 
-    Raises UserError for images of other classes, and for data that are not there.
+    Raises UserError for images of other classes, for data that are not there, and for a run that
+    has no images.
     """
+    if isinstance(run.data, Task):
+        raise UserError(f"{run.directory} is of a task without images: nothing to evaluate")
     source, home = config.model.default, run
     if source is not None:
         home = replace(run, root=None)

@@ -52,7 +52,8 @@ class Tuning(BP):
 def pruned(run: Trained, config: Prune) -> Found:
     """pruning.csv and the sparse networks of a run, and of the baseline by magnitude.
 
-    Raises UserError for a baseline of other images, and networks whose inputs are decorrelated.
+    Raises UserError for a baseline of other images, and for networks that are recurrent or whose
+    inputs are decorrelated.
     """
     whole = [(run, config.criterion, config.threshold)]
     if config.baseline is not None:
@@ -64,6 +65,8 @@ def pruned(run: Trained, config: Prune) -> Found:
     for own, criteria, limits in whole:
         if own.network.r:
             raise UserError(f"{own.directory} is of rule {own.manifest['rule']}: not sparse")
+        if own.config.model.network != "feedforward":
+            raise UserError(f"{own.directory} has a recurrent network: only others are pruned")
         for row, content in stored(own, cuts(own, config, criteria, limits)):
             rows.append(row)
             files[row["file"]] = content

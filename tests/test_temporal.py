@@ -137,6 +137,25 @@ def test_sweeps_entropies_and_perturbations_of_recurrent_models(
     assert (whole.nunique() == 1).all()
 
 
+def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAS_OUTPUTS", "outputs")
+    run = trained(tmp_path, DIGITS)
+    assert main(["evaluate", "run=own", "samples=2"]) == 0
+    found = tables(next(Path("outputs/evaluate/own").iterdir()))["evaluation"]
+    own = tables(run)["history"].iloc[-1]
+    accuracies = found.set_index("way")["test_accuracy"]
+    assert accuracies["mean_field"] == own["test_accuracy"]
+    assert accuracies["mean"] == own["test_accuracy_mean"]
+    assert main(["prune", "run=own"]) == 2
+    assert "has a recurrent network: only others are pruned" in capsys.readouterr().err
+    trained(tmp_path, TASK)
+    assert main(["evaluate", "run=own"]) == 2
+    assert "is of a task without images" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- what is refused
 
 

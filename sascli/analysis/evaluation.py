@@ -14,6 +14,7 @@ from sklearn.calibration import calibration_curve
 from torch import Tensor
 
 from sascli.analysis.accuracy import CHUNK
+from sascli.analysis.ensemble import effective
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 
@@ -32,12 +33,11 @@ def probabilities(
     The draws of the mean field are those of the test after `epoch`, the sampled networks those of
     ensemble.csv. A decorrelated network has no mean field: there it is the mean network.
     """
+    gbp, noise = network.gbp(), streams(seeds, "evaluation", epoch, device=x.device)
     if way == "ensemble":
-        drawn = [streams(seeds, "ensemble", n, device=x.device) for n in range(samples)]
-        networks = [partial(network.run, network.sample(generator=own)) for own in drawn]
+        networks = [effective(network, seeds, n) for n in range(samples)]
     elif way == "mean_field" and not network.r:
-        noise = streams(seeds, "evaluation", epoch, device=x.device)
-        networks = [partial(network.gbp().drawn, generator=noise)]
+        networks = [lambda some: gbp.logits(some, network.draw_noise(some.shape[-2], noise))]
     else:
         networks = [partial(network.run, network.mean())]
     total = sum(
