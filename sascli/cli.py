@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         if full_error:
             traceback.print_exc()
-        print(f"sas: {error}", file=sys.stderr)
+        said = str(error).replace("\n", r"\n")  # one line, whatever was typed
+        print(f"sas: {said}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
         print("sas: interrupted", file=sys.stderr)

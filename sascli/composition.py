@@ -107,7 +107,7 @@ class Composer:
         """The configuration of one run, Hydra's own node included."""
         try:
             return self.loader.load_configuration(self.command, list(overrides), RunMode.RUN)
-        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
             raise self.mistake(error) from error
 
     def options(self, group: str) -> list[str]:

@@ -5,7 +5,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, field, fields
-from typing import Any, TypeVar, cast
+from math import inf
+from typing import Any, TypeGuard, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -75,6 +76,12 @@ def seed_list(seeds: Any) -> list[int]:
     if not isinstance(listed, list) or not listed or not all(type(s) is int for s in listed):
         raise UserError(f"seeds must be a number of seeds or a list of them, not {seeds!r}")
     return listed
+
+
+def amount(value: Any) -> TypeGuard[float]:
+    """Whether it is a finite number >= 0."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value < inf
 
 
 def as_list(value: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
-from sascli.config.settings import seed_list, setting, unknown
+from sascli.config.settings import amount, seed_list, setting, unknown
 from sascli.errors import UserError
 
 IDENTITY = "identity"
@@ -177,7 +177,7 @@ def check(config: Train) -> None:
         for value in initial(config, name):
             if value in open_to:
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+            if not amount(value):
                 raise UserError(f"init.{name} is a variance, a number >= 0, not {value!r}")
     if config.seeds is not None:
         seeds = seed_list(config.seeds)
