@@ -113,7 +113,9 @@ def invalid(draw: st.DrawFn) -> dict[str, Any]:
         "device": st.sampled_from(["gpu", "cuda:99", "", "meta", "tpu"]),
         "lr": below | st.fixed_dictionaries({"default": below | st.text() | st.none()}),
         "decay": st.fixed_dictionaries({"default": below, "pi": below}),
-        "init": st.builds(Init, pi=beyond) | st.builds(Init, xi_max=below) | st.builds(Init, m_var=below),
+        "init": st.builds(Init, pi=beyond)
+        | st.builds(Init, xi_max=below)
+        | st.builds(Init, m_var=below),
     }
     key = draw(st.sampled_from(sorted(wrong)))
     return {key: draw(wrong[key])}
@@ -126,7 +128,7 @@ def test_any_invalid_settings_are_told_before_any_work(
 ) -> None:
     with tempfile.TemporaryDirectory() as place:
         config = tiny(**changes, outputs=f"{place}/outputs")
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as told:  # noqa: PT012 - either may
             check(config)
             experiment.run(config)
         assert 10 < len(str(told.value)) < 500
@@ -146,6 +148,6 @@ def test_any_words_are_understood_or_told_in_one_line(
     key: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["train", f"{key}={value}", "--cfg", "job"])
-    out, err = capsys.readouterr()
+    _, err = capsys.readouterr()
     assert code in (0, 2) and (err == "") == (code == 0)
     assert code == 0 or (err.startswith("sas: ") and err.count("\n") == 1)
