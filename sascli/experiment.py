@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from sascli import checkpoint, rules, runs
+from sascli import checkpoint, rules, runs, slurm
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
 from sascli.config import (
@@ -111,7 +111,7 @@ def begin(directory: Path, config: Train, data: Data, device: torch.device) -> N
     to have more epochs and counts as finished.
     """
     resumes = runs.begun(directory)
-    about = {"config_hash": config_hash(config), "slurm_job": runs.slurm_job()}
+    about = {"config_hash": config_hash(config), "slurm_job": slurm.this_job()}
     about |= {"status": "running", "end": None, "error": None}
     if resumes:
         runs.describe(directory, **about)

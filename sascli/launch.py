@@ -17,10 +17,12 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from sascli import slurm
 from sascli.commands import job_directory, module_of
 from sascli.composition import CONF, VERSION_BASE, Composer
 from sascli.errors import UserError
 from sascli.overrides import job_name, read, trials
+from sascli.stopping import Stopped
 
 # Here, because the workers of a launcher unpickle a Job, and so import this module, first.
 OmegaConf.register_new_resolver("job_name", job_name, replace=True)
@@ -41,6 +43,15 @@ class Job:
     def __call__(self, cfg: DictConfig) -> None:
         """Run the task; sys.argv is what the user typed, also in a launcher's worker."""
         sys.argv = list(self.argv)
+        try:
+            self.work(cfg)
+        except Stopped as stopped:
+            if slurm.preempts(stopped):
+                slurm.make_room()
+            raise
+
+    def work(self, cfg: DictConfig) -> None:
+        """Run the task, and note how a job of a multirun ends."""
         directory = job_directory()
         if directory is not None and self.version is not None:
             from sascli import multirun  # pandas

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sascli import multirun, runs
+from sascli import multirun, runs, slurm
 from sascli.errors import UserError
 
 COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
@@ -25,7 +25,7 @@ def listing(outputs: Path) -> pd.DataFrame:
     """
     rows = [row for path in directories(outputs) if (row := describe(path, {}))]
     lost = [row for row in rows if row["status"] == "killed"]
-    queued = multirun.queue() if lost else {}
+    queued = slurm.queue() if lost else {}
     for row in lost:  # perhaps at work on another machine
         row |= describe(Path(row["directory"]), queued) or {}
     rows.sort(key=lambda row: str(row["start"] or ""), reverse=True)

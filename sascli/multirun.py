@@ -1,8 +1,6 @@
 """The jobs of a multirun: what was submitted, and how each of them stands."""
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sascli import runs
+from sascli import runs, slurm
 from sascli.errors import UserError
 
 SWEEP, SUBMISSIONS = "sweep.json", ".submitit"
@@ -53,7 +51,9 @@ class Sweep:
     def standings(self) -> list[Standing]:
         """How every job stands, in the order of their submission."""
         rough = [self._standing(name, {}) for name in self.jobs]
-        queued = queue() if self.ids and any(own.status != "finished" for own in rough) else {}
+        queued = (
+            slurm.queue() if self.ids and any(own.status != "finished" for own in rough) else {}
+        )
         return [
             own if own.status == "finished" else self._standing(own.name, queued) for own in rough
         ]
@@ -152,8 +152,7 @@ def recorded(directory: Path, command: str, version: Mapping[str, Any]) -> Itera
     except runs.BusyError:
         raise
     except BaseException as error:
-        about |= {"status": runs.outcome(error), "error": str(error)}
-        _describe(directory, command, start, about)
+        _describe(directory, command, start, about | runs.outcome(error))
         raise
     _describe(directory, command, start, about | {"status": "finished", "error": None})
 
@@ -176,15 +175,3 @@ def status_of(directory: Path, manifest: Mapping[str, Any], queued: Mapping[str,
         return status
     at_work = any(map(runs.busy, [directory, *directory.glob("runs/*")]))
     return "running" if at_work else "killed"
-
-
-def queue() -> dict[str, str]:
-    """The states of this user's SLURM jobs by their names; none where there is no SLURM."""
-    if shutil.which("squeue") is None:
-        return {}
-    words = ["squeue", "--me", "--array", "--noheader", "--format=%i %T"]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    return dict(map(str.split, done.stdout.splitlines()))

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import pandas as pd
 
+from sascli import slurm
 from sascli.errors import UserError
 
 FORMAT = 1
@@ -183,30 +184,22 @@ def recorded(directory: Path, go_on: str | None = None) -> Iterator[dict[str, An
     try:
         yield found
     except BaseException as error:
-        status = outcome(error)
+        about = outcome(error)
         with contextlib.suppress(UserError):  # on a full disk, say: the error itself is told
-            describe(directory, status=status, end=now(), error=str(error))
-        if status != "failed" and go_on is not None:
+            describe(directory, **about, end=now())
+        if about["status"] != "failed" and go_on is not None:
             print(f"stopped; go on with {go_on}", flush=True)
         raise
     describe(directory, **found, status="finished", end=now(), error=None)
 
 
-def outcome(error: BaseException) -> str:
-    """What work that was stopped by this is: failed, interrupted or preempted.
-
-    Under SLURM every signal but that of Ctrl-C asks to make room for another job.
-    """
+def outcome(error: BaseException) -> dict[str, Any]:
+    """The status of work that was stopped by this: failed (and why), interrupted or preempted."""
+    if isinstance(error, UserError):
+        return {"status": "failed", "error": str(error)}
     if isinstance(error, Exception):
-        return "failed"
-    by_hand = isinstance(error, KeyboardInterrupt) or getattr(error, "code", None) == 130
-    return "interrupted" if by_hand or slurm_job() is None else "preempted"
-
-
-def slurm_job() -> str | None:
-    """The SLURM job that this process belongs to, as `squeue --array` names it."""
-    array, place = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
-    return f"{array}_{place}" if array and place else os.environ.get("SLURM_JOB_ID")
+        return {"status": "failed", "error": repr(error)}
+    return {"status": "preempted" if slurm.preempts(error) else "interrupted", "error": None}
 
 
 def now() -> str:

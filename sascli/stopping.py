@@ -6,10 +6,7 @@ from types import FrameType
 
 
 class Stopped(SystemExit):
-    """A signal stopped the work; the exit code is 128 + its number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
+    """A signal stopped the work; its `code`, that of the process too, is 128 + the number."""
 
 
 class Stopping:
@@ -26,7 +23,7 @@ class Stopping:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            raise Stopped(number)
+            raise Stopped(128 + number)
         self.signal = number
 
     def __enter__(self) -> "Stopping":
@@ -38,4 +35,4 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         if kind is None and self.signal is not None:
-            raise Stopped(self.signal)
+            raise Stopped(128 + self.signal)

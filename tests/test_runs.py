@@ -223,16 +223,18 @@ def test_provenance_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "said"),
+    ("error", "status", "why", "said"),
     [
-        (UserError("no"), "failed", ""),
-        (SystemExit(143), "interrupted", "stopped; go on with sas train resume=true\n"),
+        (UserError("no"), "failed", "no", ""),
+        (MemoryError(), "failed", "MemoryError()", ""),
+        (SystemExit(143), "interrupted", None, "stopped; go on with sas train resume=true\n"),
     ],
 )
 def test_the_end_of_the_work_is_written_down(
     tmp_path: Path,
     error: BaseException,
     status: str,
+    why: str | None,
     said: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -244,7 +246,7 @@ def test_the_end_of_the_work_is_written_down(
     with pytest.raises(type(error)):
         work()
     manifest = runs.manifest_of(tmp_path)
-    assert (manifest["status"], manifest["error"]) == (status, str(error))
+    assert (manifest["status"], manifest["error"]) == (status, why)
     assert capsys.readouterr().out == said
     with runs.recorded(tmp_path):
         pass

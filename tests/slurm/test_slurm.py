@@ -14,7 +14,7 @@ import pytest
 from conftest import assert_same_run, assert_same_tables, assert_same_weights, env
 from PIL import Image
 
-from sascli import multirun, runs
+from sascli import multirun, runs, slurm
 from sascli.cli import main
 
 pytestmark = pytest.mark.slurm
@@ -158,7 +158,7 @@ def test_cancelled_and_failed_jobs_are_told_and_run_again(
     until(lambda: runs.manifest_of(cancelled)["status"] == "preempted")
     epoch = runs.read_json(cancelled / "checkpoint.json")["epoch"]
     assert epoch == len(runs.read_table(cancelled / "history.csv"))
-    until(lambda: "running" not in standings(sweep).values() and not multirun.queue())
+    until(lambda: "running" not in standings(sweep).values() and not slurm.queue())
     terminal.send_signal(signal.SIGINT)
     terminal.communicate(timeout=20)
 
