@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import assert_same_run, assert_same_tables, assert_same_weights, env
+from conftest import assert_same_run, assert_same_tables, env
 from PIL import Image
 
 from sascli import multirun, runs, slurm
@@ -49,7 +49,7 @@ def submit(words: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
+def until(condition: Callable[[], object], seconds: float = 400) -> None:
     """Wait for something that must come."""
     end = time.monotonic() + seconds
     while not condition():
@@ -89,7 +89,7 @@ def test_twelve_jobs_give_the_table_of_a_local_run_whatever_is_edited_meanwhile(
     assert main([*shlex.split(words), "outputs=local"]) == 0
     until(lambda: (sweep / multirun.SUBMISSIONS).exists())
     mine.write_text("# @package _global_\nepochs: 50\n")
-    terminal.communicate(timeout=300)
+    terminal.communicate(timeout=500)
     assert terminal.returncode == 0 and finished(sweep) and len(standings(sweep)) == 12
     for directory in (sweep, local):
         assert main(["collect", str(directory)]) == 0
@@ -108,14 +108,14 @@ def test_requeued_jobs_end_as_if_nothing_was(tmp_path: Path) -> None:
     jobs = [sweep / "seed-0", sweep / "seed-1"]
     until(lambda: all(map(training, jobs)))
     terminal.send_signal(signal.SIGINT)  # Ctrl-C in the terminal
-    said, _ = terminal.communicate(timeout=20)
+    said, _ = terminal.communicate(timeout=100)
     ids = multirun.load(sweep).ids
     array = ids["seed-0"].split("_")[0]
     assert terminal.returncode == 130
     assert f"the jobs go on; `scancel {array}` stops them\n" in said
     assert all(map(training, jobs))
 
-    scontrol("scontrol", "requeue", array)  # SLURM takes the node away
+    scontrol("scontrol", "requeue", array)
     until(lambda: starts(jobs[1]) == 2 and training(jobs[1]))
     scontrol("scancel", "--signal=USR2", ids["seed-1"])  # submitit: the time is over soon
     until(lambda: finished(sweep))
@@ -126,7 +126,23 @@ def test_requeued_jobs_end_as_if_nothing_was(tmp_path: Path) -> None:
         line = [*shlex.split(words.replace("-m seed=0,1", f"seed={seed}")), "outputs=unbroken"]
         assert main(line) == 0
         assert_same_run(job, unbroken)
-        assert_same_weights(job / "weights.safetensors", unbroken / "weights.safetensors")
+
+
+def test_a_job_that_makes_room_for_an_urgent_one_is_queued_again_and_goes_on(
+    tmp_path: Path,
+) -> None:
+    words = f"train epochs={LONG} checkpoint_every=1 {TINY}"
+    terminal = submit(f"{words} -m {CLUSTER}")
+    sweep = tmp_path / "outputs/train/multirun/v001"
+    until(lambda: training(sweep / "job"))
+    scontrol("sbatch", "--partition=urgent", "--exclusive", "--wrap=sleep 1")
+    until(lambda: runs.manifest_of(sweep / "job")["status"] == "preempted")
+    assert standings(sweep) == {"job": "running"}  # it may not end by itself
+    until(lambda: standings(sweep) == {"job": "waiting"})
+    terminal.communicate(timeout=500)
+    assert terminal.returncode == 0 and finished(sweep) and starts(sweep / "job") == 2
+    assert main([*words.split(), "outputs=unbroken"]) == 0
+    assert_same_run(sweep / "job", tmp_path / "unbroken/train/digits-gbp-L4-T120/v001")
 
 
 def starts(job: Path) -> int:
@@ -160,7 +176,7 @@ def test_cancelled_and_failed_jobs_are_told_and_run_again(
     assert epoch == len(runs.read_table(cancelled / "history.csv"))
     until(lambda: "running" not in standings(sweep).values() and not slurm.queue())
     terminal.send_signal(signal.SIGINT)
-    terminal.communicate(timeout=20)
+    terminal.communicate(timeout=100)
 
     assert standings(sweep) == {
         "model-digits+seed-0": "preempted",
@@ -176,7 +192,7 @@ def test_cancelled_and_failed_jobs_are_told_and_run_again(
     images(tmp_path / "images")
     (again,) = re.findall(r"^  sas (.*)$", said, re.MULTILINE)
     terminal = submit(again)
-    said, _ = terminal.communicate(timeout=200)
+    said, _ = terminal.communicate(timeout=500)
     assert terminal.returncode == 0 and "3 to do" in said
     assert finished(sweep) and main(["collect", str(sweep)]) == 0
     assert set(runs.read_table(sweep / "history.csv")["job"]) == set(standings(sweep))
@@ -184,6 +200,6 @@ def test_cancelled_and_failed_jobs_are_told_and_run_again(
 
 def test_a_partition_that_is_not_there(tmp_path: Path) -> None:
     terminal = submit(f"train -m seed=0,1 {TINY} {CLUSTER} hydra.launcher.partition=nowhere")
-    said, _ = terminal.communicate(timeout=60)
+    said, _ = terminal.communicate(timeout=200)
     assert terminal.returncode == 2 and "Traceback" not in said
     assert "sas: SLURM: " in said and "invalid partition" in said
