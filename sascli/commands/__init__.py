@@ -81,6 +81,15 @@ COMMANDS = {
             ("sas prune baseline=my-bp tune.epochs=3", "beside BP, also fine-tuned"),
         ),
     ),
+    "continual": Command(
+        "learn tasks one after another, old ones protected by credit, by EWC, or not at all",
+        "Continual",
+        (
+            ("sas continual", "five pairs of digits, every method"),
+            ("sas continual model=mnist task=permuted", "MNIST, five permutations of the pixels"),
+            ("sas continual lr=0.03 strength.ewc=100 methods=[bp,ewc]", "without a search"),
+        ),
+    ),
     "plot": Command(
         "draw figures from the tables of `sas figures`; never trains",
         "Plot",

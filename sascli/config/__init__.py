@@ -1,5 +1,6 @@
 """The typed schema under the YAML: what can be set, what it means, and what is refused."""
 
+from sascli.config.continual import METHODS, Continual, check_continual, strengths
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
 from sascli.config.measurements import (
@@ -44,10 +45,12 @@ __all__ = [
     "IDENTITY",
     "KINDS",
     "LAYERS",
+    "METHODS",
     "RATES",
     "UNHASHED",
     "Claims",
     "Collect",
+    "Continual",
     "DataSettings",
     "Entropy",
     "Evaluate",
@@ -72,6 +75,7 @@ __all__ = [
     "alternatives",
     "as_list",
     "check",
+    "check_continual",
     "check_evaluate",
     "check_figures",
     "check_prune",
@@ -86,6 +90,7 @@ __all__ = [
     "run_name",
     "seed_list",
     "setting",
+    "strengths",
     "typed",
     "unknown",
     "varied",

@@ -44,7 +44,9 @@ class Registry(Mapping[str, Drawing]):
         return len(self._names)
 
 
-FIGURES = Registry([*(name for study in STUDIES.values() for name in study.figures), "overview"])
+OTHERS = ("overview", "continual", "continual_matrix")
+"""Figures that no study has: each is drawn by the command that makes its tables."""
+FIGURES = Registry([*(name for study in STUDIES.values() for name in study.figures), *OTHERS])
 ANYWHERE = ("overview", "confusion", "reliability", "uncertainty", "pruning", "sparse")
 """Figures of what has no reference point: a run, or its evaluation or pruning."""
 

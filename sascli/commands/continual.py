@@ -1,0 +1,17 @@
+"""`sas continual`: tasks in sequence, old ones protected by credit or by EWC, or not."""
+
+from omegaconf import DictConfig
+
+from sascli.commands import job_directory
+from sascli.config import Continual, check_continual, typed
+
+
+def task(cfg: DictConfig) -> None:
+    """Learn, test, draw. Raises UserError for settings that cannot be."""
+    config = typed(cfg, Continual)
+    check_continual(config)
+    from sascli import continual, figures  # seconds of torch: only for settings that are right
+
+    directory = continual.run(config, job_directory())
+    for path in figures.plot(["continual", "continual_matrix"], directory, directory):
+        print(path)

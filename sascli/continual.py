@@ -1,0 +1,147 @@
+"""Tasks in sequence by every method: search, accuracies after each task, forgetting."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+
+from sascli import experiment, runs
+from sascli.analysis.forgetting import KEYS, summary
+from sascli.config import (
+    Continual,
+    alternatives,
+    config_hash,
+    plain,
+    seed_list,
+    strengths,
+)
+from sascli.data import Data
+from sascli.learner import Learner
+from sascli.progress import Progress
+from sascli.sequence import sequence
+
+SEARCH, MATRIX, SUMMARY = (f"continual{end}.csv" for end in ("_search", "", "_summary"))
+
+
+class Images(NamedTuple):
+    """What the methods are compared on, and what rates and strengths are searched on."""
+
+    whole: Data
+    held_out: Data  # its test images are the last training images
+
+
+def run(config: Continual, directory: Path | None = None) -> Path:
+    """Every method in a versioned directory of its own, which `resume=true` continues.
+
+    With a `directory`, that one is used, and continued if it was begun. Raises UserError.
+    """
+    images = images_of(config)
+    parent = Path(config.outputs) / "continual"
+    parent /= config.name or f"{config.model.name}-{config.task}"
+    wanted = config_hash(config)
+    directory = directory or (runs.of_settings(parent, wanted) if config.resume else None)
+    directory = directory or runs.claim(parent)
+    with runs.lock(directory):
+        if not runs.begun(directory):
+            whole = images.whole
+            runs.write_json(directory / runs.CONFIG, plain(config))
+            runs.describe(
+                directory,
+                **runs.provenance(),
+                kind="continual",
+                model=config.model.name,
+                seeds=seed_list(config.seeds),
+                config_hash=wanted,
+                reference={"depth": config.depth, "train_size": len(whole.train_y)},
+                device=str(whole.train_x.device),
+                data=whole.description,
+                start=runs.now(),
+            )
+        runs.describe(directory, status="running", end=None, error=None)
+        with runs.recorded(directory, "the same command and resume=true"):
+            compare(config, images, directory)
+    return directory
+
+
+def continual(config: Continual, directory: Path) -> None:
+    """Add every method, under this protocol, to the tables of a directory that lack it.
+
+    The caller holds the directory's lock. Raises UserError.
+    """
+    compare(config, images_of(config), directory)
+
+
+def images_of(config: Continual) -> Images:
+    """Load the images. Raises UserError where they do not make the tasks."""
+    device = experiment.pick_device(config.device)
+    splits = (config.data.split, "validation")
+    parts = [replace(config, data=replace(config.data, split=split)) for split in splits]
+    images = Images(*(experiment.load_data(part, device) for part in parts))
+    for data in images:
+        sequence(config.task, data, config.tasks, [0])
+    return images
+
+
+def compare(config: Continual, images: Images, directory: Path) -> None:
+    """Search, where there is a choice, and learn; the tables grow by a method at a time."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)  # as in experiment.run
+    for method in config.methods:
+        choices = [(lr, s) for lr in alternatives(config.lr) for s in strengths(config, method)]
+        lr, strength = choices[0]
+        if len(choices) > 1:
+            searching = partial(search, config, images.held_out, method)
+            found = kept(directory / SEARCH, config.task, method, searching)
+            lr, strength = choices[best(found, config.search_seeds)]
+        learning = partial(matrix, replace(config, lr=lr), images.whole, method, [strength])
+        kept(directory / MATRIX, config.task, method, learning)
+        runs.write_table(directory / SUMMARY, summary(runs.read_table(directory / MATRIX)))
+
+
+def kept(path: Path, protocol: str, method: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The rows of a table for a protocol and method; made and added to it where it has none."""
+    tables = [runs.read_table(path)] if path.exists() else []
+    for table in tables:
+        own = table[(table["protocol"] == protocol) & (table["method"] == method)]
+        if len(own):
+            return own
+    made = make()
+    runs.write_table(path, pd.concat([*tables, made], ignore_index=True))
+    return made
+
+
+def search(config: Continual, data: Data, method: str) -> pd.DataFrame:
+    """Average accuracy after the last task of every rate with every strength and seed."""
+    own = replace(config, seeds=config.search_seeds)
+    table = matrix(own, data, method, strengths(config, method), only_last=True)
+    mean = table.groupby(KEYS, sort=False)["test_accuracy"].mean()
+    return mean.rename("validation_accuracy").reset_index()
+
+
+def best(found: pd.DataFrame, seeds: int) -> int:
+    """The number of the trial with the highest mean over seeds, the first of equals."""
+    trial = found["replica"] // seeds  # as Learner orders its replicas
+    return int(found.groupby(trial)["validation_accuracy"].mean().argmax())
+
+
+def matrix(
+    config: Continual, data: Data, method: str, tried: list[float], *, only_last: bool = False
+) -> pd.DataFrame:
+    """Accuracies on the tasks so far after each of them, or only after the last."""
+    learner, rows = Learner(config, data, method, tried), []
+    label = f"{config.task} {method}{' search' if only_last else ''}"
+    with Progress(config.tasks * config.epochs, label) as progress:
+        for done in range(1, config.tasks + 1):
+            for _ in learner.learn(done - 1):
+                progress.update(f"task {done} of {config.tasks}")
+            for task in range(done if done == config.tasks or not only_last else 0):
+                told = (learner.lr, learner.strength, learner.seeds, learner.test(task))
+                for replica, (lr, strength, seed, right) in enumerate(zip(*told, strict=True)):
+                    key = (config.task, method, lr, strength, replica, seed)
+                    rows.append((*key, done, task + 1, right))
+    return pd.DataFrame(rows, columns=[*KEYS, "after_task", "task", "test_accuracy"])

@@ -1,0 +1,49 @@
+"""The diagonal of the Fisher information of a network's weights."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from sascli.core.network import FeedForward, relu_backward
+from sascli.core.products import product
+
+
+@torch.no_grad()
+def fisher(network: FeedForward, batches: Iterable[Tensor]) -> Tensor:
+    r"""Mean over all images of the diagonal Fisher information of m, flat like `flat["m"]`.
+
+    .. math::
+        F_{ij} = \langle \sum_y p(y|x) (\partial \ln p(y|x) / \partial m_{ij})^2 \rangle_x
+
+    with y from the network's own p(y | x), summed and not drawn. `batches` are images
+    (replicas, batch, n). The network is run by m alone, BP's. As the gradient of one sample is
+    K_i a_j times the layer's prefactor, a layer costs one matrix product, of sums of K^2 with
+    a^2.
+    """
+    flat = network.flat["m"]
+    total = torch.zeros_like(flat)
+    layers = list(zip(network.split(flat), network.split(total), network.scales, strict=True))
+    images = 0
+    for x in batches:
+        a, seen = network.per_replica(x), list[Tensor]()
+        for w, _, scale in layers:
+            a = a.relu() if seen else a
+            seen.append(a)
+            a = product(a, w.mT) * scale
+        p = a.softmax(-1)
+        squares = [torch.zeros_like(after) for after in [*seen[1:], p]]
+        for label in range(p.shape[-1]):
+            k = p.clone()
+            k[..., label] -= 1
+            k *= p[..., label, None].sqrt()
+            for number in reversed(range(len(layers))):
+                w, _, scale = layers[number]
+                k *= scale
+                squares[number].addcmul_(k, k)
+                if number:
+                    k = relu_backward(product(k, w), seen[number])
+        for (_, own, _), square, a in zip(layers, squares, seen, strict=True):
+            own += product(square.mT, a * a)
+        images += x.shape[-2]
+    return total / images
