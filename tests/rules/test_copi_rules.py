@@ -202,7 +202,7 @@ def test_logits_are_the_output_activations_of_the_present_parameters() -> None:
 def test_the_network_alone_runs_as_the_rule_does(tmp_path: Path) -> None:
     rule, (x, _) = make(), batch()
     want = rule.logits(x)
-    runs.describe(tmp_path, status="finished")
+    runs.describe(tmp_path, format=runs.FORMAT, status="finished")
     checkpoint.save_weights(tmp_path / checkpoint.WEIGHTS, rule.network, [0, 1])
     loaded = checkpoint.load_network(tmp_path)
     for network in (rule.network, loaded, copy.deepcopy(rule.network)):
