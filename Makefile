@@ -1,6 +1,6 @@
 # `make` lists the targets; `make setup PYTHON=python3.12` picks another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test figures bench bench-scaling bench-check lint docs check-docs clean
+.PHONY: help setup demo test figures figures-use bench bench-scaling bench-check lint docs check-docs clean
 
 PYTHON ?= python3
 MODEL ?= mnist
@@ -34,6 +34,9 @@ test: $(READY) ## Run the tests
 
 figures: $(READY) ## Reproduce the figures: MODEL=mnist PRESET=quick unless told otherwise
 	$(BIN)/sas figures model=$(MODEL) preset=$(PRESET)
+
+figures-use: $(READY) ## What credit is good for: MODEL=mnist PRESET=quick unless told otherwise
+	$(BIN)/sas figures-use model=$(MODEL) preset=$(PRESET)
 
 bench: $(READY) ## Measure speed and memory of one training step against the baselines
 	$(BIN)/python -m benchmarks.step

@@ -111,8 +111,20 @@ class Composer:
             raise self.mistake(error) from error
 
     def options(self, group: str) -> list[str]:
-        """The choices of a group; empty if it is none."""
-        return list(self.loader.get_group_options(group))
+        """The choices of a group, the command's own where it has some; empty if it is none."""
+        return list(self.loader.get_group_options(self.place(group)))
+
+    def place(self, group: str) -> str:
+        """The folder of a group's files: GROUP/COMMAND where the command has its own."""
+        own = f"{group}/{self.command}"
+        return own if self.loader.get_group_options(own) else group
+
+    def placed(self, group: str, choices: str) -> str:
+        """Choices as Hydra finds them: the command's own with their folder."""
+        folder, known = self.place(group).removeprefix(f"{group}/"), self.options(group)
+        if folder == group:
+            return choices
+        return ",".join(f"{folder}/{c}" if c in known else c for c in choices.split(","))
 
     def settings(self, cfg: DictConfig) -> dict[str, Any]:
         """Dotted keys with their values, interpolations unresolved; groups with their choice."""
@@ -122,7 +134,9 @@ class Composer:
 
     def groups(self, cfg: DictConfig) -> dict[str, Any]:
         """The groups of this command with the option chosen."""
-        return dict(reversed(cfg.hydra.runtime.choices.items()))  # in the order of the YAML
+        chosen = reversed(cfg.hydra.runtime.choices.items())  # in the order of the YAML
+        own = f"{self.command}/"
+        return {group: option and option.removeprefix(own) for group, option in chosen}
 
     def unknown_option(self, group: str, option: Any) -> UserError:
         """The error for a choice that a group has not."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -11,13 +12,13 @@ from sascli.config import Evaluate
 from sascli.core.streams import stream
 from sascli.data import Data, fitted, load
 from sascli.errors import UserError
-from sascli.measuring import Found, Trained
+from sascli.measuring import Trained
 from sascli.tasks import Task
 
 Images = tuple[Tensor, Tensor]
 
 
-def evaluated(run: Trained, config: Evaluate) -> Found:
+def evaluated(run: Trained, config: Evaluate) -> dict[str, pd.DataFrame]:
     """All tables of a run on its own test images, or on those that the settings name.
 
     Raises UserError for images of other classes, for data that are not there, and for a run that
@@ -45,7 +46,7 @@ def evaluated(run: Trained, config: Evaluate) -> Found:
     )
     for table in tables.values():
         table.insert(0, "rule", run.config.rule["name"])
-    return Found(tables)
+    return tables
 
 
 def opened(run: Trained, source: str, root: Path) -> Data:

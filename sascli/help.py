@@ -92,11 +92,12 @@ def groups(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
     for group, chosen in composer.groups(cfg).items():
         if group.startswith("hydra"):
             continue
+        folder = composer.conf / composer.place(group)
         if not composer.options(group):
             yield f"{group}=NAME", "none yet"
         for option in composer.options(group):
             star = "*" if option == chosen else ""
-            yield f"{group}={option}{star}", comment(composer.conf / group / f"{option}.yaml")
+            yield f"{group}={option}{star}", comment(folder / f"{option}.yaml")
 
 
 def comment(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Measurements of a trained run, each in a versioned directory of its own."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,14 @@ from typing import Any
 import pandas as pd
 import torch
 from omegaconf import OmegaConf
+from torch import Tensor
 
-from sascli import checkpoint, experiment, runs
+from sascli import checkpoint, experiment, figures, runs
 from sascli.config import FromRun, OnImages, Train, config_hash, plain, typed
+from sascli.core.copi import Decorrelated
 from sascli.core.network import FeedForward
 from sascli.data import Data
+from sascli.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -57,36 +60,41 @@ class Trained:
         return checkpoint.load_network(self.directory, device=self.device)
 
     @cached_property
+    def layers(self) -> Decorrelated:
+        """The layers of a network that decorrelates. Raises UserError where it does not."""
+        if not self.network.r:
+            raise UserError(
+                f"{self.directory} was trained by rule={self.manifest['rule']}, which does not "
+                "decorrelate: `sas train experiment=copi_digits` makes a run that does"
+            )
+        return Decorrelated(self.network, self.network.slope)
+
+    def checked(self, name: str, number: int, count: int, first: int = 0) -> int:
+        """A number that a setting gave, if it is one of `count`. Raises UserError."""
+        if type(number) is not int or not first <= number < first + count:
+            raise UserError(f"{name} must be {first} to {first + count - 1}, not {number!r}")
+        return number
+
+    @cached_property
     def data(self) -> Data:
         """The images that it was trained and tested on."""
         where = replace(self.config.data, root=self.root or self.config.data.root)
         return experiment.load_data(replace(self.config, data=where), self.device)
 
-
-@dataclass(frozen=True)
-class Found:
-    """What a measurement leaves: tables and other files by name."""
-
-    tables: Mapping[str, pd.DataFrame]
-    files: Mapping[str, bytes] = field(default_factory=dict)
-
-    def write(self, directory: Path) -> None:
-        """Write all of it. Raises UserError where nothing can be written."""
-        for name, content in self.files.items():
-            runs.make((directory / name).parent)
-            with runs.replacing(directory / name) as file:
-                file.write(content)
-        for name, table in self.tables.items():
-            runs.write_table(directory / f"{name}.csv", table)
+    def training_images(self, count: Any) -> Tensor:
+        """The first so many training images, all of them where there are fewer."""
+        if count != "all" and (type(count) is not int or count < 1):
+            raise UserError(f"images must be a whole number >= 1 or 'all', not {count!r}")
+        return self.data.train_x if count == "all" else self.data.train_x[:count]
 
 
 def measure(
     config: FromRun,
     command: str,
-    work: Callable[[Trained], Found],
+    work: Callable[[Trained], Mapping[str, pd.DataFrame]],
     directory: Path | None = None,
 ) -> Path:
-    """Write measurements of `config.run` into `directory`, or a new version.
+    """Write the tables that `work` makes of `config.run` into `directory`, or a new version.
 
     Raises UserError for a run that is not there or cannot be read.
     """
@@ -96,11 +104,12 @@ def measure(
     device = experiment.pick_device(config.device)
     root = config.data.root if isinstance(config, OnImages) else None
     run = Trained(runs.locate(config.run, outputs), device, root)
-    start, found = runs.now(), work(run)
+    start, tables = runs.now(), work(run)
     own = run.directory.resolve()  # run=. has no name
     name = config.name or (own.parent.name if own.name.startswith("v") else own.name)
     directory = directory or runs.claim(outputs / command / name)
-    found.write(directory)
+    for table, content in tables.items():
+        runs.write_table(directory / f"{table}.csv", content)
     runs.write_json(directory / runs.CONFIG, plain(config))
     runs.describe(
         directory,
@@ -118,3 +127,10 @@ def measure(
         status="finished",
     )
     return directory
+
+
+def show(directory: Path, pictures: Sequence[str]) -> None:
+    """Draw what was measured beside its tables, and say what there is."""
+    drawn = figures.plot(pictures, directory, directory, reference={})
+    for path in [*sorted(directory.glob("*.csv")), *drawn]:
+        print(path)

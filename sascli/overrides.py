@@ -33,6 +33,9 @@ def read(words: Sequence[str], composer: Composer) -> list[Override]:
             raise UserError(unreadable(word))
         if isinstance(value, bool | int | float) and composer.options(key):
             raise composer.unknown_option(key, value)
+        placed = composer.placed(key, override.get_value_string())
+        if placed != override.get_value_string():
+            (override,) = parser.parse_overrides([f"{override.get_key_element()}={placed}"])
         overrides.append(rewritten(override, key, value, composer.command))
     return overrides
 

@@ -1,6 +1,6 @@
 """The pruning of a run: which connections stay, fine-tuning of the rest, the sparse networks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sascli.analysis.pruning import fractions, thresholds
 from sascli.config import Prune, Tune
 from sascli.core.network import FeedForward
 from sascli.errors import UserError
-from sascli.measuring import Found, Trained
+from sascli.measuring import Trained
 from sascli.rules.base import RuleSettings, Setup
 from sascli.rules.bp import BP
 
@@ -49,8 +49,8 @@ class Tuning(BP):
 
 
 @torch.no_grad()
-def pruned(run: Trained, config: Prune) -> Found:
-    """pruning.csv and the sparse networks of a run, and of the baseline by magnitude.
+def pruned(run: Trained, config: Prune) -> tuple[pd.DataFrame, dict[str, bytes]]:
+    """pruning.csv and the networks by file of a run, and of the baseline by magnitude.
 
     Raises UserError for a baseline of other images, and for networks that are recurrent or whose
     inputs are decorrelated.
@@ -70,7 +70,15 @@ def pruned(run: Trained, config: Prune) -> Found:
         for row, content in stored(own, cuts(own, config, criteria, limits)):
             rows.append(row)
             files[row["file"]] = content
-    return Found({"pruning": pd.DataFrame(rows)}, files)
+    return pd.DataFrame(rows), files
+
+
+def keep(files: Mapping[str, bytes], directory: Path) -> None:
+    """Write the networks. Raises UserError where nothing can be written."""
+    for name, content in files.items():
+        runs.make((directory / name).parent)
+        with runs.replacing(directory / name) as file:
+            file.write(content)
 
 
 def cuts(

@@ -30,7 +30,15 @@ STUDIES = {
     "figures-use": Study(
         title="The use of credit",
         source=f"what {LI_HUANG} say the learned distribution is good for",
-        figures=("reliability", "uncertainty", "confusion", "pruning", "sparse"),
+        figures=(
+            "reliability",
+            "uncertainty",
+            "confusion",
+            "pruning",
+            "sparse",
+            "continual",
+            "continual_matrix",
+        ),
         claims="use",
     ),
 }

@@ -26,6 +26,7 @@ COMMANDS = (
     f"sweep-datasize {SMALL} train_size=[40,60] seeds=2",
     f"figures {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1]",
+    f"figures-use {SMALL} train_size=60 preset=smoke",
 )
 TYPES = {
     "text": types.is_string_dtype,
@@ -34,7 +35,7 @@ TYPES = {
     "label": lambda column: True,
 }
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
-GATHERING = ("sweep-datasize", "figures")
+GATHERING = ("sweep-datasize", "figures", "figures-use")
 IN_DOCS = {"times", "ablation"}  # tests/test_documents.py looks at these
 
 

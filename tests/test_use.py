@@ -175,16 +175,15 @@ def test_the_script_of_the_readme_predicts_what_sas_reports(run: Path, tmp_path:
 
 def test_what_the_rows_say_of_the_networks(run: Path) -> None:
     config = Prune(keep=[1.0, 0.3], threshold=[1.0], criterion=["snr"])
-    found = pruned(trained(run), config)
-    table, network = found.tables["pruning"], trained(run).network
+    table, files = pruned(trained(run), config)
+    network = trained(run).network
     total = sum(layer.m[0].numel() for layer in network.layers)
     uip = [sum(int(layer.uip()[r].sum()) for layer in network.layers) for r in range(2)]
     assert min(uip) > 0
-    assert set(found.files) == set(table["file"])
+    assert set(files) == set(table["file"])
     for row in table.itertuples():
-        assert row.kept_fraction == row.n_weights / total and row.bytes == len(
-            found.files[row.file]
-        )
+        assert row.kept_fraction == row.n_weights / total
+        assert row.bytes == len(files[row.file])
         assert row.n_neurons <= 16 and row.rule == "gbp"
     by = table.query("format == 'csr'").set_index(["criterion", "level", "replica"])
     for r in range(2):
@@ -230,7 +229,7 @@ def test_fine_tuning_leaves_what_is_gone_and_learns_the_rest(run: Path) -> None:
 def test_a_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
     settings = {"seeds": [3, 8], "epochs": 1, "train_size": 600}
     bp = experiment.run(tiny(rule={"name": "bp"}, name="bp", **settings))
-    table = pruned(trained(run), Prune(keep=[0.5], baseline=str(bp))).tables["pruning"]
+    table, _ = pruned(trained(run), Prune(keep=[0.5], baseline=str(bp)))
     assert set(table.query("rule == 'bp'")["criterion"]) == {"none", "magnitude"}
     assert set(table.query("rule == 'gbp'")["criterion"]) == {
         "none", "pi", "snr", "magnitude", "threshold"

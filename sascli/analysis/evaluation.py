@@ -35,11 +35,11 @@ def probabilities(
     """
     gbp, noise = network.gbp(), streams(seeds, "evaluation", epoch, device=x.device)
     if way == "ensemble":
-        networks = [effective(network, seeds, n) for n in range(samples)]
+        networks = [effective(network, seeds, sample) for sample in range(samples)]
     elif way == "mean_field" and not network.r:
         networks = [lambda some: gbp.logits(some, network.draw_noise(some.shape[-2], noise))]
     else:
-        networks = [partial(network.run, network.mean())]
+        networks = [network.forward]
     total = sum(
         torch.cat([logits(some).double().softmax(-1) for some in x.split(CHUNK)], 1)
         for logits in networks

@@ -55,11 +55,12 @@ class Results:
         """Depth and train_size from which most figures are drawn."""
         return {key: self.reference[key] for key in ("depth", "train_size")}
 
-    def rows(self, name: str, *, rule: str = "gbp", **keys: str | int) -> pd.DataFrame:
+    def rows(self, name: str, *, rule: str | None = "gbp", **keys: str | int) -> pd.DataFrame:
         """The rows of a table with the given keys. Raises MissingError when there are none."""
         if name not in self.tables:
             raise MissingError(f"there is no {name}.csv")
-        table, wanted = self.tables[name], {"rule": rule, **keys}
+        wanted = keys if rule is None else {"rule": rule, **keys}
+        table = self.tables[name]
         for column, value in wanted.items():
             table = table[table[column] == value]
         if table.empty:

@@ -11,7 +11,11 @@ Ends = float | np.ndarray
 
 
 def by_seed(
-    table: pd.DataFrame, column: str, variable: str, need: Sequence[float] = (), least: int = 1
+    table: pd.DataFrame,
+    column: str,
+    variable: str,
+    need: Sequence[float | str] = (),
+    least: int = 1,
 ) -> pd.DataFrame:
     """Means of `column`: a row per seed that has them all, a column per value of `variable`.
 

@@ -90,6 +90,14 @@ COMMANDS = {
             ("sas continual lr=0.03 strength.ewc=100 methods=[bp,ewc]", "without a search"),
         ),
     ),
+    "figures-use": Command(
+        "what credit is good for: calibration, pruning, protection of old tasks, with claims",
+        "FiguresUse",
+        (
+            ("sas figures-use model=mnist", "every picture and claim at preset=quick"),
+            ("sas figures-use model=digits preset=smoke", "seconds: does everything run?"),
+        ),
+    ),
     "plot": Command(
         "draw figures from the tables of `sas figures`; never trains",
         "Plot",

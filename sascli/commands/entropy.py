@@ -15,10 +15,12 @@ def task(cfg: DictConfig) -> None:
         if name not in ESTIMATORS:
             raise unknown(name, ESTIMATORS, "estimator")
     from sascli.analysis.entropy import entropy_table
-    from sascli.measuring import Found, Trained, measure
+    from sascli.measuring import measure
 
-    def work(run: Trained) -> Found:
-        return Found({"entropy": entropy_table(run.network, run.seeds, config.estimator)})
-
-    directory = measure(config, "entropy", work, job_directory())
+    directory = measure(
+        config,
+        "entropy",
+        lambda run: {"entropy": entropy_table(run.network, run.seeds, config.estimator)},
+        job_directory(),
+    )
     print(f"{directory}/entropy.csv")

@@ -10,12 +10,8 @@ def task(cfg: DictConfig) -> None:
     """Write the tables and pictures. Raises UserError for a run or images that are not there."""
     config = typed(cfg, Evaluate)
     check_evaluate(config)
-    from sascli import figures
     from sascli.evaluating import evaluated
-    from sascli.measuring import measure
+    from sascli.measuring import measure, show
 
     directory = measure(config, "evaluate", lambda run: evaluated(run, config), job_directory())
-    pictures = figures.plot(("confusion", "reliability", "uncertainty"), directory, directory)
-    print(figures.read_tables(directory, ["evaluation"])["evaluation"].to_string(index=False))
-    for path in pictures:
-        print(path)
+    show(directory, ["confusion", "reliability", "uncertainty"])

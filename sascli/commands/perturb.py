@@ -24,9 +24,9 @@ def task(cfg: DictConfig) -> None:
     import pandas as pd
 
     from sascli.analysis.perturbation import Thresholds, perturbation
-    from sascli.measuring import Found, Trained, measure
+    from sascli.measuring import Trained, measure
 
-    def work(run: Trained) -> Found:
+    def work(run: Trained) -> dict[str, pd.DataFrame]:
         count = len(run.network.layers)
         layers = range(1, count + 1) if config.layer == "all" else as_list(config.layer)
         for layer in layers:
@@ -46,7 +46,7 @@ def task(cfg: DictConfig) -> None:
             )
             for layer in layers
         ]
-        return Found({"perturbation": pd.concat(tables, ignore_index=True)})
+        return {"perturbation": pd.concat(tables, ignore_index=True)}
 
     directory = measure(config, "perturb", work, job_directory())
     print(f"{directory}/perturbation.csv")

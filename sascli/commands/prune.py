@@ -10,11 +10,18 @@ def task(cfg: DictConfig) -> None:
     """Write pruning.csv, networks/ and pictures. Raises UserError for a run that is not there."""
     config = typed(cfg, Prune)
     check_prune(config)
-    from sascli import figures
-    from sascli.measuring import measure
-    from sascli.pruning import pruned
+    import pandas as pd
 
-    directory = measure(config, "prune", lambda run: pruned(run, config), job_directory())
-    print(f"{directory}/pruning.csv")
-    for path in figures.plot(("pruning", "sparse"), directory, directory):
-        print(path)
+    from sascli.measuring import Trained, measure, show
+    from sascli.pruning import keep, pruned
+
+    files: dict[str, bytes] = {}
+
+    def work(run: Trained) -> dict[str, pd.DataFrame]:
+        table, networks = pruned(run, config)
+        files.update(networks)
+        return {"pruning": table}
+
+    directory = measure(config, "prune", work, job_directory())
+    keep(files, directory)
+    show(directory, ["pruning", "sparse"])

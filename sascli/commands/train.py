@@ -13,4 +13,4 @@ def task(cfg: DictConfig) -> None:
     from sascli import experiment, figures  # seconds of torch: only for settings that are right
 
     directory = experiment.run(config, directory=job_directory())
-    figures.plot(["overview"], directory, directory, suffixes=[".png"])
+    figures.plot(["overview"], directory, directory, suffixes=[".png"], reference={})

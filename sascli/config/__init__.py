@@ -25,7 +25,15 @@ from sascli.config.settings import (
     typed,
     unknown,
 )
-from sascli.config.sweeps import Figures, Preset, SweepDatasize, check_figures, check_sweep
+from sascli.config.sweeps import (
+    Figures,
+    Preset,
+    Searched,
+    Study,
+    SweepDatasize,
+    check_figures,
+    check_sweep,
+)
 from sascli.config.train import (
     IDENTITY,
     DataSettings,
@@ -39,7 +47,16 @@ from sascli.config.train import (
     initial,
     run_name,
 )
-from sascli.config.use import Evaluate, Prune, Tune, check_evaluate, check_prune
+from sascli.config.use import (
+    Evaluate,
+    FiguresUse,
+    Prune,
+    Tune,
+    UsePreset,
+    check_evaluate,
+    check_figures_use,
+    check_prune,
+)
 
 __all__ = [
     "IDENTITY",
@@ -56,6 +73,7 @@ __all__ = [
     "Evaluate",
     "Evaluation",
     "Figures",
+    "FiguresUse",
     "FromFigures",
     "FromRun",
     "Init",
@@ -68,9 +86,12 @@ __all__ = [
     "Preset",
     "Prune",
     "Runs",
+    "Searched",
+    "Study",
     "SweepDatasize",
     "Train",
     "Tune",
+    "UsePreset",
     "Where",
     "alternatives",
     "as_list",
@@ -78,6 +99,7 @@ __all__ = [
     "check_continual",
     "check_evaluate",
     "check_figures",
+    "check_figures_use",
     "check_prune",
     "check_sweep",
     "config_hash",

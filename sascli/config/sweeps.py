@@ -19,30 +19,49 @@ class SweepDatasize(Train):
 
 
 @dataclass
-class Preset:
+class AnyPreset:
+    """What the preset of every study has."""
+
+    name: str = setting("quick", "name of the preset, part of the directory's")
+
+
+@dataclass
+class Study(Train):
+    """Settings of `sas train` and what every study has besides its preset."""
+
+    preset: AnyPreset = setting(AnyPreset, "group: smoke, quick, paper")
+    worker: int | None = setting(None, "any number: workers of the same settings share the work")
+    seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
+
+
+@dataclass
+class Searched(AnyPreset):
+    """A preset with a search of learning rates."""
+
+    rates: list[float] = setting([1.0], "learning rates tried for either rule, in units of lr")
+    search_seeds: int = setting(1, "seeds of that search")
+
+
+@dataclass
+class Preset(Searched):
     """How much of the reproduction is run. Sizes are in units of the model's own T.
 
     Where the data are too few for the largest size, all are scaled down in proportion.
     """
 
-    name: str = setting("quick", "name of the preset, part of the directory's")
     sizes: list[float] = setting([1.0], "training sizes of Fig. 2b")
     depths: list[int] = setting([4], "depths of the inset of Fig. 2b")
     deep: int = setting(5, "depth of Figs. 3c and 4b")
     deep_sizes: list[float] = setting([1.0], "training sizes of Fig. 3c")
-    rates: list[float] = setting([1.0], "learning rates tried for either rule, in units of lr")
-    search_seeds: int = setting(1, "seeds of that search")
     samples: int = setting(10, "effective networks and draws of a perturbation")
     fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed")
 
 
 @dataclass
-class Figures(Train):
+class Figures(Study):
     """The whole reproduction: settings of `sas train` and of a preset."""
 
     preset: Preset = setting(Preset, "group: smoke, quick, paper")
-    worker: int | None = setting(None, "any number: workers of the same settings share the work")
-    seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
 
 
 def check_sweep(config: Train) -> None:
@@ -58,10 +77,14 @@ def check_figures(config: Figures) -> None:
     check_sweep(config)
     preset = config.preset
     for name in ("sizes", "deep_sizes", "rates"):
-        numbers = getattr(preset, name)
-        if not numbers or min(numbers) <= 0:
-            raise UserError(f"preset.{name} must be a list of numbers > 0, not {numbers}")
+        check_positive(f"preset.{name}", getattr(preset, name))
     if not preset.fractions or not all(0 <= fraction <= 1 for fraction in preset.fractions):
         raise UserError(f"preset.fractions must lie in [0, 1], not {preset.fractions}")
     if preset.samples < 1 or preset.search_seeds < 1:
         raise UserError("preset.samples and preset.search_seeds must be at least 1")
+
+
+def check_positive(name: str, numbers: list[float]) -> None:
+    """Refuse an empty list, and one with a number that is not above 0."""
+    if not numbers or min(numbers) <= 0:
+        raise UserError(f"{name} must be a list of numbers > 0, not {numbers}")

@@ -1,9 +1,11 @@
 """The settings of what a trained network is used for: tested, pruned, and both as a study."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sascli.config.measurements import OnImages
 from sascli.config.settings import setting, unknown
+from sascli.config.sweeps import Searched, Study, check_positive, check_sweep
 from sascli.errors import UserError
 
 
@@ -72,3 +74,45 @@ def check_prune(config: Prune) -> None:
             raise UserError(f"{name} must be numbers in (0, 1], not {getattr(config, name)}")
     if config.tune.epochs < 0 or (config.tune.lr is not None and config.tune.lr <= 0):
         raise UserError("tune.epochs must be at least 0 and tune.lr above 0")
+
+
+@dataclass
+class UsePreset(Searched):
+    """How much of the study is run: settings of `sas evaluate`, `prune` and `continual`."""
+
+    samples: int = setting(20, "effective networks of the ensemble")
+    bins: int = setting(15, "bins of confidence")
+    against: list[str] = setting(["shuffled"], "what is not of these classes")
+    keep: list[float] = setting([0.5, 0.1], "fractions of the connections that stay")
+    threshold: list[float] = setting([1.0], "connections with pi at or above this are dropped")
+    tune_epochs: int = setting(3, "epochs of fine-tuning")
+    continual: dict[str, Any] = setting(dict, "settings of `sas continual`")
+
+
+@dataclass
+class FiguresUse(Study):
+    """The study of what the credit is good for."""
+
+    preset: UsePreset = setting(UsePreset, "group: smoke, quick, paper")
+
+    @property
+    def evaluate(self) -> Evaluate:
+        """The settings of the evaluation."""
+        own = self.preset
+        return Evaluate(samples=own.samples, bins=own.bins, against=own.against)
+
+    @property
+    def prune(self) -> Prune:
+        """The settings of the pruning."""
+        own = self.preset
+        return Prune(keep=own.keep, threshold=own.threshold, tune=Tune(own.tune_epochs))
+
+
+def check_figures_use(config: FiguresUse) -> None:
+    """As `check_sweep`, and what a preset must hold. Raises UserError."""
+    check_sweep(config)
+    check_positive("preset.rates", config.preset.rates)
+    if config.preset.search_seeds < 1:
+        raise UserError("preset.search_seeds must be at least 1")
+    check_evaluate(config.evaluate)
+    check_prune(config.prune)

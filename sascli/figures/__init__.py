@@ -44,11 +44,7 @@ class Registry(Mapping[str, Drawing]):
         return len(self._names)
 
 
-OTHERS = ("overview", "continual", "continual_matrix")
-"""Figures that no study has: each is drawn by the command that makes its tables."""
-FIGURES = Registry([*(name for study in STUDIES.values() for name in study.figures), *OTHERS])
-ANYWHERE = ("overview", "confusion", "reliability", "uncertainty", "pruning", "sparse")
-"""Figures of what has no reference point: a run, or its evaluation or pruning."""
+FIGURES = Registry([*(name for study in STUDIES.values() for name in study.figures), "overview"])
 
 
 def read_tables(directory: Path, names: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
@@ -65,23 +61,28 @@ def read_tables(directory: Path, names: Iterable[str] | None = None) -> dict[str
 
 
 def plot(
-    names: Iterable[str], directory: Path, out: Path, suffixes: Sequence[str] = (".pdf", ".png")
+    names: Iterable[str],
+    directory: Path,
+    out: Path,
+    suffixes: Sequence[str] = (".pdf", ".png"),
+    reference: Mapping[str, int] | None = None,
 ) -> list[Path]:
     """Draw figures from the tables of `directory` into out/NAME.pdf and out/NAME.png.
 
-    Never trains. Raises UserError for a figure that does not exist, a missing table or a table
-    without the rows wanted; the last two with the command that makes them.
+    `reference` is the point that they are drawn at, by default that of the directory. Never
+    trains. Raises UserError for a figure that does not exist, a missing table or a table without
+    the rows wanted; the last two with the command that makes them.
     """
     from sascli.figures import style
 
     manifest = runs.manifest_of(directory)
+    at = reference_of(directory) if reference is None else reference
     paths: list[Path] = []
     for name in names:
         module = FIGURES[name]
         tables = read_tables(directory, module.TABLES)
-        reference = {} if name in ANYWHERE else reference_of(directory)
         try:
-            drawing = module.draw(tables, reference)
+            drawing = module.draw(tables, at)
         except UserError as error:
             raise _with_maker(error, manifest) from error
         drawing.set_label(f"{drawing.get_label()} {_data(manifest)}".strip())

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sascli import claims, experiment, figures, report, runs
-from sascli.config import Figures, config_hash, plain, seed_list
+from sascli.config import Study, config_hash, plain, seed_list
 from sascli.data import Data
 from sascli.studies import study_of
 
@@ -15,7 +15,7 @@ class Reproduction(ABC):
 
     kind: ClassVar[str]  # of sascli.studies.STUDIES; the command's name
 
-    def __init__(self, config: Figures, data: Data) -> None:
+    def __init__(self, config: Study, data: Data) -> None:
         self.config, self.data = config, data
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -12,6 +12,8 @@ from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
 from sascli.config import (
     Figures,
+    Searched,
+    Study,
     Train,
     alternatives,
     check,
@@ -27,10 +29,10 @@ LAST = 5
 
 
 @dataclass(frozen=True)
-class Grid:
-    """The points of a preset for a data set of `available` training images."""
+class Runs:
+    """The runs of a study whose data set has `available` training images."""
 
-    config: Figures
+    config: Study
     available: int
 
     @property
@@ -38,12 +40,6 @@ class Grid:
         """T of Figs. 2a, 3 and 4a: the model's own."""
         own = self.config.train_size
         return self.available if own == "all" else int(own)
-
-    def sizes(self, factors: Sequence[float]) -> list[int]:
-        """Training sizes, scaled down in proportion where the data are too few."""
-        largest = max([*self.config.preset.sizes, *self.config.preset.deep_sizes])
-        unit = min(self.reference, self.available / largest)
-        return sorted({round(unit * factor) for factor in factors})
 
     def base(self, rule: str, lr: Any = None) -> Train:
         """The settings of a training run by `rule`."""
@@ -56,17 +52,31 @@ class Grid:
 
     def search(self, rule: str) -> Point:
         """All rates side by side, tested on training images held out, never on the test set."""
+        preset = cast(Searched, self.config.preset)
         held_out = min(10_000, self.available // 5)
         unit = alternatives(self.config.lr)[0]
         unit = unit["default"] if isinstance(unit, Mapping) else unit
-        base = self.base(rule, [float(f"{unit * rate:.3g}") for rate in self.config.preset.rates])
+        base = self.base(rule, [float(f"{unit * rate:.3g}") for rate in preset.rates])
         return point(
             base,
             train_size=min(self.reference, self.available - held_out),
             test_size=held_out,
-            seeds=list(range(self.config.preset.search_seeds)),
+            seeds=list(range(preset.search_seeds)),
             data=replace(base.data, split="validation"),
         )
+
+
+@dataclass(frozen=True)
+class Grid(Runs):
+    """The points of a preset."""
+
+    config: Figures
+
+    def sizes(self, factors: Sequence[float]) -> list[int]:
+        """Training sizes, scaled down in proportion where the data are too few."""
+        largest = max([*self.config.preset.sizes, *self.config.preset.deep_sizes])
+        unit = min(self.reference, self.available / largest)
+        return sorted({round(unit * factor) for factor in factors})
 
     def points(self, rule: str, lr: Any = None) -> list[Point]:
         """Every depth and T that a figure needs, each once."""
@@ -83,6 +93,7 @@ class Credit(Reproduction):
     """The search of learning rates, then every point of the grid."""
 
     kind = "figures"
+    config: Figures
 
     def __init__(self, config: Figures) -> None:
         """Raises UserError for a grid that cannot be, before any work."""

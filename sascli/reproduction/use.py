@@ -1,0 +1,98 @@
+"""What the credit is good for: gBP and BP trained, evaluated, pruned, and tasks in sequence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sascli import experiment, runs, sweeps
+from sascli.config import FiguresUse, Prune, check
+from sascli.errors import UserError
+from sascli.evaluating import evaluated
+from sascli.measuring import Trained
+from sascli.pruning import keep, pruned
+from sascli.reproduction import Reproduction
+from sascli.reproduction.credit import Runs, best, found
+from sascli.sweeps import Point, point
+
+EVALUATION = ("evaluation", "classes", "confusion", "reliability", "uncertainty")
+
+
+class Use(Reproduction):
+    """BP's search of rates, a run of each rule, then what is done with them."""
+
+    kind = "figures-use"
+    config: FiguresUse
+
+    def __init__(self, config: FiguresUse) -> None:
+        """Raises UserError for a model of other networks, before any work."""
+        if config.model.network != "feedforward":
+            raise UserError(f"model={config.model.name} is no feed-forward network")
+        whole = replace(config, train_size="all", test_size="all")
+        super().__init__(config, experiment.load_data(whole, experiment.pick_device("cpu")))
+        self.runs = Runs(config, len(self.data.train_y))
+        if self.runs.reference > self.runs.available:
+            raise sweeps.too_many(self.runs.reference, self.runs.available)
+        check(self.runs.base("gbp"))
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """Depth and T of the networks."""
+        return {"depth": self.config.depth, "train_size": self.runs.reference}
+
+    def points(self, rate: float) -> list[Point]:
+        """gBP at the published rate, BP at its best."""
+        lrs = {"gbp": None, "bp": rate}
+        size = self.runs.reference
+        return [point(self.runs.base(rule, lr), train_size=size) for rule, lr in lrs.items()]
+
+    def train(self, directory: Path) -> dict[str, Any]:
+        """Returns the rate of each rule."""
+        parent, searched = directory / "runs", [self.runs.search("bp")]
+        sweeps.train_points(searched, parent)
+        search = found(searched, parent)
+        runs.write_table(directory / "search.csv", search)
+        points = self.points(best(search, "bp"))
+        sweeps.train_points(points, parent)
+        for name in ("history", "layers"):
+            runs.write_table(directory / f"{name}.csv", sweeps.gather(name, points, parent))
+        return {"rates": {"gbp": self.config.lr, "bp": best(search, "bp")}}
+
+    def measure(self, directory: Path) -> None:
+        """Evaluate and prune both; what is there is kept."""
+        device = experiment.pick_device(self.config.device)
+        points = self.points(best(runs.read_table(directory / "search.csv"), "bp"))
+        trained = [
+            Trained(directory / "runs" / own.name, device, self.config.data.root) for own in points
+        ]
+        for run in trained:
+            if missing(run, EVALUATION):
+                print(f"evaluation of {run.directory.name}", flush=True)
+                write(run, evaluated(run, self.config.evaluate))
+            if missing(run, ["pruning"]):
+                print(f"pruning of {run.directory.name}", flush=True)
+                table, files = pruned(run, pruning(self.config.prune, run))
+                keep(files, run.directory)
+                write(run, {"pruning": table})
+        for name in (*EVALUATION, "pruning"):
+            tables = [runs.read_table(run.directory / f"{name}.csv") for run in trained]
+            runs.write_table(directory / f"{name}.csv", pd.concat(tables))
+
+
+def pruning(config: Prune, run: Trained) -> Prune:
+    """The same, where there is no credit by magnitude alone."""
+    credit = run.config.rule["name"] == "gbp"
+    return config if credit else replace(config, criterion=["magnitude"], threshold=[])
+
+
+def missing(run: Trained, names: Sequence[str]) -> bool:
+    """Whether a run lacks one of these tables."""
+    return not all((run.directory / f"{name}.csv").exists() for name in names)
+
+
+def write(run: Trained, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Tables beside those that training left."""
+    for name, table in tables.items():
+        runs.write_table(run.directory / f"{name}.csv", table)
