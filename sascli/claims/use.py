@@ -112,3 +112,61 @@ def _uncertainty(results: Results) -> list[Check]:
         for kind in ("wrong", "shuffled")
     }
     return [Check(f"ensemble - mean network, {kind}", own, above=0) for kind, own in more.items()]
+
+
+def protocols(results: Results) -> list[str]:
+    """The protocols of tasks in sequence that were run."""
+    return list(results.rows("continual_summary", rule=None)["protocol"].unique())
+
+
+def sequence(results: Results, protocol: str, method: str) -> pd.DataFrame:
+    """Forgetting and average accuracy (%) of each seed after the last task."""
+    table = results.rows("continual_summary", rule=None, protocol=protocol, method=method)
+    return 100 * table.set_index("seed")[["forgetting", "average_accuracy"]]
+
+
+def protects(
+    results: Results, protocol: str, method: str, other: str, errors: float
+) -> list[Check]:
+    """Less forgetting than another method, and no lower average accuracy."""
+    mine, theirs = (sequence(results, protocol, name) for name in (method, other))
+    less = (theirs["forgetting"] - mine["forgetting"]).dropna()
+    more = (mine["average_accuracy"] - theirs["average_accuracy"]).dropna()
+    return [
+        Check(f"{protocol}: forgetting, {other} - {method}, points", less, 0, errors=errors),
+        Check(f"{protocol}: average accuracy, {method} - {other}, points", more, 0, errors=-1),
+    ]
+
+
+LESS = (
+    f"In every protocol the forgetting is lower than of plain gBP, paired by seed, {TWICE}, and "
+    "the average accuracy after the last task not lower beyond 1 SE."
+)
+
+
+@claim(8, "With the VIPs of old tasks frozen, gBP forgets less than without protection.", LESS)
+def _vip(results: Results) -> list[Check]:
+    return [c for p in protocols(results) for c in protects(results, p, "vip", "gbp", 2)]
+
+
+@claim(9, "With steps scaled by certainty, gBP forgets less than without protection.", LESS)
+def _certainty(results: Results) -> list[Check]:
+    return [c for p in protocols(results) for c in protects(results, p, "certainty", "gbp", 2)]
+
+
+@claim(
+    10,
+    "Credit protects as well as elastic weight consolidation (EWC).",
+    "In every protocol the better of the two protections by credit, by its average accuracy over "
+    "seeds, neither forgets more than EWC nor ends with a lower average accuracy, beyond 1 SE.",
+)
+def _ewc(results: Results) -> list[Check]:
+    checks = []
+    for protocol in protocols(results):
+        means = {
+            method: sequence(results, protocol, method)["average_accuracy"].mean()
+            for method in ("vip", "certainty")
+        }
+        better = max(means, key=lambda method: means[method])
+        checks += protects(results, protocol, better, "ewc", -1)
+    return checks
