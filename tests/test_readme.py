@@ -10,7 +10,9 @@ import pytest
 from sascli.cli import main
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+TEXT = (ROOT / "README.md").read_text()
+SAMPLED, SPARSE, TABLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+"""The second is run by tests/test_use.py."""
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +33,16 @@ def run(block: str, folder: Path) -> str:
 
 
 def test_a_sampled_network_classifies_a_batch(folder: Path) -> None:
-    accuracy = float(re.findall(r"0\.\d+", run(BLOCKS[0], folder))[0])
+    accuracy = float(re.findall(r"0\.\d+", run(SAMPLED, folder))[0])
     assert accuracy > 0.5  # one in ten is guessing
 
 
 def test_tables_are_read_with_pandas(folder: Path) -> None:
-    printed = run(BLOCKS[1], folder)
+    printed = run(TABLES, folder)
     assert [line.split()[0] for line in printed.splitlines()[-3:]] == ["1", "2", "3"]
     assert "sparsity" in printed
 
 
 def test_the_example_is_ten_lines(folder: Path) -> None:
-    lines = [line for line in BLOCKS[0].splitlines() if line.strip()]
+    lines = [line for line in SAMPLED.splitlines() if line.strip()]
     assert len(lines) <= 10

@@ -24,6 +24,7 @@ COMMANDS = (
     "evaluate samples=2",
     "prune keep=[0.5] tune.epochs=1",
     f"sweep-datasize {SMALL} train_size=[40,60] seeds=2",
+    f"continual {SMALL} tasks=2 seeds=2 lr=[0.01,0.1]",
     f"figures {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1]",
     f"figures-use {SMALL} train_size=60 preset=smoke",

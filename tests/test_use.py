@@ -1,6 +1,5 @@
 """`sas evaluate` and `sas prune`: a trained run tested, on other images too, and pruned."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from conftest import Making, composed, tables
 from PIL import Image
 from sklearn.metrics import accuracy_score
+from test_readme import SPARSE
 
 from sascli import experiment, runs
 from sascli.cli import main
@@ -19,12 +19,6 @@ from sascli.config import Evaluate, Prune, Tune
 from sascli.evaluating import foreign, opened, others
 from sascli.measuring import Trained
 from sascli.pruning import Cut, pruned, tuned
-
-ROOT = Path(__file__).parents[1]
-SCRIPT = next(
-    block for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    if "csr_array" in block
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -159,7 +153,7 @@ def test_the_script_of_the_readme_predicts_what_sas_reports(run: Path, tmp_path:
         content = (directory / row.file).read_bytes()
         assert len(content) == row.bytes
         (tmp_path / "network.safetensors").write_bytes(content)
-        words = [sys.executable, "-W", "error", "-c", SCRIPT]
+        words = [sys.executable, "-W", "error", "-c", SPARSE]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         labels = np.array(done.stdout.split(), dtype=int)
@@ -167,8 +161,8 @@ def test_the_script_of_the_readme_predicts_what_sas_reports(run: Path, tmp_path:
         if row.criterion == "none":
             mean = trained(run).network.forward(data.test_x).argmax(-1)[row.replica]
             assert labels.tolist() == mean.tolist()
-    assert "sas" not in SCRIPT
-    assert len([line for line in SCRIPT.splitlines() if line.strip()]) <= 10
+    assert "sas" not in SPARSE
+    assert len([line for line in SPARSE.splitlines() if line.strip()]) <= 10
     pictures = {path.name for path in directory.glob("*.p*") if path.suffix in (".pdf", ".png")}
     assert pictures == {"pruning.pdf", "pruning.png", "sparse.pdf", "sparse.png"}
 

@@ -33,6 +33,7 @@ from sascli.config.sweeps import (
     SweepDatasize,
     check_figures,
     check_sweep,
+    scaled,
 )
 from sascli.config.train import (
     IDENTITY,
@@ -110,6 +111,7 @@ __all__ = [
     "population",
     "rule_settings",
     "run_name",
+    "scaled",
     "seed_list",
     "setting",
     "strengths",

@@ -1,5 +1,6 @@
 """The settings of many runs together: `sas sweep-datasize` and `sas figures`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,13 @@ class Figures(Study):
     """The whole reproduction: settings of `sas train` and of a preset."""
 
     preset: Preset = setting(Preset, "group: smoke, quick, paper")
+
+
+def scaled(lr: Any, factors: list[float]) -> list[float]:
+    """Learning rates in units of a setting `lr`."""
+    unit = alternatives(lr)[0]
+    unit = unit["default"] if isinstance(unit, Mapping) else unit
+    return [float(f"{unit * factor:.3g}") for factor in factors]
 
 
 def check_sweep(config: Train) -> None:

@@ -1,11 +1,12 @@
-"""The settings of what a trained network is used for: tested, pruned, and both as a study."""
+"""The settings of what credit is used for: tests, pruning, and with tasks in sequence a study."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from sascli.config.continual import PROTOCOLS, Continual, Strength, check_continual
 from sascli.config.measurements import OnImages
 from sascli.config.settings import setting, unknown
-from sascli.config.sweeps import Searched, Study, check_positive, check_sweep
+from sascli.config.sweeps import Searched, Study, check_positive, check_sweep, scaled
+from sascli.config.train import Train
 from sascli.errors import UserError
 
 
@@ -77,6 +78,17 @@ def check_prune(config: Prune) -> None:
 
 
 @dataclass
+class Sequence:
+    """How much of `sas continual` is run, under every protocol."""
+
+    tasks: int = setting(5, "how many, one after another")
+    epochs: int = setting(1, "epochs of each task")
+    rates: list[float] = setting([1.0], "learning rates tried for every method, in units of lr")
+    strength: Strength = setting(Strength, "strengths tried for each method that protects")
+    search_seeds: int = setting(1, "seeds of that search")
+
+
+@dataclass
 class UsePreset(Searched):
     """How much of the study is run: settings of `sas evaluate`, `prune` and `continual`."""
 
@@ -86,7 +98,7 @@ class UsePreset(Searched):
     keep: list[float] = setting([0.5, 0.1], "fractions of the connections that stay")
     threshold: list[float] = setting([1.0], "connections with pi at or above this are dropped")
     tune_epochs: int = setting(3, "epochs of fine-tuning")
-    continual: dict[str, Any] = setting(dict, "settings of `sas continual`")
+    continual: Sequence = setting(Sequence, "tasks in sequence")
 
 
 @dataclass
@@ -107,6 +119,21 @@ class FiguresUse(Study):
         own = self.preset
         return Prune(keep=own.keep, threshold=own.threshold, tune=Tune(own.tune_epochs))
 
+    @property
+    def continual(self) -> list[Continual]:
+        """The settings of the tasks in sequence, protocol by protocol."""
+        shared = {name: getattr(self, name) for name in Train.__dataclass_fields__}
+        own = self.preset.continual
+        shared |= {
+            "rule": {},
+            "epochs": own.epochs,
+            "lr": scaled(self.lr, own.rates),
+            "tasks": own.tasks,
+            "strength": own.strength,
+            "search_seeds": own.search_seeds,
+        }
+        return [Continual(**shared, task=protocol) for protocol in PROTOCOLS]
+
 
 def check_figures_use(config: FiguresUse) -> None:
     """As `check_sweep`, and what a preset must hold. Raises UserError."""
@@ -116,3 +143,6 @@ def check_figures_use(config: FiguresUse) -> None:
         raise UserError("preset.search_seeds must be at least 1")
     check_evaluate(config.evaluate)
     check_prune(config.prune)
+    check_positive("preset.continual.rates", config.preset.continual.rates)
+    for protocol in config.continual:
+        check_continual(protocol)

@@ -5,14 +5,14 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from sascli.figures import style
-from sascli.figures.rows import Reference, Tables, plural, rows
+from sascli.figures.rows import Reference, Tables, averaged, rows
 from sascli.figures.ways import NAMES, main_rule
 
 TABLES = ("confusion",)
 CAPTION = (
     "Confusion matrix of {rule}, {way}: share (%) of the test images of each class (row) that are "
-    "predicted as each class (column), the mean over {seeds}, no error bars: the spread is in the "
-    "table. Empty: below 0.05 %; the shade is a power of the share so that errors are seen."
+    "predicted as each class (column); {seeds}. Empty: below 0.05 %; the shade is a power of the "
+    "share so that errors are seen."
 )
 READABLE = 12  # classes up to which a share can be written into its cell
 
@@ -45,6 +45,5 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     ax.set_ylabel("class")
     fig.colorbar(image, label="share of the class (%)", shrink=0.8, ticks=[0, 1, 10, 100])
     label = style.RULES[rule][0] if rule in style.RULES else rule
-    count = plural(table["seed"].nunique())
-    fig.set_label(CAPTION.format(rule=label, way=NAMES["ensemble"], seeds=count))
+    fig.set_label(CAPTION.format(rule=label, way=NAMES["ensemble"], seeds=averaged(table)))
     return fig

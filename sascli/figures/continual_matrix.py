@@ -4,12 +4,12 @@ from matplotlib.figure import Figure
 
 from sascli.figures import style
 from sascli.figures.continual import METHODS, PROTECTED, PROTOCOLS
-from sascli.figures.rows import Reference, Tables, rows
+from sascli.figures.rows import Reference, Tables, averaged, rows
 
 TABLES = ("continual",)
 CAPTION = (
-    "Tasks in sequence, L = {depth}, T = {train_size}: test accuracy (%, mean-field evaluation, "
-    "{seeds}) on every task (from left to right) after each of them was learned (downwards). "
+    "Tasks in sequence, L = {depth}, T = {train_size}: test accuracy (%, mean-field evaluation) "
+    "on every task (from left to right) after each of them was learned (downwards); {seeds}. "
     "{protocols}. {protected}."
 )
 
@@ -38,8 +38,8 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     for first, last, method in zip(grid[0], grid[-1], methods, strict=True):
         first.set_title(METHODS[method][0].replace(", ", "\n").replace("+ ", "\n"))
         last.set_xlabel("task")
-    n = table["seed"].nunique()
-    seeds = f"mean over {n} seeds" if n > 1 else "one seed: no mean"
     told = "; ".join(PROTOCOLS[name] for name in known)
-    fig.set_label(CAPTION.format(**reference, protocols=told, protected=PROTECTED, seeds=seeds))
+    fig.set_label(
+        CAPTION.format(**reference, protocols=told, protected=PROTECTED, seeds=averaged(table))
+    )
     return fig

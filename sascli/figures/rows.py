@@ -48,6 +48,12 @@ def seeds(table: pd.DataFrame, drawn: str = "error bars") -> str:
     return f"{drawn}: standard deviation over {n} seeds" if n > 1 else f"one seed: no {drawn}"
 
 
+def averaged(table: pd.DataFrame) -> str:
+    """The clause of a caption that says over how many seeds a mean without a spread is."""
+    n = table["seed"].nunique()
+    return f"mean over {n} seeds; their spread is in the table" if n > 1 else "one seed: no mean"
+
+
 def pooled(histogram: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Probability density over all seeds of one layer's histogram, and its bin edges.
 

@@ -1,6 +1,6 @@
 """Figs. 2-4 of "Learning credit assignment": search of rates, grid, measurements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +15,9 @@ from sascli.config import (
     Searched,
     Study,
     Train,
-    alternatives,
     check,
     population,
+    scaled,
     seed_list,
 )
 from sascli.reproduction import Reproduction
@@ -54,9 +54,7 @@ class Runs:
         """All rates side by side, tested on training images held out, never on the test set."""
         preset = cast(Searched, self.config.preset)
         held_out = min(10_000, self.available // 5)
-        unit = alternatives(self.config.lr)[0]
-        unit = unit["default"] if isinstance(unit, Mapping) else unit
-        base = self.base(rule, [float(f"{unit * rate:.3g}") for rate in preset.rates])
+        base = self.base(rule, scaled(self.config.lr, preset.rates))
         return point(
             base,
             train_size=min(self.reference, self.available - held_out),

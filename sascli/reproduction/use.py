@@ -9,12 +9,14 @@ import pandas as pd
 
 from sascli import experiment, runs, sweeps
 from sascli.config import FiguresUse, Prune, check
+from sascli.continual import continual
 from sascli.errors import UserError
 from sascli.evaluating import evaluated
 from sascli.measuring import Trained
 from sascli.pruning import keep, pruned
 from sascli.reproduction import Reproduction
 from sascli.reproduction.credit import Runs, best, found
+from sascli.sequence import sequence
 from sascli.sweeps import Point, point
 
 EVALUATION = ("evaluation", "classes", "confusion", "reliability", "uncertainty")
@@ -36,6 +38,8 @@ class Use(Reproduction):
         if self.runs.reference > self.runs.available:
             raise sweeps.too_many(self.runs.reference, self.runs.available)
         check(self.runs.base("gbp"))
+        for protocol in config.continual:
+            sequence(protocol.task, self.data, protocol.tasks, [0])
 
     @property
     def reference(self) -> dict[str, Any]:
@@ -61,7 +65,7 @@ class Use(Reproduction):
         return {"rates": {"gbp": self.config.lr, "bp": best(search, "bp")}}
 
     def measure(self, directory: Path) -> None:
-        """Evaluate and prune both; what is there is kept."""
+        """Evaluate and prune both, learn tasks in sequence; what is there is kept."""
         device = experiment.pick_device(self.config.device)
         points = self.points(best(runs.read_table(directory / "search.csv"), "bp"))
         trained = [
@@ -79,6 +83,8 @@ class Use(Reproduction):
         for name in (*EVALUATION, "pruning"):
             tables = [runs.read_table(run.directory / f"{name}.csv") for run in trained]
             runs.write_table(directory / f"{name}.csv", pd.concat(tables))
+        for protocol in self.config.continual:
+            continual(protocol, directory)
 
 
 def pruning(config: Prune, run: Trained) -> Prune:

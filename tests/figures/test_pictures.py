@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tables as maker
+import use_tables
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import ErrorbarContainer
@@ -47,6 +48,8 @@ def single_run(rule: str, replicas: int, layers: int = 3) -> maker.Tables:
 
 
 def tables_for(name: str, seeds: int = 3) -> maker.Tables:
+    if name in STUDIES["figures-use"].figures:
+        return use_tables.tables(seeds)
     return single_run("gbp", seeds) if name == "overview" else maker.tables(seeds)
 
 
@@ -110,6 +113,13 @@ def test_axes_are_labelled(name: str) -> None:
         "fig4b": {"layer", "fraction of connections (%)"},
         "variance": {"number of training images $T$",
                      r"variance per connection $\langle\mathrm{Var}(w)\rangle$"},
+        "reliability": {"confidence (%)", "accuracy (%)"},
+        "uncertainty": {"area under the ROC curve"},
+        "confusion": {"class", "predicted class", "share of the class (%)"},
+        "pruning": {"connections that stay (%)", "test accuracy (%)"},
+        "sparse": {"connections that stay (%)", "of the dense network (%)"},
+        "continual": {"tasks learned", "average accuracy (%)", "forgetting (points)"},
+        "continual_matrix": {"task", "split\nafter task", "accuracy (%)"},
         "overview": {"epoch", "test accuracy (%)", "slab mean $m$"},
     }  # fmt: skip
     assert wanted[name] <= labels
