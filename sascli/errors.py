@@ -3,3 +3,11 @@
 
 class UserError(Exception):
     """Something the user can mend: a setting, a file, a device. The message says how."""
+
+
+class DivergedError(UserError):
+    """The loss is no longer a finite number; `epoch` is the one in which that happened."""
+
+    def __init__(self, epoch: int, largest: str) -> None:
+        super().__init__(f"training diverged in epoch {epoch}: {largest}; lower lr")
+        self.epoch = epoch

@@ -19,7 +19,7 @@ from sascli.config import (
     varied,
 )
 from sascli.data import Data, load
-from sascli.errors import UserError
+from sascli.errors import DivergedError, UserError
 from sascli.memory import free, peak_memory
 from sascli.networks import initial_variances, make_network
 from sascli.progress import Part, Progress
@@ -65,7 +65,11 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
             free(device)
             with progress or Progress(config.epochs, "epochs") as counted:
                 whole = Population(config, data, make, members, directory, directory)
-                trained = whole.train(counted)
+                try:
+                    trained = whole.train(counted)
+                except DivergedError as error:
+                    runs.describe(directory, diverged=error.epoch)
+                    raise
             finish(config, directory, members.seeds, trained)
             found["peak_memory"] = peak_memory(device, trained.together)
     if progress is None:
@@ -112,7 +116,7 @@ def begin(directory: Path, config: Train, data: Data, device: torch.device) -> N
     """
     resumes = runs.begun(directory)
     about = {"config_hash": config_hash(config), "slurm_job": slurm.this_job()}
-    about |= {"status": "running", "end": None, "error": None}
+    about |= {"status": "running", "end": None, "error": None, "diverged": None}
     if resumes:
         runs.describe(directory, **about)
     runs.write_json(directory / runs.CONFIG, plain(config))

@@ -8,6 +8,10 @@ LI_HUANG = (
     "C. Li and H. Huang, &ldquo;Learning credit assignment&rdquo;, "
     "Phys. Rev. Lett. 125, 178301 (2020), arXiv:2001.03354"
 )
+AHMAD = (
+    "N. Ahmad, E. Schrader and M. van Gerven, &ldquo;Constrained parameter inference as a "
+    "principle for learning&rdquo;, TMLR (2023), arXiv:2203.13203"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ STUDIES = {
             "continual_matrix",
         ),
         claims="use",
+    ),
+    "figures-copi": Study(
+        title="Constrained parameter inference",
+        source=AHMAD,
+        figures=("decorrelation", "decorrelated", "features", "compression"),
+        claims="copi",
     ),
 }
 """By the command that makes the directory, which is also the `kind` of its manifest."""

@@ -12,7 +12,7 @@ from sascli import checkpoint, runs
 from sascli.config import Train, varied
 from sascli.core.streams import streams
 from sascli.data import Data
-from sascli.errors import UserError
+from sascli.errors import DivergedError
 from sascli.progress import Part, Progress
 from sascli.rules.base import Rule
 from sascli.stopping import Stopping
@@ -41,6 +41,7 @@ def train(
     history, metrics, epoch = [], [], 0
     if state is None:
         rule.initialise()
+        metrics += measured(rule, data, epoch, first)
     else:
         rule.load(state["rule"])
         history, metrics, epoch = state["history"], state["metrics"], state["epoch"]
@@ -55,10 +56,7 @@ def train(
             seconds = time.perf_counter() - start
             for r, seed in enumerate(rule.setup.seeds):
                 history.append([first + r, seed, epoch, loss[r], test[r], mean[r], seconds])
-            for row in rule.measure(data.train_x[:MEASURED]):
-                own = row | {"seed": rule.setup.seeds[row["replica"]], "epoch": epoch}
-                own["replica"] += first
-                metrics.append([own[key] for key in METRICS])
+            metrics += measured(rule, data, epoch, first)
             progress.update(f"loss {fmean(loss):.4f}, accuracy {fmean(test):.4f}")
             if config.snapshot_every and epoch % config.snapshot_every == 0:
                 path = directory / f"weights-{epoch:04d}.safetensors"
@@ -73,7 +71,7 @@ def train(
 def one_epoch(config: Train, data: Data, rule: Rule, epoch: int) -> list[float]:
     """All batches of an epoch; mean training loss by replica.
 
-    Raises UserError when the loss is no longer a finite number.
+    Raises DivergedError when the loss is no longer a finite number.
     """
     setup, size = rule.setup, 0
     rule.start_epoch(epoch)
@@ -82,7 +80,7 @@ def one_epoch(config: Train, data: Data, rule: Rule, epoch: int) -> list[float]:
         total += rule.step(x, y) * x.shape[1]
         size += x.shape[1]
     if not total.isfinite().all():
-        raise UserError(f"training diverged in epoch {epoch}: {largest(rule)}; lower lr")
+        raise DivergedError(epoch, largest(rule))
     return (total / size).tolist()
 
 
@@ -95,6 +93,16 @@ def largest(rule: Rule) -> str:
             sizes[f"{kind} of layer {number}"] = float(size)
     worst = max(sizes, key=lambda name: sizes[name])
     return f"the largest parameter is {worst}, |{worst.split()[0]}| = {sizes[worst]:.3g}"
+
+
+def measured(rule: Rule, data: Data, epoch: int, first: int) -> list[list[Any]]:
+    """The rule's own measurements as rows of metrics.csv; epoch 0 is before training."""
+    rows = []
+    for row in rule.measure(data.train_x[:MEASURED]):
+        own = row | {"seed": rule.setup.seeds[row["replica"]], "epoch": epoch}
+        own["replica"] += first
+        rows.append([own[key] for key in METRICS])
+    return rows
 
 
 def evaluate(

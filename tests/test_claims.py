@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import copi_tables
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ NEEDS = {
     14: "perturbation",
 }  # fmt: skip
 VIOLATIONS = maker.violations()
+OF_COPI = copi_tables.violations()
 
 
 def verdict(made: maker.Tables, claim: int) -> pd.Series:
@@ -47,6 +49,55 @@ def test_violated_claim_does_not_hold(claim: int, change: Callable[[maker.Tables
 
 def test_every_claim_has_a_violation() -> None:
     assert {claim for claim, _, _ in VIOLATIONS} == set(range(1, 15))
+    assert {claim for claim, _, _ in OF_COPI} == set(range(1, 7))
+
+
+def of_copi(made: copi_tables.Tables) -> pd.DataFrame:
+    return claims.evaluate(made, copi_tables.REFERENCE, register="copi").set_index("claim")
+
+
+def test_every_claim_of_copi_holds_on_conforming_tables() -> None:
+    result = of_copi(copi_tables.tables())
+    assert list(result.index) == list(range(1, 7))
+    assert list(result["verdict"]) == ["holds"] * 6, result["detail"].tolist()
+    assert (result["n_seeds"] == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("claim", "change"),
+    [pytest.param(claim, change, id=f"{claim}: {name}") for claim, name, change in OF_COPI],
+)
+def test_violated_claim_of_copi_does_not_hold(
+    claim: int, change: Callable[[copi_tables.Tables], None]
+) -> None:
+    made = copi_tables.tables()
+    change(made)
+    row = of_copi(made).loc[claim]
+    assert row["verdict"] == "does not hold"
+    assert "(fails)" in row["detail"]
+
+
+@pytest.mark.parametrize(
+    ("table", "query", "unmeasured"),
+    [
+        ("history", "point != 'bp-adam'", [1]),
+        ("rates", "point != 'bp-plain'", [2]),
+        ("rates", "factor != 1", [2]),
+        ("history", "point != 'copi-fa'", [3]),
+        ("history", "point != 'copi-bp'", [1, 3, 6]),
+        ("decorrelation", "point == 'copi-fa'", [4]),
+        ("decorrelation", "epoch > 0", [4]),
+        ("compression", "part == 'first'", [5]),
+        ("linear", "train_size < 0", [6]),
+    ],
+)
+def test_claim_of_copi_without_the_rows_it_needs_is_not_measured(
+    table: str, query: str, unmeasured: list[int]
+) -> None:
+    made = copi_tables.tables()
+    made[table] = made[table].query(query)
+    result = of_copi(made)
+    assert list(result.index[result["verdict"] == "not measured"]) == unmeasured
 
 
 @pytest.mark.parametrize("claim", NEEDS)

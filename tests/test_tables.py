@@ -23,6 +23,10 @@ COMMANDS = (
     "perturb samples=1 fractions=[0,1]",
     "evaluate samples=2",
     "prune keep=[0.5] tune.epochs=1",
+    f"train {SMALL} experiment=copi_digits train_size=60 replicas=2 name=copi",
+    "decorrelation run=copi images=2",
+    "features run=copi",
+    "compress run=copi",
     f"sweep-datasize {SMALL} train_size=[40,60] seeds=2",
     f"continual {SMALL} tasks=2 seeds=2 lr=[0.01,0.1]",
     f"figures {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "

@@ -90,6 +90,24 @@ COMMANDS = {
             ("sas continual lr=0.03 strength.ewc=100 methods=[bp,ewc]", "without a search"),
         ),
     ),
+    "decorrelation": Command(
+        "correlation by layer over a run's training; decorrelated inputs beside ZCA",
+        "Decorrelation",
+        (("sas decorrelation run=latest", "of the newest finished run, trained by rule=copi"),),
+    ),
+    "features": Command(
+        "receptive fields of a COPI network's units by linear read-out",
+        "Features",
+        (
+            ("sas features run=latest layer=2 unit=[0,1,2]", "three units of the second layer"),
+            ("sas features images=all", "the last hidden layer, read from all training images"),
+        ),
+    ),
+    "compress": Command(
+        "replace layers of a COPI network by their linear map and test again",
+        "Compress",
+        (("sas compress run=latest", "the first k layers and the last k, for every k"),),
+    ),
     "figures-use": Command(
         "what credit is good for: calibration, pruning, protection of old tasks, with claims",
         "FiguresUse",

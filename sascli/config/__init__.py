@@ -1,6 +1,7 @@
 """The typed schema under the YAML: what can be set, what it means, and what is refused."""
 
 from sascli.config.continual import METHODS, Continual, check_continual, strengths
+from sascli.config.copi import Compress, Decorrelation, Features
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
 from sascli.config.measurements import (
@@ -68,11 +69,14 @@ __all__ = [
     "UNHASHED",
     "Claims",
     "Collect",
+    "Compress",
     "Continual",
     "DataSettings",
+    "Decorrelation",
     "Entropy",
     "Evaluate",
     "Evaluation",
+    "Features",
     "Figures",
     "FiguresUse",
     "FromFigures",

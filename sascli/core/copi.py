@@ -62,9 +62,9 @@ class Decorrelated:
     """The layers of a network on decorrelated inputs: x = R y, a = W x, y' = leaky ReLU(a).
 
     The output layer has the leaky ReLU as well. `w` are views of the network's m, without a
-    prefactor; `r`, one (replicas, n_in, n_in) per layer, begin at the identity. `feedback`, one
-    (replicas, n_out, n_in) for every layer but the first, carries perturbations down in place of
-    W R: feedback alignment.
+    prefactor; `r`, one (replicas, n_in, n_in) per layer, are the network's own, or begin at the
+    identity where it has none. `feedback`, one (replicas, n_out, n_in) for every layer but the
+    first, carries perturbations down in place of W R: feedback alignment.
     """
 
     def __init__(
@@ -72,10 +72,12 @@ class Decorrelated:
     ) -> None:
         self.network, self.slope, self.feedback = network, slope, feedback
         self.w = network.split(network.flat["m"])
-        self.r = [
-            torch.eye(w.shape[-1], device=w.device, dtype=w.dtype).repeat(w.shape[0], 1, 1)
-            for w in self.w
-        ]
+        if not network.r:
+            sizes = [w.shape[-1] for w in self.w]
+            like = network.flat["m"]
+            eyes = [torch.eye(n, device=like.device, dtype=like.dtype) for n in sizes]
+            network.decorrelate([eye.repeat(network.replicas, 1, 1) for eye in eyes], slope)
+        self.r = network.r
 
     def forward(self, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Decorrelated inputs x and activations a of every layer, for network inputs y."""
@@ -84,17 +86,21 @@ class Decorrelated:
         y = self.network.per_replica(y)
         for r, w in zip(self.r, self.w, strict=True):
             if activations:
-                y = F.leaky_relu(activations[-1], self.slope)
+                y = self.outputs(activations[-1])
             inputs.append(product(y, r.mT))
             activations.append(product(inputs[-1], w.mT))
         return inputs, activations
+
+    def outputs(self, a: Tensor) -> Tensor:
+        """y' = f(a), the leaky ReLU, anew."""
+        return F.leaky_relu(a, self.slope)
 
     def squared_error(self, a: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Means (replicas,) of C = |y - t|^2 / 2, and dC/da of every image, of outputs' a.
 
         t is 1 at the label, (replicas, batch), and 0 elsewhere.
         """
-        error, target = F.leaky_relu(a, self.slope), labels.unsqueeze(-1)
+        error, target = self.outputs(a), labels.unsqueeze(-1)
         error.scatter_add_(-1, target, error.new_full((1,), -1.0).expand_as(target))
         return error.square().sum(-1).mean(-1) / 2, self.derivative(error, a)
 

@@ -47,7 +47,6 @@ class COPI(Rule):
             self.layers.feedback = [torch.empty_like(w) for w in self.layers.w[1:]]
             self._xavier(self.layers.feedback, "feedback")
         self.learning, self.decorrelating = True, bool(self.lr_r.any())
-        network.decorrelate(self.layers.r, self.own.slope)
         self._effective: list[Tensor] | None = None
 
     def _rates(self, values: Sequence[float]) -> Tensor:
@@ -105,11 +104,16 @@ class COPI(Rule):
 
     @torch.no_grad()
     def measure(self, x: Tensor) -> list[dict[str, Any]]:
-        """Mean absolute correlation of the decorrelated inputs of every layer, for images x."""
-        inputs, _ = self.layers.forward(x)
+        """Mean absolute correlations of every layer's inputs, for images x.
+
+        `correlation` of what W sees, x = R y, and `correlation_before` of y.
+        """
+        inputs, activations = self.layers.forward(x)
+        before = [self.network.per_replica(x), *map(self.layers.outputs, activations[:-1])]
         return [
-            {"replica": replica, "layer": number, "name": "correlation", "value": value}
-            for number, own in enumerate(inputs, 1)
+            {"replica": replica, "layer": number, "name": name, "value": value}
+            for name, tensors in (("correlation", inputs), ("correlation_before", before))
+            for number, own in enumerate(tensors, 1)
             for replica, value in enumerate(correlation(own).tolist())
         ]
 

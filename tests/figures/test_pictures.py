@@ -1,11 +1,13 @@
 """Every figure draws from made-up tables what those tables say."""
 
 import functools
+import re
 import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
 
+import copi_tables
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -25,6 +27,8 @@ from sascli.studies import STUDIES
 
 REFERENCE = maker.REFERENCE
 PAPER = STUDIES["figures"].figures
+COPI = STUDIES["figures-copi"].figures
+IMAGES = ("decorrelated", "features")
 
 
 def single_run(rule: str, replicas: int, layers: int = 3) -> maker.Tables:
@@ -50,6 +54,8 @@ def single_run(rule: str, replicas: int, layers: int = 3) -> maker.Tables:
 def tables_for(name: str, seeds: int = 3) -> maker.Tables:
     if name in STUDIES["figures-use"].figures:
         return use_tables.tables(seeds)
+    if name in COPI:
+        return copi_tables.tables(seeds)
     return single_run("gbp", seeds) if name == "overview" else maker.tables(seeds)
 
 
@@ -121,6 +127,10 @@ def test_axes_are_labelled(name: str) -> None:
         "continual": {"tasks learned", "average accuracy (%)", "forgetting (points)"},
         "continual_matrix": {"task", "split\nafter task", "accuracy (%)"},
         "overview": {"epoch", "test accuracy (%)", "slab mean $m$"},
+        "decorrelation": {"epoch", "correlation before $R$", "correlation after $R$"},
+        "decorrelated": {"input", "$R$", "ZCA"},
+        "features": set(),
+        "compression": {"layers replaced $k$", "test accuracy (%)", "parameters"},
     }  # fmt: skip
     assert wanted[name] <= labels
     assert figure.get_figwidth() == 3.4
@@ -130,7 +140,7 @@ def test_axes_are_labelled(name: str) -> None:
 def test_no_text_overlaps_or_leaves_the_picture(name: str) -> None:
     figure = usual(name)
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
-    assert len(boxes) > 8
+    assert len(boxes) > 8 or name in IMAGES
     for (one, a), (two, b) in combinations(boxes, 2):
         across = min(a.x1, b.x1) - max(a.x0, b.x0)
         down = min(a.y1, b.y1) - max(a.y0, b.y0)
@@ -170,10 +180,13 @@ def test_one_seed_and_one_size_are_enough(name: str) -> None:
     }
     caption = str(drawn(name, made).get_label())
     assert "over 1 seed" not in caption
-    assert "one seed: no" in caption or "of 1 seed pooled" in caption
+    assert re.search("one seed: no|of 1 seed pooled|one network, no error bars", caption)
 
 
-@pytest.mark.parametrize("name", [name for name in PAPER if not name.startswith("fig3")])
+COUNTING = [name for name in (*PAPER, *COPI) if name[:4] != "fig3" and name not in IMAGES]
+
+
+@pytest.mark.parametrize("name", COUNTING)
 def test_caption_counts_the_seeds(name: str) -> None:
     assert "standard deviation over 3 seeds" in str(usual(name).get_label())
 
@@ -281,6 +294,39 @@ def test_variance_has_a_curve_per_layer() -> None:
     assert list(curves) == ["layer 1-2", "layer 2-3", "layer 3-4"]
     rows = made["datasize_layers"].query("depth == 4 and train_size == 40_000 and layer == 2")
     assert curves["layer 2-3"][2][5] == pytest.approx(rows["variance_mean"].std(ddof=1))
+
+
+def test_decorrelation_has_a_panel_for_either_side_of_r() -> None:
+    made = copi_tables.tables()
+    above, below = drawn("decorrelation", made).axes
+    for ax, column in ((above, "before"), (below, "after")):
+        assert [line.get_label() for line in ax.get_lines()] == ["1-2", "2-3", "3-4"]
+        rows = made["decorrelation"].query("layer == 2 and epoch == 5")
+        drawn_at = np.asarray(ax.get_lines()[1].get_ydata())
+        assert drawn_at[-1] == pytest.approx(rows[column].mean())
+
+
+def test_images_are_drawn_pixel_by_pixel() -> None:
+    made = copi_tables.tables()
+    figure = drawn("decorrelated", made)
+    assert len(figure.axes) == 3 * 4
+    one = made["decorrelated"].query("kind == 'zca' and image == 1")
+    shown = np.asarray(figure.axes[2 * 4 + 1].images[0].get_array())[..., 0]
+    scale = np.quantile(made["decorrelated"].query("kind == 'zca'")["value"].abs(), 0.98)
+    wanted = np.clip(0.5 + one["value"].to_numpy().reshape(4, 4) / (2 * scale), 0, 1)
+    assert shown == pytest.approx(wanted)
+    titles = [ax.get_title() for ax in drawn("features", made).axes if ax.get_visible()]
+    assert titles == [str(unit) for unit in range(10)]
+
+
+def test_compression_has_curves_for_either_end() -> None:
+    made = copi_tables.tables()
+    above, below = drawn("compression", made).axes
+    rows = made["compression"].query("part == 'last' and k == 2")
+    assert bars(above)["last $k$ layers"][1][2] == pytest.approx(
+        100 * rows["test_accuracy"].mean()
+    )
+    assert bars(below)["first $k$ layers"][1] == pytest.approx([3000, 2200, 1400, 600])
 
 
 @pytest.mark.parametrize(("rule", "replicas"), [("gbp", 1), ("gbp", 3), ("bp", 1), ("bp", 2)])

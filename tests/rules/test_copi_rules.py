@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sascli import checkpoint, experiment, rules, runs
 from sascli.config import Optim
+from sascli.core.copi import correlation
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 from sascli.errors import UserError
@@ -222,10 +223,16 @@ def test_correlation_is_measured_by_layer_and_replica() -> None:
     rule = make()
     x, _ = batch()
     rows = rule.measure(x[0])
-    assert [(row["layer"], row["replica"]) for row in rows] == [
-        (layer, replica) for layer in (1, 2, 3) for replica in (0, 1)
+    names = ("correlation", "correlation_before")
+    assert [(row["name"], row["layer"], row["replica"]) for row in rows] == [
+        (name, layer, replica) for name in names for layer in (1, 2, 3) for replica in (0, 1)
     ]
-    assert {row["name"] for row in rows} == {"correlation"}
+    found = {(row["name"], row["layer"]): row["value"] for row in rows if row["replica"] == 1}
+    inputs, (below, *_) = rule.layers.forward(x[0])
+    assert found["correlation", 2] == pytest.approx(correlation(inputs[1])[1].item())
+    hidden = F.leaky_relu(below, SLOPE)
+    assert found["correlation_before", 2] == pytest.approx(correlation(hidden)[1].item())
+    assert found["correlation_before", 1] == pytest.approx(correlation(x[:1])[0].item())
     before = rows[0]["value"]
     for _ in range(300):
         rule.step(x[:1].expand(2, -1, -1), torch.zeros(2, BATCH, dtype=torch.long))

@@ -1,0 +1,52 @@
+"""What decorrelation does: correlations over training, and inputs beside those of ZCA."""
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from sascli.analysis.pixels import pixels
+from sascli.core.copi import Decorrelated
+from sascli.data import Data
+
+NAMES = {"correlation_before": "before", "correlation": "after"}
+
+
+def correlations(metrics: pd.DataFrame) -> pd.DataFrame:
+    """decorrelation.csv: from metrics.csv, the inputs' correlation before R and after it."""
+    keys = [name for name in metrics if name not in ("name", "value")]
+    wide = metrics[metrics["name"].isin(NAMES)].pivot(index=keys, columns="name", values="value")
+    return wide.rename(columns=NAMES)[[*NAMES.values()]].reset_index().rename_axis(columns=None)
+
+
+def zca(x: Tensor, epsilon: float) -> Tensor:
+    """(C + epsilon tr(C)/n)^(-1/2), the symmetric whitening of images x, (T, n).
+
+    C = <x x^T> is not centred, as COPI's is not.
+    """
+    x = x.double()
+    values, vectors = torch.linalg.eigh(x.mT @ x / len(x))
+    whitening: Tensor = (vectors * (values + epsilon * values.mean()).rsqrt()) @ vectors.mT
+    return whitening
+
+
+def decorrelated(
+    layers: Decorrelated, data: Data, *, images: int, replica: int, epsilon: float
+) -> pd.DataFrame:
+    """decorrelated.csv: the first test images as they are, by R of layer 1, and by ZCA."""
+    x = data.test_x[:images]
+    whitening = zca(data.train_x, epsilon)
+    shown = {
+        "input": x,
+        "decorrelated": x @ layers.r[0][replica].mT,
+        "zca": x.double() @ whitening,
+    }
+    labels = data.test_y[:images].tolist()
+    tables = [
+        pixels(
+            values,
+            data.image_shape,
+            [{"kind": kind, "image": n, "label": y} for n, y in enumerate(labels)],
+        )
+        for kind, values in shown.items()
+    ]
+    return pd.concat(tables, ignore_index=True)

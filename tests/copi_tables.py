@@ -1,0 +1,114 @@
+"""Made-up tables of a study of COPI, and changes that break one claim each."""
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+Tables = dict[str, pd.DataFrame]
+REFERENCE = {"depth": 4, "train_size": 1_000}
+FINAL = {
+    "copi-bp": 0.97, "copi-fa": 0.93, "copi-local": 0.965, "bp-adam": 0.972, "bp-decor": 0.96,
+    "gbp": 0.95,
+}  # fmt: skip
+FACTORS = (0.1, 1.0, 10.0)
+RATES = {"copi-bp": (0.9, 0.97, 0.2), "bp-plain": (0.8, None, None), "bp-adam": (0.97, 0.96, 0.5)}
+EPOCHS, LAYERS, SHAPE = 5, (1, 2, 3), (1, 4, 4)
+
+
+def tables(seeds: int = 3) -> Tables:
+    """Tables on which every claim holds."""
+    noise = np.random.default_rng(0)
+    history, rates, decorrelation, compression = [], [], [], []
+    for seed in range(seeds):
+        for point, final in FINAL.items():
+            rule = point.split("-")[0]
+            key = {"rule": rule, "depth": 4, "train_size": 1_000, "point": point, "seed": seed}
+            for epoch in range(1, EPOCHS + 1):
+                reached = final + 0.002 * noise.normal() if epoch > 1 else 0.1
+                history.append(key | {"epoch": epoch, "test_accuracy": reached})
+        for point, found in RATES.items():
+            for factor, accuracy in zip(FACTORS, found, strict=True):
+                told = np.nan if accuracy is None else accuracy + 0.002 * noise.normal()
+                rates.append(
+                    {"point": point, "factor": factor, "lr": 0.001 * factor, "seed": seed,
+                     "diverged": 2 if accuracy is None else None, "validation_accuracy": told}
+                )  # fmt: skip
+        for epoch, layer in product(range(EPOCHS + 1), LAYERS):
+            before = 0.4 - 0.02 * epoch + 0.01 * noise.random()
+            after = before if epoch == 0 else before / (4 + layer)
+            decorrelation.append(
+                {"point": "copi-bp", "seed": seed, "epoch": epoch, "layer": layer,
+                 "before": before, "after": after}
+            )  # fmt: skip
+        for part, k in product(("first", "last"), range(4)):
+            own = 0.97 - (0.03 if part == "first" else 0.002) * k + 0.001 * noise.normal()
+            compression.append(
+                {"seed": seed, "part": part, "k": k, "parameters": 3000 - 800 * k,
+                 "test_accuracy": own}
+            )  # fmt: skip
+    return {
+        "history": pd.DataFrame(history),
+        "rates": pd.DataFrame(rates),
+        "decorrelation": pd.DataFrame(decorrelation),
+        "compression": pd.DataFrame(compression),
+        "linear": pd.DataFrame([{"train_size": 1_000, "test_accuracy": 0.92}]),
+        "decorrelated": pd.concat(
+            pixels(noise, kind=kind, image=image, label=image)
+            for kind, image in product(("input", "decorrelated", "zca"), range(4))
+        ),
+        "features": pd.concat(pixels(noise, layer=2, unit=unit) for unit in range(10)),
+    }
+
+
+def pixels(noise: np.random.Generator, **key: object) -> pd.DataFrame:
+    """The rows of one image."""
+    channel, row, column = (index.ravel() for index in np.indices(SHAPE))
+    place = {"channel": channel, "row": row, "column": column}
+    return pd.DataFrame({**key, **place, "value": noise.normal(size=16)})
+
+
+def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
+    """Claim, name and a change to conforming tables after which the claim does not hold."""
+
+    def accuracy(point: str, value: float, epoch: int = EPOCHS) -> Callable[[Tables], None]:
+        def change(made: Tables) -> None:
+            table = made["history"]
+            chosen = (table["point"] == point) & (table["epoch"] == epoch)
+            table.loc[chosen, "test_accuracy"] = value
+
+        return change
+
+    def rate(point: str, factor: float, value: float) -> Callable[[Tables], None]:
+        def change(made: Tables) -> None:
+            table = made["rates"]
+            chosen = (table["point"] == point) & (table["factor"] == factor)
+            table.loc[chosen, "validation_accuracy"] = value
+
+        return change
+
+    def correlated(made: Tables) -> None:
+        table = made["decorrelation"]
+        own = (table["layer"] == 2) & (table["epoch"] == EPOCHS)
+        table.loc[own, "after"] = table.loc[own, "before"] + 0.01
+
+    def grown(made: Tables) -> None:
+        made["decorrelation"].loc[made["decorrelation"]["epoch"] == 0, "after"] = 0.001
+        made["decorrelation"].loc[made["decorrelation"]["epoch"] == 0, "before"] = 0.001
+
+    def lossy(made: Tables) -> None:
+        table = made["compression"]
+        table.loc[(table["part"] == "last") & (table["k"] == 2), "test_accuracy"] = 0.95
+
+    return [
+        (1, "two points worse", accuracy("copi-bp", 0.952)),
+        (2, "its own rate is bad", rate("copi-bp", 1.0, 0.5)),
+        (2, "plain BP learns", rate("bp-plain", 1.0, 0.95)),
+        (3, "FA stays", accuracy("copi-fa", 0.2)),
+        (3, "FA far below", accuracy("copi-fa", 0.7)),
+        (4, "one layer is not decorrelated", correlated),
+        (4, "less correlated at the start", grown),
+        (5, "lossy", lossy),
+        (6, "linear is better", accuracy("copi-bp", 0.91)),
+    ]
