@@ -1,6 +1,6 @@
 # `make` lists the targets; `make setup PYTHON=python3.12` picks another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test figures figures-use bench bench-scaling bench-check lint docs check-docs clean
+.PHONY: help setup demo test figures figures-use figures-copi bench bench-scaling bench-check lint docs check-docs clean
 
 PYTHON ?= python3
 MODEL ?= mnist
@@ -38,6 +38,9 @@ figures: $(READY) ## Reproduce the figures: MODEL=mnist PRESET=quick unless told
 figures-use: $(READY) ## What credit is good for: MODEL=mnist PRESET=quick unless told otherwise
 	$(BIN)/sas figures-use model=$(MODEL) preset=$(PRESET)
 
+figures-copi: $(READY) ## COPI beside BP and gBP, MODEL and PRESET as above
+	$(BIN)/sas figures-copi model=$(MODEL) preset=$(PRESET)
+
 bench: $(READY) ## Measure speed and memory of one training step against the baselines
 	$(BIN)/python -m benchmarks.step
 
@@ -45,7 +48,7 @@ bench-scaling: $(READY) ## Measure how cost grows with width, depth, T and repli
 	$(BIN)/python -m benchmarks.scaling
 
 bench-check: $(READY) ## Compare speed with its bars; fails where one is missed (needs MNIST)
-	@missed=; for name in step published recurrent; do \
+	@missed=; for name in step published recurrent copi; do \
 	  $(BIN)/python -m benchmarks.$$name --check || missed="$$missed $$name"; \
 	done; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
 

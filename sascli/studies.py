@@ -48,7 +48,14 @@ STUDIES = {
     "figures-copi": Study(
         title="Constrained parameter inference",
         source=AHMAD,
-        figures=("decorrelation", "decorrelated", "features", "compression"),
+        figures=(
+            "copi_accuracy",
+            "copi_rates",
+            "decorrelation",
+            "decorrelated",
+            "features",
+            "compression",
+        ),
         claims="copi",
     ),
 }

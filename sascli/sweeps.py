@@ -20,8 +20,8 @@ from sascli.config import (
     population,
     seed_list,
 )
-from sascli.errors import UserError
-from sascli.progress import Progress
+from sascli.errors import DivergedError, UserError
+from sascli.progress import Part, Progress
 
 WAIT = 2.0
 """Seconds between two looks at points that other processes train."""
@@ -64,12 +64,17 @@ def point(config: Train, **changes: Any) -> Point:
 
 
 def train_points(
-    points: Sequence[Point], parent: Path, done: Callable[[Point, Path], None] | None = None
+    points: Sequence[Point],
+    parent: Path,
+    done: Callable[[Point, Path], None] | None = None,
+    *,
+    tolerant: bool = False,
 ) -> list[Path]:
     """Train every point in parent/<name>, those that are finished excepted.
 
     Points that other processes train are left to them, and waited for at the end. `done` is
-    called with each point and its directory as it finishes.
+    called with each point and its directory as it finishes. A tolerant sweep goes on where a
+    point diverges, and does not try it again.
     """
     left = list(points)
     with Progress(sum(p.work for p in points), "sweep") as progress:
@@ -82,11 +87,30 @@ def train_points(
             runs.make(directory)
             part = progress.part(own.name, own.config.epochs, own.work)
             with suppress(runs.BusyError):  # another process was faster
-                experiment.run(own.config, directory, part)
+                if tolerant:
+                    run_or_diverge(own.config, directory, part)
+                else:
+                    experiment.run(own.config, directory, part)
                 left.remove(own)
                 if done is not None:
                     done(own, directory)
     return [parent / own.name for own in points]
+
+
+def diverged(directory: Path) -> bool:
+    """Whether the training of a run diverged."""
+    return runs.begun(directory) and runs.manifest_of(directory)["diverged"] is not None
+
+
+def run_or_diverge(config: Train, directory: Path, part: Part) -> None:
+    """Train, and say it where that diverges, now or before."""
+    if diverged(directory):
+        part.skip(config.epochs)
+        return
+    try:
+        experiment.run(config, directory, part)
+    except DivergedError as error:
+        print(f"{config.name}: {error}", flush=True)
 
 
 def gather(table: str, points: Iterable[Point], parent: Path) -> pd.DataFrame:

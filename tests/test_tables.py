@@ -32,15 +32,19 @@ COMMANDS = (
     f"figures {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1]",
     f"figures-use {SMALL} train_size=60 preset=smoke",
+    f"figures-copi {SMALL} train_size=60 preset=smoke preset.rates=[1,1000]",
 )
 TYPES = {
     "text": types.is_string_dtype,
     "number": types.is_float_dtype,
-    "whole number": types.is_integer_dtype,
+    "whole number": lambda column: types.is_integer_dtype(
+        column.convert_dtypes() if column.hasnans else column
+    ),
     "label": lambda column: True,
 }
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
-GATHERING = ("sweep-datasize", "figures", "figures-use")
+KEYED |= {"decorrelation"}
+GATHERING = ("sweep-datasize", "figures", "figures-use", "figures-copi")
 IN_DOCS = {"times", "ablation"}  # tests/test_documents.py looks at these
 
 

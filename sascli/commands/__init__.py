@@ -43,6 +43,14 @@ COMMANDS = {
             ("sas figures -m worker=1,2,3 hydra/launcher=slurm", "three jobs share the work"),
         ),
     ),
+    "figures-copi": Command(
+        "COPI beside BP and gBP: accuracy, rates, decorrelation, features, compression, claims",
+        "FiguresCopi",
+        (
+            ("sas figures-copi model=mnist", "every picture and claim at preset=quick"),
+            ("sas figures-copi model=digits preset=smoke", "seconds: does everything run?"),
+        ),
+    ),
     "sweep-datasize": Command(
         "test error and layer statistics against the number of training images and depth",
         "SweepDatasize",

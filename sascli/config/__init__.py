@@ -1,7 +1,14 @@
 """The typed schema under the YAML: what can be set, what it means, and what is refused."""
 
 from sascli.config.continual import METHODS, Continual, check_continual, strengths
-from sascli.config.copi import Compress, Decorrelation, Features
+from sascli.config.copi import (
+    Compress,
+    CopiPreset,
+    Decorrelation,
+    Features,
+    FiguresCopi,
+    check_figures_copi,
+)
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
 from sascli.config.measurements import (
@@ -71,6 +78,7 @@ __all__ = [
     "Collect",
     "Compress",
     "Continual",
+    "CopiPreset",
     "DataSettings",
     "Decorrelation",
     "Entropy",
@@ -78,6 +86,7 @@ __all__ = [
     "Evaluation",
     "Features",
     "Figures",
+    "FiguresCopi",
     "FiguresUse",
     "FromFigures",
     "FromRun",
@@ -104,6 +113,7 @@ __all__ = [
     "check_continual",
     "check_evaluate",
     "check_figures",
+    "check_figures_copi",
     "check_figures_use",
     "check_prune",
     "check_sweep",

@@ -127,6 +127,8 @@ def test_axes_are_labelled(name: str) -> None:
         "continual": {"tasks learned", "average accuracy (%)", "forgetting (points)"},
         "continual_matrix": {"task", "split\nafter task", "accuracy (%)"},
         "overview": {"epoch", "test accuracy (%)", "slab mean $m$"},
+        "copi_accuracy": {"epoch", "test accuracy (%)"},
+        "copi_rates": {"learning rate of the weights", "accuracy (%)"},
         "decorrelation": {"epoch", "correlation before $R$", "correlation after $R$"},
         "decorrelated": {"input", "$R$", "ZCA"},
         "features": set(),
@@ -294,6 +296,27 @@ def test_variance_has_a_curve_per_layer() -> None:
     assert list(curves) == ["layer 1-2", "layer 2-3", "layer 3-4"]
     rows = made["datasize_layers"].query("depth == 4 and train_size == 40_000 and layer == 2")
     assert curves["layer 2-3"][2][5] == pytest.approx(rows["variance_mean"].std(ddof=1))
+
+
+def test_copi_accuracy_has_a_curve_for_every_run_that_did_not_diverge() -> None:
+    made = copi_tables.tables()
+    (ax,) = drawn("copi_accuracy", made).axes
+    *curves, linear = ax.get_lines()
+    labels = ["COPI-BP", "COPI-FA", "COPI, local", "BP, decorrelated", "BP, Adam", "gBP"]
+    assert [curve.get_label() for curve in curves] == labels  # bp-plain has no rows
+    assert set(np.asarray(linear.get_ydata())) == {92.0}
+    rows = made["history"].query("point == 'copi-fa' and epoch == 5")
+    assert np.asarray(curves[1].get_ydata())[-1] == pytest.approx(
+        100 * rows["test_accuracy"].mean()
+    )
+
+
+def test_copi_rates_count_divergence_as_nothing_learnt() -> None:
+    made = copi_tables.tables()
+    (ax,) = drawn("copi_rates", made).axes
+    x, y, _ = bars(ax)["BP, plain"]
+    assert x == pytest.approx([1e-4, 1e-3, 1e-2]) and ax.get_xscale() == "log"
+    assert (y[0] > 70) and list(y[1:]) == [0, 0]
 
 
 def test_decorrelation_has_a_panel_for_either_side_of_r() -> None:

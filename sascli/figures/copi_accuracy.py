@@ -1,0 +1,47 @@
+"""COPI: test accuracy over the epochs of every rule on the same images."""
+
+from matplotlib.figure import Figure
+
+from sascli.figures import style
+from sascli.figures.rows import Reference, Tables, over_seeds, rows, seeds
+
+TABLES = ("history", "linear")
+CAPTION = (
+    "Test accuracy (%) over the epochs: COPI with exact and with random feedback and with local "
+    "decorrelation, BP with decorrelation and without, BP with Adam, and gBP; networks of "
+    "L = {depth} layers, T = {train_size}. In the first epoch the first four only decorrelate. "
+    "COPI at its own rate, the others at their best on held-out images. Line at {linear:.1f} %: "
+    "logistic regression. Lines: mean over seeds; {band}."
+)
+POINTS = {
+    "copi-bp": ("COPI-BP", style.BLUE, "-"),
+    "copi-fa": ("COPI-FA", style.BLUE, "--"),
+    "copi-local": ("COPI, local", style.BLUE, ":"),
+    "bp-decor": ("BP, decorrelated", style.RED, "-"),
+    "bp-plain": ("BP, plain", style.RED, ":"),
+    "bp-adam": ("BP, Adam", style.RED, "--"),
+    "gbp": ("gBP", style.BLACK, "-"),
+}
+"""Label, colour and line of every run, in the order of the legend."""
+
+
+@style.styled
+def draw(tables: Tables, reference: Reference) -> Figure:
+    """A curve per rule with its band."""
+    history = rows(tables, "history")
+    linear = 100 * rows(tables, "linear")["test_accuracy"].iloc[0]
+    fig = style.figure(3.0)
+    ax = fig.subplots()
+    for point, (label, colour, line) in POINTS.items():
+        own = history[history["point"] == point]
+        if not own.empty:  # one that diverged has no rows
+            spread = 100 * over_seeds(own, "test_accuracy", "epoch")[["mean", "std"]]
+            style.band(ax, spread, {"color": colour, "linestyle": line}, label)
+    ax.axhline(linear, color=style.YELLOW, linewidth=0.8)
+    style.epoch_axis(ax)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("test accuracy (%)")
+    style.legend(fig, ax, ncols=3)
+    about = {key: reference[key] for key in ("depth", "train_size")}
+    fig.set_label(CAPTION.format(linear=linear, band=seeds(history, "band"), **about))
+    return fig

@@ -1,0 +1,25 @@
+"""Logistic regression as a baseline."""
+
+import pytest
+import torch
+from conftest import composed
+from sklearn.linear_model import LogisticRegression
+
+from sascli import experiment
+from sascli.analysis import logistic as module
+from sascli.analysis.logistic import logistic
+
+
+def test_it_is_scikit_learns_at_the_best_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = composed("train", "train_size=300", "test_size=200")
+    data = experiment.load_data(config, torch.device("cpu"))
+    (row,) = logistic(data).to_dict("records")
+    x, y = data.train_x.numpy(), data.train_y.numpy()
+    scores = {
+        c: LogisticRegression(C=c, max_iter=300).fit(x[:240], y[:240]).score(x[240:], y[240:])
+        for c in module.STRENGTHS
+    }
+    assert row["train_size"] == 300
+    assert scores[row["inverse_penalty"]] == max(scores.values())
+    own = LogisticRegression(C=row["inverse_penalty"], max_iter=300).fit(x, y)
+    assert row["test_accuracy"] == own.score(data.test_x.numpy(), data.test_y.numpy()) > 0.8
