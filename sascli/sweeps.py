@@ -22,6 +22,7 @@ from sascli.config import (
 )
 from sascli.errors import DivergedError, UserError
 from sascli.progress import Part, Progress
+from sascli.sharing import share
 
 WAIT = 2.0
 """Seconds between two looks at points that other processes train."""
@@ -160,7 +161,8 @@ def too_many(size: int, available: int) -> UserError:
 def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path:
     """Every depth with every T, in one versioned directory that `resume=true` continues.
 
-    With a `directory`, that one is used, and continued if it was begun.
+    With a `directory`, that one is used, and continued if it was begun; workers have one of
+    their own.
     """
     names = Train.__dataclass_fields__
     base = Train(**{name: getattr(config, name) for name in names})
@@ -175,26 +177,36 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
     points = [point(base, depth=depth, train_size=size) for depth in depths for size in sizes]
     name = config.name or f"{config.model.name}-{config.rule['name']}"
     parent, wanted = Path(config.outputs) / "sweep-datasize" / name, config_hash(config)
+
+    def begin(directory: Path) -> None:
+        runs.write_json(directory / runs.CONFIG, plain(config))
+        runs.describe(
+            directory,
+            **runs.provenance(),
+            kind="sweep-datasize",
+            model=config.model.name,
+            rule=config.rule["name"],
+            seeds=base.seeds,
+            config_hash=wanted,
+            reference={"depth": min(depths), "train_size": max(sizes), "deep": max(depths)},
+            start=runs.now(),
+            status="running",
+            end=None,
+        )
+
+    def finish(directory: Path) -> None:
+        with runs.lock(directory):
+            if not runs.begun(directory):
+                begin(directory)
+            runs.describe(directory, status="running", end=None)
+            with runs.recorded(directory, "the same command and resume=true"):
+                train_points(points, directory / "runs", Gatherer(directory))
+
+    if config.worker is not None:
+        return share(parent, wanted, begin, lambda own: train_points(points, own / "runs"), finish)
     found = runs.of_settings(parent, wanted) if config.resume else None
     directory = directory or found or runs.claim(parent)
-    with runs.lock(directory):
-        if not runs.begun(directory):
-            own: dict[str, Any] = {
-                "kind": "sweep-datasize",
-                "model": config.model.name,
-                "start": runs.now(),
-            }
-            own |= {"rule": config.rule["name"], "seeds": base.seeds, "config_hash": wanted}
-            own["reference"] = {
-                "depth": min(depths),
-                "train_size": max(sizes),
-                "deep": max(depths),
-            }
-            runs.write_json(directory / runs.CONFIG, plain(config))
-            runs.describe(directory, **runs.provenance(), **own)
-        runs.describe(directory, status="running", end=None)
-        with runs.recorded(directory, "the same command and resume=true"):
-            train_points(points, directory / "runs", Gatherer(directory))
+    finish(directory)
     return directory
 
 

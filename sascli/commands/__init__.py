@@ -59,6 +59,10 @@ COMMANDS = {
                 "sas sweep-datasize model=mnist depth=[4,5] train_size=[1000,10000] seeds=5",
                 "four points of five seeds each",
             ),
+            (
+                "sas sweep-datasize -m worker=1,2 train_size=[200,600,all] hydra/launcher=slurm",
+                "two jobs share the points",
+            ),
         ),
     ),
     "entropy": Command(

@@ -11,12 +11,19 @@ from sascli.errors import UserError
 
 
 @dataclass
-class SweepDatasize(Train):
+class Sweep(Train):
+    """What the commands that train many points share."""
+
+    worker: int | None = setting(None, "any number: workers of the same settings share the work")
+    seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
+
+
+@dataclass
+class SweepDatasize(Sweep):
     """Test error and layer statistics against T and depth."""
 
     depth: Any = setting(4, "a depth, or a list of them")
     train_size: Any = setting("all", "a T, or a list of them")
-    seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
 
 
 @dataclass
@@ -27,12 +34,10 @@ class AnyPreset:
 
 
 @dataclass
-class Study(Train):
+class Study(Sweep):
     """Settings of `sas train` and what every study has besides its preset."""
 
     preset: AnyPreset = setting(AnyPreset, "group: smoke, quick, paper")
-    worker: int | None = setting(None, "any number: workers of the same settings share the work")
-    seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
 
 
 @dataclass

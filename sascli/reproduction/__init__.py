@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from sascli import claims, experiment, figures, report, runs
 from sascli.config import Study, config_hash, plain, seed_list
 from sascli.data import Data
+from sascli.sharing import share
 from sascli.studies import study_of
 
 
@@ -37,31 +38,27 @@ class Reproduction(ABC):
 
 def reproduce(work: Reproduction) -> Path:
     """Run what is missing, draw everything, write claims and page; the directory."""
-    if work.config.worker is None:
-        directory = claim(work)
-    else:
-        directory = share(work)
-        if runs.busy(directory):
-            print(f"another worker measures and draws in {directory}")
-            return directory
+    if work.config.worker is not None:
+        return share(
+            parent_of(work),
+            config_hash(work.config),
+            lambda own: begin(own, work),
+            work.train,
+            lambda own: finish(own, work),
+        )
+    directory = claim(work)
+    finish(directory, work)
+    return directory
+
+
+def finish(directory: Path, work: Reproduction) -> None:
+    """What `reproduce` does, in a directory. Raises BusyError where another process is at it."""
     with runs.lock(directory):
         begin(directory, work)
         with runs.recorded(directory, "the same command") as told:
             told |= work.train(directory)
             work.measure(directory)
         present(directory)
-    return directory
-
-
-def share(work: Reproduction) -> Path:
-    """Train what no other worker trains; the directory of all of them, every point trained."""
-    parent = parent_of(work)
-    runs.make(parent)
-    with runs.lock(parent, patience=60):  # one of them claims it
-        directory = claim(work)
-        begin(directory, work)
-    work.train(directory)
-    return directory
 
 
 def claim(work: Reproduction) -> Path:

@@ -1,0 +1,33 @@
+"""Workers: processes of the same settings, on any machines, that share one directory's work."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sascli import runs
+
+PATIENCE = 60.0
+"""Seconds for which a worker waits while another claims the directory."""
+
+
+def share(
+    parent: Path,
+    config_hash: str,
+    begin: Callable[[Path], None],
+    train: Callable[[Path], object],
+    finish: Callable[[Path], None],
+) -> Path:
+    """Train what no other worker trains; the one that is done first finishes the directory.
+
+    The first of all claims and begins it. Raises BusyError where claiming takes a minute.
+    """
+    runs.make(parent)
+    with runs.lock(parent, patience=PATIENCE):
+        directory = runs.of_settings(parent, config_hash) or runs.claim(parent)
+        if not runs.begun(directory):
+            begin(directory)
+    train(directory)
+    try:
+        finish(directory)
+    except runs.BusyError:
+        print(f"another worker finishes {directory}")
+    return directory
