@@ -6,7 +6,7 @@ class UserError(Exception):
 
 
 class DivergedError(UserError):
-    """The loss is no longer a finite number; `epoch` is the one in which that happened."""
+    """The loss or a parameter is no longer finite; `epoch` is the one in which that happened."""
 
     def __init__(self, epoch: int, largest: str) -> None:
         super().__init__(f"training diverged in epoch {epoch}: {largest}; lower lr")

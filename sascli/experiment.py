@@ -80,7 +80,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
 def resumed(config: Train) -> Path | None:
     """The run that `resume` means, None for a new one."""
     if isinstance(config.resume, str):
-        return runs.locate(config.resume, Path(config.outputs))
+        return runs.locate(config.resume, Path(config.outputs), unfinished=True)
     if not config.resume:
         return None
     parent = Path(config.outputs) / "train" / run_name(config)

@@ -21,6 +21,8 @@ from sascli.errors import UserError
 
 FORMAT = 1
 MANIFEST, CONFIG, LOCK = "manifest.json", "config.json", ".lock"
+MULTIRUN = "multirun"
+"""The folder of a command's outputs in which the directories of its multiruns lie."""
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "safetensors")
 PATIENCE = 0.5
 """Seconds for which a lock is tried: `busy` holds it for a moment."""
@@ -273,12 +275,10 @@ def manifest_of(directory: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def find(
-    parent: Path, wanted: Callable[[Mapping[str, Any]], bool], pattern: str = "*"
-) -> Path | None:
+def find(parent: Path, wanted: Callable[[Mapping[str, Any]], bool], *patterns: str) -> Path | None:
     """The newest directory below `parent` whose manifest is as wanted, by its start time."""
     found = []
-    for path in parent.glob(f"{pattern}/{MANIFEST}"):
+    for path in (path for own in patterns or ("*",) for path in parent.glob(f"{own}/{MANIFEST}")):
         with contextlib.suppress(UserError):
             manifest = manifest_of(path.parent)
             if wanted(manifest):
@@ -296,20 +296,23 @@ def of_settings(parent: Path, config_hash: str) -> Path | None:
     return unfinished or find(parent, same)
 
 
-def locate(run: str, outputs: Path) -> Path:
-    """The run directory that a path, a name or `latest` means (newest finished train run).
+def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
+    """The run directory that a path, a name or `latest` means: the newest finished train run.
 
-    Raises UserError when there is none.
+    `latest` sees the jobs of multiruns too. With `unfinished`, a name means its newest run that
+    is not finished, if there is one. Raises UserError when there is none.
     """
     path = Path(run)
     if (path / MANIFEST).exists():
         manifest_of(path)
         return path
-    train = outputs / "train"
-    pattern = "*/*" if run == "latest" else f"{run}/*"
-    named = None if path.is_absolute() else pattern
-    found = named and find(train, lambda own: own.get("status") == "finished", named)
-    if not found:
+    train, found = outputs / "train", None
+    if not path.is_absolute():
+        names = ("*/*", f"{MULTIRUN}/*/*") if run == "latest" else (f"{run}/*",)
+        if unfinished:
+            found = find(train, lambda own: own.get("status") != "finished", *names)
+        found = found or find(train, lambda own: own.get("status") == "finished", *names)
+    if found is None:
         raise UserError(
             f"there is no finished run '{run}' in {train}: name a path, a run's name or latest; "
             "`sas train` makes one"

@@ -69,7 +69,7 @@ def submit(
     if on_cluster and shutil.which("sbatch") is None:
         raise UserError("there is no SLURM here (no sbatch): write hydra/launcher=local")
     if cfg.hydra.sweep.dir == "auto":
-        directory = runs.claim(Path(cfg.outputs) / command / "multirun").absolute()
+        directory = runs.claim(Path(cfg.outputs) / command / runs.MULTIRUN).absolute()
     else:
         directory = Path(cfg.hydra.sweep.dir).absolute()
         runs.make(directory)

@@ -71,7 +71,7 @@ def train(
 def one_epoch(config: Train, data: Data, rule: Rule, epoch: int) -> list[float]:
     """All batches of an epoch; mean training loss by replica.
 
-    Raises DivergedError when the loss is no longer a finite number.
+    Raises DivergedError when the loss or a parameter is no longer a finite number.
     """
     setup, size = rule.setup, 0
     rule.start_epoch(epoch)
@@ -79,7 +79,8 @@ def one_epoch(config: Train, data: Data, rule: Rule, epoch: int) -> list[float]:
     for x, y in data.batches(setup.seeds, epoch, setup.batch_size, config.batches):
         total += rule.step(x, y) * x.shape[1]
         size += x.shape[1]
-    if not total.isfinite().all():
+    # The parameters too, or the last batch's divergence were in a checkpoint before it is seen.
+    if not all(own.isfinite().all() for own in (total, rule.network.all, *rule.network.r)):
         raise DivergedError(epoch, largest(rule))
     return (total / size).tolist()
 

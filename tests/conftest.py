@@ -9,6 +9,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
+import counting
 import pandas as pd
 import pytest
 import torch
@@ -49,6 +50,25 @@ def have_root() -> None:
 def env(**variables: str) -> dict[str, str]:
     """The environment of a fresh process that finds this package."""
     return {**os.environ, "PYTHONPATH": str(CHECKOUT), **variables}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that inject faults."""
+    for item in items:
+        if "fault" in getattr(item, "fixturenames", ()):
+            item.add_marker("fault")
+
+
+def pytest_sessionfinish() -> None:
+    """Leave the table of the faults where $SAS_FAULTS asks for it."""
+    if path := os.environ.get("SAS_FAULTS"):
+        counting.write(Path(path))
+
+
+@pytest.fixture
+def fault() -> counting.Fault:
+    """What counts faults; they count as survived if the block that it opens comes to its end."""
+    return counting.fault
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import DATA, Making, assert_same_run, assert_same_weights, have, run_killed, tables
+from counting import Fault
 
 from sascli import experiment, runs
 from sascli.analysis.accuracy import accuracy
@@ -214,21 +215,23 @@ def test_a_signal_stops_cleanly_and_the_run_goes_on_as_if_nothing_was(
     epoch: int,
     tiny: Making,
     signal_in: Callable[..., None],
+    fault: Fault,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     config = tiny(checkpoint_every=100, replicas=2)
-    signal_in(epoch, number)
-    with pytest.raises(Stopped) as stop:
-        experiment.run(config)
-    assert stop.value.code == code
-    directory = Path(config.outputs) / "train/digits-gbp-L4-T120/v001"
-    assert status(directory) == "interrupted"
-    assert tables(directory)["history"]["epoch"].max() == epoch
-    said = f"stopped; go on with sas train ... resume={directory}\n"
-    assert capsys.readouterr().out.endswith(said)
-    assert experiment.run(replace(config, resume=True)) == directory
-    assert status(directory) == "finished"
-    assert_same_run(directory, experiment.run(config))
+    with fault("SIGINT or SIGTERM in training"):
+        signal_in(epoch, number)
+        with pytest.raises(Stopped) as stop:
+            experiment.run(config)
+        assert stop.value.code == code
+        directory = Path(config.outputs) / "train/digits-gbp-L4-T120/v001"
+        assert status(directory) == "interrupted"
+        assert tables(directory)["history"]["epoch"].max() == epoch
+        said = f"stopped; go on with sas train ... resume={directory}\n"
+        assert capsys.readouterr().out.endswith(said)
+        assert experiment.run(replace(config, resume=True)) == directory
+        assert status(directory) == "finished"
+        assert_same_run(directory, experiment.run(config))
 
 
 def killed_at_write(config: Train, number: int) -> None:
@@ -258,32 +261,34 @@ def writes(config: Train, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, int]:
 
 
 def test_a_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
-    tiny: Making, forks: ForkServerContext, monkeypatch: pytest.MonkeyPatch
+    tiny: Making, forks: ForkServerContext, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     config = tiny(epochs=3, snapshot_every=2)
     unbroken, count = writes(config, monkeypatch)
     assert count == 2 + 2 * 3 + 1 + 4 + 1  # begun, kept twice, a snapshot, tables, the end
-    for number in range(1, count + 1):
-        outputs = f"{config.outputs}-{number}"
-        broken = replace(config, outputs=outputs)
-        assert run_killed(forks, killed_at_write, (broken, number), 60)
-        directory = experiment.run(replace(broken, resume=True))
-        assert status(directory) == "finished"
-        assert_same_run(unbroken, directory)
-        assert sorted(directory.glob("*.safetensors")) == [
-            directory / path.name for path in sorted(unbroken.glob("*.safetensors"))
-        ]
+    with fault("SIGKILL as a file is put in place", count):
+        for number in range(1, count + 1):
+            outputs = f"{config.outputs}-{number}"
+            broken = replace(config, outputs=outputs)
+            assert run_killed(forks, killed_at_write, (broken, number), 60)
+            directory = experiment.run(replace(broken, resume=True))
+            assert status(directory) == "finished"
+            assert_same_run(unbroken, directory)
+            assert sorted(directory.glob("*.safetensors")) == [
+                directory / path.name for path in sorted(unbroken.glob("*.safetensors"))
+            ]
 
 
 def test_a_longer_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
-    tiny: Making, forks: ForkServerContext, monkeypatch: pytest.MonkeyPatch
+    tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
     unbroken = experiment.run(tiny(epochs=6))
-    for number in range(1, 5):
-        config = tiny(outputs=f"{tiny().outputs}-{number}")
-        longer = replace(config, epochs=6, resume=str(experiment.run(config)))
-        assert run_killed(forks, killed_at_write, (longer, number), 60)
-        assert_same_run(unbroken, experiment.run(longer))
+    with fault("SIGKILL as a file is put in place", 4):
+        for number in range(1, 5):
+            config = tiny(outputs=f"{tiny().outputs}-{number}")
+            longer = replace(config, epochs=6, resume=str(experiment.run(config)))
+            assert run_killed(forks, killed_at_write, (longer, number), 60)
+            assert_same_run(unbroken, experiment.run(longer))
 
 
 def command(line: list[str]) -> None:
@@ -293,7 +298,7 @@ def command(line: list[str]) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_exit_code_tells_the_signal(
-    number: int, code: int, tiny: Making, forks: ForkServerContext
+    number: int, code: int, tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
     line = words(tiny(epochs=100_000, checkpoint_every=1))
     directory = Path(tiny().outputs) / "train/digits-gbp-L4-T120/v001"
@@ -302,43 +307,46 @@ def test_the_exit_code_tells_the_signal(
     while not (directory / "checkpoint.json").exists():
         assert process.is_alive()
         time.sleep(0.01)
-    assert process.pid is not None
-    os.kill(process.pid, number)
-    process.join()
-    assert process.exitcode == code and status(directory) == "interrupted"
+    with fault("SIGINT or SIGTERM in training"):
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join()
+        assert process.exitcode == code and status(directory) == "interrupted"
 
 
-def test_a_full_disk_fails_the_run_and_more_room_continues_it(tiny: Making) -> None:
+def test_a_full_disk_fails_the_run_and_more_room_continues_it(tiny: Making, fault: Fault) -> None:
     config = tiny(width=30, checkpoint_every=1)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        with pytest.raises(UserError, match="cannot write to .*state-1.pt: File too large"):
-            experiment.run(config)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    (directory,) = Path(config.outputs).glob("train/*/*")
-    assert status(directory) == "failed" and "File too large" in str(
-        runs.manifest_of(directory)["error"]
-    )
-    assert experiment.run(replace(config, resume=True)) == directory
-    assert status(directory) == "finished"
-    assert_same_run(directory, experiment.run(config))
+    with fault("disk full"):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+        try:
+            with pytest.raises(UserError, match="cannot write to .*state-1.pt: File too large"):
+                experiment.run(config)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        (directory,) = Path(config.outputs).glob("train/*/*")
+        assert status(directory) == "failed" and "File too large" in str(
+            runs.manifest_of(directory)["error"]
+        )
+        assert experiment.run(replace(config, resume=True)) == directory
+        assert status(directory) == "finished"
+        assert_same_run(directory, experiment.run(config))
 
 
-def test_divergence_is_told_and_the_last_good_state_is_kept(tiny: Making) -> None:
+def test_divergence_is_told_and_the_last_good_state_is_kept(tiny: Making, fault: Fault) -> None:
     config = tiny(checkpoint_every=1, epochs=100, lr={"default": 1e6})
-    said = r"diverged in epoch \d+: the largest parameter is (m|xi) of layer \d, .* lower lr"
-    with pytest.raises(UserError, match=said) as told:
-        experiment.run(config)
-    (directory,) = Path(config.outputs).glob("train/*/*")
-    assert status(directory) == "failed"
-    assert runs.manifest_of(directory)["error"] == str(told.value)
-    (epoch,) = map(int, re.findall(r"epoch (\d+)", str(told.value)))
-    state = load_state(directory, "cpu")
-    assert state is not None and state["epoch"] == epoch - 1 > 0
-    assert all(value.isfinite().all() for value in state["rule"]["parameters"].values())
-    assert tables(directory)["history"]["epoch"].max() == epoch - 1
+    with fault("divergence of training"):
+        said = r"diverged in epoch \d+: the largest parameter is (m|xi) of layer \d, .* lower lr"
+        with pytest.raises(UserError, match=said) as told:
+            experiment.run(config)
+        (directory,) = Path(config.outputs).glob("train/*/*")
+        assert status(directory) == "failed"
+        assert runs.manifest_of(directory)["error"] == str(told.value)
+        (epoch,) = map(int, re.findall(r"epoch (\d+)", str(told.value)))
+        state = load_state(directory, "cpu")
+        assert state is not None and state["epoch"] == epoch - 1 > 0
+        assert all(value.isfinite().all() for value in state["rule"]["parameters"].values())
+        assert tables(directory)["history"]["epoch"].max() == epoch - 1
 
 
 # ---------------------------------------------------------------- resume
@@ -401,12 +409,13 @@ def test_resume_of_a_run_that_is_not_there(tiny: Making) -> None:
     assert not list(Path(tiny().outputs).glob("**/v*"))
 
 
-def test_two_cannot_write_to_one_run(tiny: Making) -> None:
+def test_two_cannot_write_to_one_run(tiny: Making, fault: Fault) -> None:
     directory = experiment.run(tiny())
     longer = tiny(resume=str(directory), epochs=6)
-    with runs.lock(directory), pytest.raises(UserError, match="another process is writing to"):
-        experiment.run(longer)
-    assert status(directory) == "finished"
+    with fault("a second writer to a run"):
+        with runs.lock(directory), pytest.raises(UserError, match="another process is writing to"):
+            experiment.run(longer)
+        assert status(directory) == "finished"
 
 
 # ---------------------------------------------------------------- refused before any work

@@ -20,6 +20,7 @@ from conftest import (
     have_root,
     run_killed,
 )
+from counting import Fault
 from safetensors.torch import save_file
 
 from sascli import checkpoint, experiment, runs
@@ -29,7 +30,8 @@ from sascli.core.network import KINDS, FeedForward
 from sascli.data import load
 from sascli.errors import UserError
 
-KILLS, FLIPS = 20, 200
+KILLS, FLIPS, CUTS = 20, 200, 50
+Damage = Callable[[bytes, int], bytes]
 
 
 def all_can_be_read(directory: Path) -> None:
@@ -43,26 +45,27 @@ def all_can_be_read(directory: Path) -> None:
 
 
 def test_killed_at_twenty_random_moments_nothing_is_lost(
-    tiny: Making, forks: ForkServerContext
+    tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
     config = tiny(epochs=60, checkpoint_every=1, snapshot_every=20, replicas=2)
     unbroken = experiment.run(config)
-    killed, kept, resumed = 0, list[int](), list[Path]()
-    while killed < KILLS:  # a run that is finished before the next kill makes room for another
-        outputs = f"{config.outputs}-{len(resumed)}"
-        own, hit = replace(config, outputs=outputs, resume=True), True
-        while hit and killed < KILLS:
-            hit = run_killed(forks, experiment.run, (own,), random.uniform(0.1, 0.6))
-            killed += hit
-            for directory in Path(outputs).glob("train/*/v*"):
-                if (directory / runs.MANIFEST).exists():
-                    all_can_be_read(directory)
-                    state = checkpoint.load_state(directory, "cpu")
-                    kept.append(state["epoch"] if state else 0)
-        resumed.append(experiment.run(own))
-    assert killed == KILLS and any(0 < epoch < config.epochs for epoch in kept)
-    for directory in resumed:
-        assert_same_run(unbroken, directory)
+    with fault("SIGKILL at a random moment of training", KILLS):
+        killed, kept, resumed = 0, list[int](), list[Path]()
+        while killed < KILLS:  # a run that is finished before the next kill makes room for another
+            outputs = f"{config.outputs}-{len(resumed)}"
+            own, hit = replace(config, outputs=outputs, resume=True), True
+            while hit and killed < KILLS:
+                hit = run_killed(forks, experiment.run, (own,), random.uniform(0.1, 0.6))
+                killed += hit
+                for directory in Path(outputs).glob("train/*/v*"):
+                    if (directory / runs.MANIFEST).exists():
+                        all_can_be_read(directory)
+                        state = checkpoint.load_state(directory, "cpu")
+                        kept.append(state["epoch"] if state else 0)
+            resumed.append(experiment.run(own))
+        assert killed == KILLS and any(0 < epoch < config.epochs for epoch in kept)
+        for directory in resumed:
+            assert_same_run(unbroken, directory)
 
 
 # ---------------------------------------------------------------- disks
@@ -86,40 +89,46 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 
 def test_a_full_disk_is_told_and_harms_nothing(
-    tiny: Making, disk: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+    tiny: Making, disk: Callable[[str], Path], fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = disk("size=600k") / "outputs"
     config = tiny(outputs=str(outputs), width=40, checkpoint_every=1)
     before = experiment.run(config)
     expected = experiment.run(tiny(width=40, checkpoint_every=1))
-    with pytest.raises(UserError, match="cannot write to .*: No space left on device"):
-        [experiment.run(config) for _ in range(20)]
-    all_can_be_read(before)
-    assert_same_run(expected, before)
-    last = max(outputs.glob("train/*/v*"))
-    assert main(["runs", f"outputs={outputs}"]) == 0
-    assert f"{before.name} " in capsys.readouterr().out
-    disk("size=5m")
-    assert experiment.run(replace(config, resume=True)) == last
-    assert_same_run(expected, last)
+    with fault("disk full"):
+        with pytest.raises(UserError, match="cannot write to .*: No space left on device"):
+            [experiment.run(config) for _ in range(20)]
+        all_can_be_read(before)
+        assert_same_run(expected, before)
+        last = max(outputs.glob("train/*/v*"))
+        assert main(["runs", f"outputs={outputs}"]) == 0
+        assert f"{before.name} " in capsys.readouterr().out
+        disk("size=5m")
+        assert experiment.run(replace(config, resume=True)) == last
+        assert_same_run(expected, last)
 
 
 def test_a_read_only_disk_is_told_and_can_be_read(
-    tiny: Making, disk: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+    tiny: Making, disk: Callable[[str], Path], fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = disk("size=5m") / "outputs"
     config = tiny(outputs=str(outputs))
     directory = experiment.run(config)
-    disk("ro")
-    for changes in ({}, {"resume": str(directory), "epochs": 5}):
-        with pytest.raises(UserError, match="cannot write to .*: Read-only file system"):
-            experiment.run(replace(config, **changes))
-    for words in (["train", "epochs=1"], ["train", "-m", "seed=0,1"], ["entropy", "run=latest"]):
-        assert main([*words, f"outputs={outputs}", "threads=1"]) == 2
-        assert "Read-only file system" in capsys.readouterr().err
-    assert main(["runs", f"outputs={outputs}"]) == 0
-    assert str(directory) in capsys.readouterr().out
-    all_can_be_read(directory)
+    with fault("outputs on a read-only disk", 5):
+        disk("ro")
+        for changes in ({}, {"resume": str(directory), "epochs": 5}):
+            with pytest.raises(UserError, match="cannot write to .*: Read-only file system"):
+                experiment.run(replace(config, **changes))
+        for words in (
+            ["train", "epochs=1"],
+            ["train", "-m", "seed=0,1"],
+            ["entropy", "run=latest"],
+        ):
+            assert main([*words, f"outputs={outputs}", "threads=1"]) == 2
+            assert "Read-only file system" in capsys.readouterr().err
+        assert main(["runs", f"outputs={outputs}"]) == 0
+        assert str(directory) in capsys.readouterr().out
+        all_can_be_read(directory)
 
 
 # ---------------------------------------------------------------- damaged files
@@ -132,20 +141,32 @@ def flipped(content: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
+def cut(content: bytes, bit: int) -> bytes:
+    """The content up to the byte of that bit."""
+    return content[: bit // 8]
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "state-4.pt", "checkpoint.json"])
-def test_one_flipped_bit_is_found_or_harmless(name: str, tiny: Making) -> None:
+@pytest.mark.parametrize(
+    ("damage", "times", "kind"),
+    [(flipped, FLIPS, "one bit flipped"), (cut, CUTS, "cut off")],
+)
+def test_a_damaged_file_is_found_or_harmless(
+    name: str, damage: Damage, times: int, kind: str, tiny: Making, fault: Fault
+) -> None:
     """Harmless: in a byte of a header that means nothing, say its filling with blanks."""
     directory = experiment.run(tiny())
     network, state = checkpoint.load_network(directory).all, state_of(directory)
     content, found = (directory / name).read_bytes(), 0
-    for bit in random.sample(range(8 * len(content)), FLIPS):
-        (directory / name).write_bytes(flipped(content, bit))
-        try:
-            assert torch.equal(checkpoint.load_network(directory).all, network)
-            assert torch.equal(state_of(directory), state)
-        except UserError:
-            found += 1
-    assert found > 0.8 * FLIPS
+    with fault(f"{kind}: weights, checkpoint or its index", times):
+        for bit in random.sample(range(8 * len(content)), times):
+            (directory / name).write_bytes(damage(content, bit))
+            try:
+                assert torch.equal(checkpoint.load_network(directory).all, network)
+                assert torch.equal(state_of(directory), state)
+            except UserError:
+                found += 1
+        assert found > 0.8 * times
 
 
 def state_of(directory: Path) -> torch.Tensor:
@@ -156,7 +177,7 @@ def state_of(directory: Path) -> torch.Tensor:
 
 
 def test_damage_of_one_run_is_told_by_every_command_and_harms_no_other(
-    tiny: Making, capsys: pytest.CaptureFixture[str]
+    tiny: Making, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, damaged = experiment.run(tiny()), experiment.run(tiny())
     expected = experiment.run(tiny())
@@ -168,25 +189,25 @@ def test_damage_of_one_run_is_told_by_every_command_and_harms_no_other(
         assert err.startswith("sas: ") and err.count("\n") == 1
         return err
 
-    (damaged / "weights.safetensors").write_bytes(
-        flipped((damaged / "weights.safetensors").read_bytes(), 8 * 2000)
-    )
-    assert "weights.safetensors is damaged" in refused("entropy", f"run={damaged}")
-    history = damaged / "history.csv"
-    history.write_text(history.read_text()[:-4])
-    runs.describe(damaged, status="interrupted")
-    (damaged / "state-4.pt").write_bytes(b"")
-    resumed = tiny(resume=str(damaged))
-    with pytest.raises(UserError, match="state-4.pt is damaged"):
-        experiment.run(resumed)
-    assert main(["runs", "format=csv", outputs]) == 0
-    rows = {line.split(",")[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert ",failed,," in rows[str(damaged)] and ",finished,0." in rows[str(whole)]
-    runs.describe(damaged, format=0)
-    with pytest.raises(UserError, match="has format version 0"):
-        experiment.run(resumed)
-    assert "has format version 0" in refused("entropy", f"run={damaged}")
-    assert_same_run(whole, expected)
+    with fault("a damaged run beside a whole one", 4):
+        weights = damaged / "weights.safetensors"
+        weights.write_bytes(flipped(weights.read_bytes(), 8 * 2000))
+        assert "weights.safetensors is damaged" in refused("entropy", f"run={damaged}")
+        history = damaged / "history.csv"
+        history.write_text(history.read_text()[:-4])
+        runs.describe(damaged, status="interrupted")
+        (damaged / "state-4.pt").write_bytes(b"")
+        resumed = tiny(resume=str(damaged))
+        with pytest.raises(UserError, match="state-4.pt is damaged"):
+            experiment.run(resumed)
+        assert main(["runs", "format=csv", outputs]) == 0
+        rows = {line.split(",")[0]: line for line in capsys.readouterr().out.splitlines()}
+        assert ",failed,," in rows[str(damaged)] and ",finished,0." in rows[str(whole)]
+        runs.describe(damaged, format=0)
+        with pytest.raises(UserError, match="has format version 0"):
+            experiment.run(resumed)
+        assert "has format version 0" in refused("entropy", f"run={damaged}")
+        assert_same_run(whole, expected)
 
 
 def words(config: Train) -> list[str]:
@@ -200,7 +221,7 @@ def words(config: Train) -> list[str]:
 
 
 def test_a_second_process_is_refused_and_harms_nothing(
-    tiny: Making, forks: ForkServerContext, capsys: pytest.CaptureFixture[str]
+    tiny: Making, forks: ForkServerContext, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tiny(epochs=300, checkpoint_every=1)
     line = ["train", *words(config), f"outputs={config.outputs}"]
@@ -209,11 +230,12 @@ def test_a_second_process_is_refused_and_harms_nothing(
     directory = Path(config.outputs) / "train/digits-gbp-L4-T120/v001"
     while not (directory / checkpoint.INDEX).exists():
         assert first.is_alive()
-    assert main([*line, f"resume={directory}"]) == 2
-    assert capsys.readouterr().err == f"sas: another process is writing to {directory}\n"
-    first.join()
-    assert first.exitcode == 0 and runs.manifest_of(directory)["status"] == "finished"
-    assert_same_tables(directory, experiment.run(config))
+    with fault("a second writer to a run"):
+        assert main([*line, f"resume={directory}"]) == 2
+        assert capsys.readouterr().err == f"sas: another process is writing to {directory}\n"
+        first.join()
+        assert first.exitcode == 0 and runs.manifest_of(directory)["status"] == "finished"
+        assert_same_tables(directory, experiment.run(config))
 
 
 # ---------------------------------------------------------------- hostile files
@@ -257,20 +279,24 @@ def hostile(widths: object) -> dict[str, str]:
     ids=str,
 )
 def test_a_hostile_header_of_weights_is_refused(
-    header: dict[str, str], shape: tuple[int, ...], tmp_path: Path
+    header: dict[str, str], shape: tuple[int, ...], tmp_path: Path, fault: Fault
 ) -> None:
     path = tmp_path / "weights.safetensors"
     save_file({f"layers.1.{kind}": torch.zeros(shape) for kind in KINDS}, path, metadata=header)
-    with pytest.raises(UserError, match=r"weights.safetensors (cannot be read|is damaged)"):
+    told = r"weights.safetensors (cannot be read|is damaged)"
+    with fault("hostile header of weights"), pytest.raises(UserError, match=told):
         checkpoint.load_weights(path)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2**31, 2**63 - 1, 2**64 - 1])
-def test_a_hostile_length_of_the_header_is_refused(length: int, tmp_path: Path) -> None:
+def test_a_hostile_length_of_the_header_is_refused(
+    length: int, tmp_path: Path, fault: Fault
+) -> None:
     path = tmp_path / "weights.safetensors"
     checkpoint.save_weights(path, FeedForward([2, 2]), [0])
     path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
-    with pytest.raises(UserError, match=r"weights.safetensors cannot be read"):
+    told = r"weights.safetensors cannot be read"
+    with fault("hostile header of weights"), pytest.raises(UserError, match=told):
         checkpoint.load_weights(path)
 
 
@@ -291,14 +317,15 @@ def png(width: int, height: int, content: bytes) -> bytes:
     [png(10**5, 10**5, b""), png(2**31 - 1, 1, b""), png(4, 4, b"\x00"), b"\x89PNG\r\n\x1a\n"],
     ids=["bomb", "wide", "short", "empty"],
 )
-def test_a_hostile_image_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_hostile_image_is_refused(content: bytes, tmp_path: Path, fault: Fault) -> None:
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         for number in range(4):
             (tmp_path / name / f"{number}.png").write_bytes(png(4, 4, bytes(20)))
     (tmp_path / "dog" / "2.png").write_bytes(content)
-    with pytest.raises(UserError, match=r"dog/2\.png cannot be read as an image"):
-        load("folder", root=tmp_path, train_size="all", test_size="all")
-    (tmp_path / "dog" / "2.png").unlink()
-    images = load("folder", root=tmp_path, train_size="all", test_size="all")
-    assert len(images.train_y) + len(images.test_y) == 7
+    with fault("hostile image"):
+        with pytest.raises(UserError, match=r"dog/2\.png cannot be read as an image"):
+            load("folder", root=tmp_path, train_size="all", test_size="all")
+        (tmp_path / "dog" / "2.png").unlink()
+        images = load("folder", root=tmp_path, train_size="all", test_size="all")
+        assert len(images.train_y) + len(images.test_y) == 7

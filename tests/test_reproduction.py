@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import assert_same_tables, composed, run_killed, tables
+from counting import Fault
 
 from sascli import experiment, reproduction, runs, training
 from sascli.cli import main
@@ -246,20 +247,21 @@ def test_two_cannot_write_to_one_directory(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_five_times_it_ends_with_the_tables_of_an_unbroken_run(
-    tmp_path: Path, forks: ForkServerContext, unbroken: tuple[Path, float]
+    tmp_path: Path, forks: ForkServerContext, unbroken: tuple[Path, float], fault: Fault
 ) -> None:
     expected, took = unbroken
     config = settings(tmp_path)
     hits = 0
-    for _ in range(5):
-        moment = random.uniform(0.1, took / 3)
-        hits += run_killed(forks, reproduced, (config,), moment)
-    assert hits >= 2
-    directory = reproduce(Credit(config))
-    assert_same_tables(expected, directory)
-    for run in (expected / "runs").iterdir():
-        assert_same_tables(run, directory / "runs" / run.name)
-    assert runs.manifest_of(directory)["status"] == "finished"
+    with fault("SIGKILL at a random moment of `sas figures`", 5):
+        for _ in range(5):
+            moment = random.uniform(0.1, took / 3)
+            hits += run_killed(forks, reproduced, (config,), moment)
+        assert hits >= 2
+        directory = reproduce(Credit(config))
+        assert_same_tables(expected, directory)
+        for run in (expected / "runs").iterdir():
+            assert_same_tables(run, directory / "runs" / run.name)
+        assert runs.manifest_of(directory)["status"] == "finished"
 
 
 # ---------------------------------------------------------------- sas plot, sas claims

@@ -7,19 +7,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from counting import Fault
 
 from sascli import runs
 from sascli.errors import UserError
 
 
-def claim_many(parent: Path, count: int) -> None:
-    """Claim directories one after another, and leave one's name in each."""
+def claim_many(parent: Path, count: int, both: Barrier) -> None:
+    """Claim directories, each in the same instant as another process, and leave a file in each."""
     for _ in range(count):
+        both.wait()
         (runs.claim(parent) / "owner").touch(exist_ok=False)
 
 
@@ -45,16 +48,20 @@ def full_disk(size: int) -> Iterator[None]:
 # ---------------------------------------------------------------- claim and lock
 
 
-def test_two_that_claim_at_once_never_share(tmp_path: Path, forks: ForkServerContext) -> None:
-    both = [forks.Process(target=claim_many, args=(tmp_path / "x", 50)) for _ in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
-    assert [process.exitcode for process in both] == [0, 0]
-    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == [
-        f"v{number:03d}" for number in range(1, 101)
-    ]
+def test_two_that_claim_at_once_never_share(
+    tmp_path: Path, forks: ForkServerContext, fault: Fault
+) -> None:
+    arguments = (tmp_path / "x", 50, forks.Barrier(2))
+    both = [forks.Process(target=claim_many, args=arguments) for _ in range(2)]
+    with fault("two claims of a run directory in one instant", 50):
+        for process in both:
+            process.start()
+        for process in both:
+            process.join()
+        assert [process.exitcode for process in both] == [0, 0]
+        owned = [f"v{number:03d}/owner" for number in range(1, 101)]
+        found = sorted((tmp_path / "x").glob("*/*"))
+        assert [str(path.relative_to(tmp_path / "x")) for path in found] == owned
 
 
 def test_claim_goes_on_after_the_last_version(tmp_path: Path) -> None:
@@ -131,13 +138,14 @@ def test_an_error_leaves_the_last_good_file_alone(tmp_path: Path, error: BaseExc
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, fault: Fault) -> None:
     path = tmp_path / "table.csv"
     runs.write_table(path, pd.DataFrame({"x": [1]}))
     message = "cannot write to .*table.csv: File too large"
-    with full_disk(1000), pytest.raises(UserError, match=message):
-        runs.write_table(path, pd.DataFrame({"x": range(1000)}))
-    assert list(runs.read_table(path)["x"]) == [1] and list(tmp_path.iterdir()) == [path]
+    with fault("disk full"):
+        with full_disk(1000), pytest.raises(UserError, match=message):
+            runs.write_table(path, pd.DataFrame({"x": range(1000)}))
+        assert list(runs.read_table(path)["x"]) == [1] and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
@@ -167,10 +175,13 @@ def test_tables_and_json_come_back(tmp_path: Path) -> None:
         (b"a,b\n1,2\n3,0.12", "is cut off in its last line"),
     ],
 )
-def test_a_table_that_cannot_be_read(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_a_table_that_cannot_be_read(
+    tmp_path: Path, content: bytes | None, said: str, fault: Fault
+) -> None:
     if content is not None:
         (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(UserError, match=f"t.csv {said}|{said} .*t.csv"):
+    told = f"t.csv {said}|{said} .*t.csv"
+    with fault("a damaged, cut or missing table"), pytest.raises(UserError, match=told):
         runs.read_table(tmp_path / "t.csv")
 
 
@@ -199,9 +210,10 @@ def test_manifest_grows_and_keeps_what_it_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [None, 0, runs.FORMAT + 1])
-def test_another_format_is_refused(tmp_path: Path, version: int | None) -> None:
+def test_another_format_is_refused(tmp_path: Path, version: int | None, fault: Fault) -> None:
     runs.describe(tmp_path, format=version)
-    with pytest.raises(UserError, match=f"format version {version}, this sas reads {runs.FORMAT}"):
+    told = f"format version {version}, this sas reads {runs.FORMAT}"
+    with fault("a run of another format version"), pytest.raises(UserError, match=told):
         runs.manifest_of(tmp_path)
 
 
@@ -270,6 +282,19 @@ def test_latest_is_the_newest_that_is_finished(tmp_path: Path) -> None:
     assert runs.locate("latest", tmp_path) == newest
     assert runs.locate("a", tmp_path) == train / "a" / "v002"
     assert runs.locate("b", tmp_path) == newest
+    job = run_at(train / "multirun" / "v001" / "seed-0", "12:30")
+    run_at(train / "multirun" / "v001" / "seed-1", "12:31", "failed")
+    assert runs.locate("latest", tmp_path) == job
+
+
+def test_to_go_on_with_a_name_is_its_newest_unfinished_run(tmp_path: Path) -> None:
+    train = tmp_path / "train"
+    unfinished = run_at(train / "a" / "v001", "10:00", "interrupted")
+    finished = run_at(train / "a" / "v002", "11:00")
+    assert runs.locate("a", tmp_path) == finished
+    assert runs.locate("a", tmp_path, unfinished=True) == unfinished
+    runs.describe(unfinished, status="finished")
+    assert runs.locate("a", tmp_path, unfinished=True) == finished
 
 
 def test_of_two_that_start_in_one_second_the_later_version_is_newer(tmp_path: Path) -> None:

@@ -114,6 +114,9 @@ def test_divergence_names_epoch_layer_and_parameter(
     rule.network.layers[0].pi.data[0, 0, 0] = float("nan")
     with pytest.raises(UserError, match=r"pi of layer 1, \|pi\| = inf; lower lr"):
         one_epoch(tiny(), data, rule, 7)
+    rule.factor = 1  # the loss was finite still: the last batch's change was not
+    with pytest.raises(UserError, match=r"diverged in epoch 7: .* pi of layer 1"):
+        one_epoch(tiny(), data, rule, 7)
 
 
 def test_both_accuracies_are_of_the_whole_test_set(tiny: Making, data: Data) -> None:

@@ -99,7 +99,8 @@ class Train:
     threads: int | None = setting(None, "CPU threads; null: torch's choice")
     precision: str = setting("float32", "float32 or float64")
     resume: Any = setting(
-        False, "true: go on with the newest unfinished run of these settings; or the path of a run"
+        False,
+        "true: the newest unfinished run of these settings goes on; or a run's path or name",
     )
     name: str | None = setting(None, "run name; null: <model>-<rule>-L<depth>-T<train_size>")
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import assert_same_run, assert_same_tables, env
+from counting import Fault
 from PIL import Image
 
 from sascli import multirun, runs, slurm
@@ -20,6 +21,8 @@ from sascli.cli import main
 pytestmark = pytest.mark.slurm
 TINY = "width=8 train_size=120 test_size=60 batch_size=50 threads=1 device=cpu eval.samples=2"
 CLUSTER = "hydra/launcher=slurm hydra.launcher.cpus_per_task=1 hydra.launcher.mem_gb=1"
+SMALL = TINY.replace("train_size=120 ", "")
+SWEEP, FIGURES = "sweep-datasize/digits-gbp", "figures/digits-smoke"
 LONG = 500
 """Epochs of a job that is to be met while it trains."""
 
@@ -101,7 +104,7 @@ def test_twelve_jobs_give_the_table_of_a_local_run_whatever_is_edited_meanwhile(
         assert manifest["code_differs"] is False
 
 
-def test_requeued_jobs_end_as_if_nothing_was(tmp_path: Path) -> None:
+def test_requeued_jobs_end_as_if_nothing_was(tmp_path: Path, fault: Fault) -> None:
     words = f"train -m seed=0,1 epochs={LONG} checkpoint_every=1 {TINY}"
     terminal = submit(f"{words} {CLUSTER}")
     sweep = tmp_path / "outputs/train/multirun/v001"
@@ -115,34 +118,36 @@ def test_requeued_jobs_end_as_if_nothing_was(tmp_path: Path) -> None:
     assert f"the jobs go on; `scancel {array}` stops them\n" in said
     assert all(map(training, jobs))
 
-    scontrol("scontrol", "requeue", array)
-    until(lambda: starts(jobs[1]) == 2 and training(jobs[1]))
-    scontrol("scancel", "--signal=USR2", ids["seed-1"])  # submitit: the time is over soon
-    until(lambda: finished(sweep))
-    assert list(map(starts, jobs)) == [2, 3]
-    for seed, job in enumerate(jobs):
-        assert runs.manifest_of(job)["status"] == "finished"
-        unbroken = tmp_path / "unbroken/train/digits-gbp-L4-T120" / f"v{seed + 1:03d}"
-        line = [*shlex.split(words.replace("-m seed=0,1", f"seed={seed}")), "outputs=unbroken"]
-        assert main(line) == 0
-        assert_same_run(job, unbroken)
+    with fault("SLURM: a job queued again, by hand or because its time is over", 3):
+        scontrol("scontrol", "requeue", array)
+        until(lambda: starts(jobs[1]) == 2 and training(jobs[1]))
+        scontrol("scancel", "--signal=USR2", ids["seed-1"])  # submitit: the time is over soon
+        until(lambda: finished(sweep))
+        assert list(map(starts, jobs)) == [2, 3]
+        for seed, job in enumerate(jobs):
+            assert runs.manifest_of(job)["status"] == "finished"
+            unbroken = tmp_path / "unbroken/train/digits-gbp-L4-T120" / f"v{seed + 1:03d}"
+            line = [*shlex.split(words.replace("-m seed=0,1", f"seed={seed}")), "outputs=unbroken"]
+            assert main(line) == 0
+            assert_same_run(job, unbroken)
 
 
 def test_a_job_that_makes_room_for_an_urgent_one_is_queued_again_and_goes_on(
-    tmp_path: Path,
+    tmp_path: Path, fault: Fault
 ) -> None:
     words = f"train epochs={LONG} checkpoint_every=1 {TINY}"
     terminal = submit(f"{words} -m {CLUSTER}")
     sweep = tmp_path / "outputs/train/multirun/v001"
     until(lambda: training(sweep / "job"))
-    scontrol("sbatch", "--partition=urgent", "--exclusive", "--wrap=sleep 1")
-    until(lambda: runs.manifest_of(sweep / "job")["status"] == "preempted")
-    assert standings(sweep) == {"job": "running"}  # it may not end by itself
-    until(lambda: standings(sweep) == {"job": "waiting"})
-    terminal.communicate(timeout=500)
-    assert terminal.returncode == 0 and finished(sweep) and starts(sweep / "job") == 2
-    assert main([*words.split(), "outputs=unbroken"]) == 0
-    assert_same_run(sweep / "job", tmp_path / "unbroken/train/digits-gbp-L4-T120/v001")
+    with fault("SLURM: a job preempted by an urgent one"):
+        scontrol("sbatch", "--partition=urgent", "--exclusive", "--wrap=sleep 1")
+        until(lambda: runs.manifest_of(sweep / "job")["status"] == "preempted")
+        assert standings(sweep) == {"job": "running"}  # it may not end by itself
+        until(lambda: standings(sweep) == {"job": "waiting"})
+        terminal.communicate(timeout=500)
+        assert terminal.returncode == 0 and finished(sweep) and starts(sweep / "job") == 2
+        assert main([*words.split(), "outputs=unbroken"]) == 0
+        assert_same_run(sweep / "job", tmp_path / "unbroken/train/digits-gbp-L4-T120/v001")
 
 
 def starts(job: Path) -> int:
@@ -161,7 +166,7 @@ def images(root: Path) -> None:
 
 
 def test_cancelled_and_failed_jobs_are_told_and_run_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = TINY.replace("train_size=120 test_size=60", "train_size=10 test_size=5")
     words = f"train -m model=digits,folder seed=0,1 data.root=images epochs={LONG} {small}"
@@ -170,32 +175,54 @@ def test_cancelled_and_failed_jobs_are_told_and_run_again(
     cancelled = sweep / "model-digits+seed-0"
     until(lambda: training(cancelled))
     ids = multirun.load(sweep).ids
-    scontrol("scancel", ids[cancelled.name])  # SIGTERM, as when a job must make room
-    until(lambda: runs.manifest_of(cancelled)["status"] == "preempted")
-    epoch = runs.read_json(cancelled / "checkpoint.json")["epoch"]
-    assert epoch == len(runs.read_table(cancelled / "history.csv"))
-    until(lambda: "running" not in standings(sweep).values() and not slurm.queue())
-    terminal.send_signal(signal.SIGINT)
-    terminal.communicate(timeout=100)
+    with fault("SLURM: a job cancelled, or failing", 3):
+        scontrol("scancel", ids[cancelled.name])  # SIGTERM, as when a job must make room
+        until(lambda: runs.manifest_of(cancelled)["status"] == "preempted")
+        epoch = runs.read_json(cancelled / "checkpoint.json")["epoch"]
+        assert epoch == len(runs.read_table(cancelled / "history.csv"))
+        until(lambda: "running" not in standings(sweep).values() and not slurm.queue())
+        terminal.send_signal(signal.SIGINT)
+        terminal.communicate(timeout=100)
 
-    assert standings(sweep) == {
-        "model-digits+seed-0": "preempted",
-        "model-digits+seed-1": "finished",
-        "model-folder+seed-0": "failed",
-        "model-folder+seed-1": "failed",
-    }
-    assert main(["collect", str(sweep)]) == 0
-    said = capsys.readouterr().out
-    assert "4 jobs: 2 failed, 1 preempted, 1 finished\n" in said
-    assert "model-folder+seed-0: failed: there is no folder images" in said
-    assert set(runs.read_table(sweep / "history.csv")["job"]) == {"model-digits+seed-1"}
-    images(tmp_path / "images")
-    (again,) = re.findall(r"^  sas (.*)$", said, re.MULTILINE)
-    terminal = submit(again)
-    said, _ = terminal.communicate(timeout=500)
-    assert terminal.returncode == 0 and "3 to do" in said
-    assert finished(sweep) and main(["collect", str(sweep)]) == 0
-    assert set(runs.read_table(sweep / "history.csv")["job"]) == set(standings(sweep))
+        assert standings(sweep) == {
+            "model-digits+seed-0": "preempted",
+            "model-digits+seed-1": "finished",
+            "model-folder+seed-0": "failed",
+            "model-folder+seed-1": "failed",
+        }
+        assert main(["collect", str(sweep)]) == 0
+        said = capsys.readouterr().out
+        assert "4 jobs: 2 failed, 1 preempted, 1 finished\n" in said
+        assert "model-folder+seed-0: failed: there is no folder images" in said
+        assert set(runs.read_table(sweep / "history.csv")["job"]) == {"model-digits+seed-1"}
+        images(tmp_path / "images")
+        (again,) = re.findall(r"^  sas (.*)$", said, re.MULTILINE)
+        terminal = submit(again)
+        said, _ = terminal.communicate(timeout=500)
+        assert terminal.returncode == 0 and "3 to do" in said
+        assert finished(sweep) and main(["collect", str(sweep)]) == 0
+        assert set(runs.read_table(sweep / "history.csv")["job"]) == set(standings(sweep))
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        (f"sweep-datasize depth=[3,4] train_size=[40,80] epochs=4 seeds=2 {SMALL}", SWEEP),
+        (f"figures model=digits preset=smoke train_size=60 epochs=2 {SMALL}", FIGURES),
+    ],
+    ids=["sweep-datasize", "figures"],
+)
+def test_workers_of_the_launcher_share_a_sweep(line: str, where: str, tmp_path: Path) -> None:
+    terminal = submit(f"{line} -m worker=1,2 outputs=cluster {CLUSTER}")
+    assert main([*shlex.split(line), "outputs=local"]) == 0
+    terminal.communicate(timeout=500)
+    command = line.split()[0]
+    sweep = tmp_path / "cluster" / command / "multirun/v001"
+    assert terminal.returncode == 0 and finished(sweep)
+    shared, local = (tmp_path / root / where / "v001" for root in ("cluster", "local"))
+    assert_same_tables(shared, local)
+    jobs = {runs.manifest_of(run)["slurm_job"] for run in (shared / "runs").iterdir()}
+    assert len(jobs) == 2  # both trained some of the points
 
 
 def test_a_partition_that_is_not_there(tmp_path: Path) -> None:

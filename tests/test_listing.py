@@ -1,0 +1,167 @@
+"""`sas runs`: every run directory in a row, whatever state it is in and whatever is deleted."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import Making
+from counting import Fault
+
+from sascli import experiment, listing, multirun, runs, slurm
+from sascli.cli import main
+
+
+@pytest.fixture(autouse=True)
+def no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No job waits anywhere."""
+    monkeypatch.setattr(slurm, "queue", dict)
+
+
+@pytest.fixture
+def run(tiny: Making) -> Path:
+    """A finished run of two seeds."""
+    return experiment.run(tiny(replicas=2, seed=3))
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> pd.DataFrame:
+    """What `sas runs` tells, as a table."""
+    assert main(["runs", "format=csv", *words]) == 0
+    return pd.read_csv(StringIO(capsys.readouterr().out))
+
+
+def copied(run: Path, name: str, **entries: Any) -> Path:
+    """The run again, with other entries in its manifest."""
+    shutil.copytree(run, run.with_name(name))
+    runs.describe(run.with_name(name), **entries)
+    return run.with_name(name)
+
+
+def test_every_state_that_a_run_can_be_in(
+    run: Path, tiny: Making, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = {"v001": "finished", "v009": "damaged"}
+    for number, status in enumerate(("failed", "interrupted", "preempted"), 2):
+        states[copied(run, f"v00{number}", status=status).name] = status
+    states[copied(run, "v005", status="running").name] = "killed"
+    at_work = copied(run, "v006", status="running")
+    states["v006"] = "running"
+    states[copied(run, "v007", format=0).name] = "other format"
+    states[copied(run, "v008", start="yesterday").name] = "finished"
+    (copied(run, "v009") / runs.MANIFEST).write_text("{")
+    with runs.lock(at_work):
+        table = shown(capsys, f"outputs={tiny().outputs}")
+    assert list(table) == listing.COLUMNS
+    found = dict(zip(table["directory"].map(lambda path: Path(path).name), table["status"]))  # noqa: B905
+    assert found == states
+    whole = table.set_index("directory").loc[str(run)]
+    assert (whole["command"], whole["model"], whole["seeds"]) == ("train", "digits", "3 4")
+    history = runs.read_table(run / "history.csv").query("epoch == 4")
+    assert whole["accuracy"] == pytest.approx(history["test_accuracy"].mean(), abs=1e-6)
+    assert 0 <= whole["age"] < 600
+
+
+def test_filters_and_forms(run: Path, tiny: Making, capsys: pytest.CaptureFixture[str]) -> None:
+    copied(run, "v002", status="failed")
+    copied(run, "v003", kind="entropy")
+    outputs = f"outputs={tiny().outputs}"
+
+    def names(*words: str) -> set[str]:
+        return {Path(path).name for path in shown(capsys, outputs, *words)["directory"]}
+
+    assert names("status=failed") == {"v002"}
+    assert names("status=[failed,finished]", "command=train") == {"v001", "v002"}
+    assert names("match=v003") == {"v003"} and not names("match=.*")
+    assert main(["runs", outputs, "format=json", "command=entropy"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["status"] == "finished" and row["accuracy"] is None
+    assert main(["runs", outputs]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == [name for name in listing.COLUMNS if name != "start"]
+    assert len(lines) == 3 and all(line.rstrip().endswith(" s") for line in lines)
+    assert main(["runs", "outputs=nowhere"]) == 0
+    assert capsys.readouterr().out == "no run directories\n"
+    assert main(["runs", "format=cvs"]) == 2
+    assert "there is no format 'cvs'; did you mean 'csv'?" in capsys.readouterr().err
+
+
+def test_points_are_parts_of_their_sweep_and_jobs_are_runs(
+    run: Path, tiny: Making, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = Path(tiny().outputs)
+    whole = outputs / "sweep-datasize/digits-gbp/v001"
+    shutil.copytree(run, whole / "runs/point")
+    runs.describe(whole, format=runs.FORMAT, kind="sweep-datasize", status="running", start="x")
+    job = outputs / "train/multirun/v001/seed-0"
+    shutil.copytree(run, job)
+    found = shown(capsys, f"outputs={outputs}").set_index("directory")["status"].to_dict()
+    assert found == {str(whole): "killed", str(job): "finished", str(run): "finished"}
+    with runs.lock(whole / "runs/point"):  # a worker trains it
+        found = shown(capsys, f"outputs={outputs}").set_index("directory")["status"].to_dict()
+    assert found[str(whole)] == "running"
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (61, "1 min"), (9e4, "1 d")])
+def test_an_age_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
+    assert listing.in_words(seconds) == said
+
+
+# ---------------------------------------------------------------- deleted meanwhile
+
+
+def remove_before(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, doomed: Path) -> None:
+    """Delete a directory when a function is called for it."""
+    work: Callable[..., Any] = getattr(module, name)
+
+    def deleted(directory: Path, *rest: Any) -> Any:
+        if directory == doomed:
+            shutil.rmtree(doomed, ignore_errors=True)
+        return work(directory, *rest)
+
+    monkeypatch.setattr(module, name, deleted)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "rows"),
+    [(listing, "describe", 1), (multirun, "status_of", 2), (listing, "accuracy", 2)],
+)
+def test_a_directory_deleted_at_any_step_harms_no_other(
+    module: Any, name: str, rows: int, run: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    remove_before(monkeypatch, module, name, copied(run, "v002", status="running"))
+    with fault("a run directory deleted while `sas runs` lists"):
+        table = listing.listing(run.parents[2])
+        assert len(table) == rows and str(run) in list(table["directory"])
+
+
+def come_and_go(run: Path, stop: Path) -> None:
+    """Copy a run and delete the copy, again and again."""
+    while not stop.exists():
+        for name in ("v002", "v003"):
+            shutil.copytree(run, run.with_name(name), dirs_exist_ok=True)
+        for name in ("v002", "v003"):
+            shutil.rmtree(run.with_name(name))
+
+
+def test_directories_that_come_and_go_while_they_are_listed(
+    tiny: Making, tmp_path: Path, forks: ForkServerContext, fault: Fault
+) -> None:
+    run = experiment.run(replace(tiny(), epochs=1))
+    process = forks.Process(target=come_and_go, args=(run, tmp_path / "stop"))
+    process.start()
+    with fault("a run directory deleted while `sas runs` lists"):
+        seen = set()
+        while len(seen) < 2:  # it was listed with and without the others
+            table = listing.listing(run.parents[2]).set_index("directory")
+            assert table.loc[str(run), "status"] == "finished"
+            seen.add(len(table) > 1)
+            assert process.is_alive()
+        (tmp_path / "stop").touch()
+        process.join()
+        assert process.exitcode == 0

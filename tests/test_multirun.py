@@ -1,0 +1,281 @@
+"""Multiruns: kept settings, jobs that fail, are killed, lost or at work; one table of all."""
+
+import re
+import shlex
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import assert_same_tables, tables
+from counting import Fault
+
+from sascli import collecting, multirun, runs, slurm, submission, training
+from sascli.cli import main
+from sascli.multirun import Sweep
+
+TINY = "width=6 train_size=60 test_size=30 batch_size=30 threads=1 device=cpu eval.samples=2"
+TINY = f"{TINY} outputs=here"
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working directory, where no SLURM answers."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(slurm, "queue", dict)
+
+
+def train(*words: str) -> int:
+    """`sas train -m`, tiny; the exit code."""
+    return main(["train", "-m", *TINY.split(), "epochs=2", *words])
+
+
+def sweep(*words: str) -> Path:
+    """The directory of a finished multirun of two jobs."""
+    assert train("seed=0,1", *words) == 0
+    return multirun.newest(Path("here"))
+
+
+def standings(directory: Path) -> dict[str, str]:
+    """Name and status of each job."""
+    return {own.name: own.status for own in multirun.load(directory).standings()}
+
+
+# ---------------------------------------------------------------- launchers and kept settings
+
+
+@pytest.mark.slow
+def test_jobs_side_by_side_give_the_tables_of_jobs_in_turn() -> None:
+    words = ["depth=3,4", "seed=0,1", "replicas=2"]
+    assert train(*words, "hydra/launcher=local", "hydra.launcher.n_jobs=2") == 0
+    assert train(*words) == 0
+    both = [Path(f"here/train/multirun/v00{number}") for number in (1, 2)]
+    for directory in both:
+        collected = collecting.collect(directory.absolute())
+        assert not collected.reruns and str(collected).startswith("4 jobs: 4 finished\n")
+    assert_same_tables(*both)
+    table = tables(both[0])["history"]
+    assert list(table)[:4] == ["job", "depth", "replica", "seed"]
+    assert len(table) == 2 * 2 * 2 * 2
+    first = table.query("job == 'depth-4+seed-1' and seed == 2")
+    assert set(first["depth"]) == {4} and list(first["epoch"]) == [1, 2]
+
+
+def test_the_settings_are_those_of_the_submission() -> None:
+    mine = Path("mine/experiment/mine.yaml")
+    mine.parent.mkdir(parents=True)
+    mine.write_text("# @package _global_\nepochs: 1\n")
+    words = ["train", "-m", *TINY.split(), "seed=0,1", "experiment=mine", "--config-dir", "mine"]
+    assert main([*words, "data.root=nowhere", "model=digits,folder"]) == 2
+    directory = multirun.newest(Path("here"))
+    mine.write_text("# @package _global_\nepochs: 50\n")
+    shutil.rmtree(directory / "model-digits+seed-1")
+    collected = collecting.collect(directory)
+    assert standings(directory) == {
+        "model-digits+seed-0": "finished",
+        "model-digits+seed-1": "missing",
+        "model-folder+seed-0": "failed",
+        "model-folder+seed-1": "failed",
+    }
+    (line,) = collected.reruns
+    assert main(line[1:]) == 2  # the folder is nowhere still
+    table = collecting.collect(directory).tables[0].with_name("history.csv")
+    assert list(runs.read_table(table)["epoch"]) == [1, 1]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_manifest_tells_whether_the_code_is_that_of_the_submission(
+    changed: bool, tmp_path: Path
+) -> None:
+    version = runs.code_version() | ({"code": "sha256:other"} if changed else {})
+    with multirun.recorded(tmp_path, "train", version):
+        pass
+    manifest = runs.manifest_of(tmp_path)
+    assert manifest["code_differs"] is changed and manifest["submitted"] == version
+    assert manifest["kind"] == "train" and manifest["status"] == "finished"
+
+
+def test_nothing_is_written_over_a_job_that_another_process_has(tmp_path: Path) -> None:
+    runs.describe(tmp_path, format=runs.FORMAT, status="running")
+    with pytest.raises(runs.BusyError), multirun.recorded(tmp_path, "train", {}):
+        raise runs.BusyError("another process is writing")
+    assert runs.manifest_of(tmp_path) == {"format": runs.FORMAT, "status": "running"}
+
+
+# ---------------------------------------------------------------- jobs that are not finished
+
+
+def test_failed_and_lost_jobs_are_told_and_only_they_run_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    with fault("a job of a multirun that fails or whose directory is deleted", 4):
+        assert train("seed=0,1,2", "model=digits,folder", "data.root=images dark") == 2
+        directory = multirun.newest(Path("here"))
+        shutil.rmtree(directory / "model-digits+seed-1")
+        capsys.readouterr()
+        assert main(["collect", "outputs=here"]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("6 jobs: 3 failed, 2 finished, 1 missing\n")
+        assert "  model-digits+seed-1: missing\n" in said
+        assert "  model-folder+seed-0: failed: there is no folder images dark" in said
+        assert set(tables(directory)["layers"]["seed"]) == {0, 2}
+
+        Path("images dark").symlink_to(images(Path("images")))
+        trained: list[str] = []
+        work = training.train
+
+        def counted(config: Any, directory: Path, *rest: Any) -> None:
+            trained.append(directory.name)
+            work(config, directory, *rest)
+
+        monkeypatch.setattr(training, "train", counted)
+        (again,) = re.findall(r"^  (sas .*)$", said, re.MULTILINE)
+        assert main(shlex.split(again)[1:]) == 0
+        assert "4 to do" in capsys.readouterr().out
+        assert sorted(trained) == [
+            "model-digits+seed-1",
+            *(f"model-folder+seed-{s}" for s in range(3)),
+        ]
+        assert main(shlex.split(again)[1:]) == 0
+        assert "nothing is left to do" in capsys.readouterr().out and len(trained) == 4
+        assert main(["collect", str(directory)]) == 0
+        assert capsys.readouterr().out.startswith("6 jobs: 6 finished\n")
+        rows = tables(directory)["layers"]["job"].value_counts().to_dict()
+        assert rows == dict.fromkeys(standings(directory), 3)
+
+
+def images(root: Path) -> Path:
+    """A folder of two classes of images."""
+    from PIL import Image
+
+    for name, level in (("dark", 10), ("light", 200)):
+        (root / name).mkdir(parents=True)
+        for number in range(80):
+            Image.new("L", (4, 4), level + number % 50).save(root / name / f"{number}.png")
+    return root.absolute()
+
+
+def test_a_stopped_job_goes_on_where_it_was(signal_in: Any) -> None:
+    signal_in(1, signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop:
+        train("seed=0,1", "checkpoint_every=5")
+    directory = multirun.newest(Path("here"))
+    assert stop.value.code == 143
+    assert standings(directory) == {"seed-0": "interrupted", "seed-1": "missing"}
+    assert len(tables(directory / "seed-0")["history"]) == 1
+    (line,) = multirun.load(directory).reruns(multirun.load(directory).standings())
+    assert main(line[1:]) == 0
+    assert_same_tables(directory / "seed-0", sweep() / "seed-0")
+
+
+def test_jobs_at_work_are_left_to_those_that_have_them(capsys: pytest.CaptureFixture[str]) -> None:
+    directory = sweep()
+    runs.describe(directory / "seed-0", status="running")
+    assert standings(directory) == {"seed-0": "killed", "seed-1": "finished"}
+    with runs.lock(directory / "seed-0"):
+        assert standings(directory)["seed-0"] == "running"
+        assert "some are still at work" in str(collecting.collect(directory))
+        assert train("seed=0,1", f"hydra.sweep.dir={directory}") == 0
+        assert "nothing is left to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "seen"),
+    [
+        ("PENDING", "missing", "waiting"),
+        ("RUNNING", "missing", "running"),
+        ("PENDING", "preempted", "waiting"),
+        ("RUNNING", "interrupted", "running"),
+        ("PENDING", "failed", "failed"),
+        ("RUNNING", "finished", "finished"),
+        (None, "preempted", "preempted"),
+    ],
+)
+def test_a_job_that_slurm_has_is_waiting_or_running(
+    state: str | None, status: str, seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = sweep()
+    (directory / ".submitit/0/77_0").mkdir(parents=True)
+    (directory / ".submitit/0/77_1").mkdir()
+    monkeypatch.setattr(slurm, "queue", lambda: {"77_1": state} if state else {})
+    if status == "missing":
+        shutil.rmtree(directory / "seed-1")
+    else:
+        runs.describe(directory / "seed-1", status=status)
+    assert multirun.load(directory).ids == {"seed-0": "77_0", "seed-1": "77_1"}
+    assert standings(directory) == {"seed-0": "finished", "seed-1": seen}
+
+
+def test_a_job_on_another_machine_is_running_as_long_as_slurm_says_so() -> None:
+    manifest = {"status": "running", "slurm_job": "77_1"}
+    assert multirun.status_of(Path("x"), manifest, {"77_1": "RUNNING"}) == "running"
+    assert multirun.status_of(Path("x"), manifest, {"77_2": "RUNNING"}) == "killed"
+
+
+def test_a_damaged_job_is_told_and_harms_no_other(
+    fault: Fault, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = sweep()
+    with fault("a damaged manifest or table of a job", 2):
+        manifest = directory / "seed-0" / runs.MANIFEST
+        whole = manifest.read_text()
+        manifest.write_text(whole[:-5])
+        said = str(collecting.collect(directory))
+        assert "seed-0: damaged: " in said and "1 damaged, 1 finished" in said
+        manifest.write_text(whole)
+        table = directory / "seed-1/layers.csv"
+        table.write_text(table.read_text()[:-3])
+        assert main(["collect", str(directory)]) == 2
+        said = capsys.readouterr().err
+        assert said == f"sas: {table} is cut off in its last line\n"
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+def test_what_is_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["collect", "outputs=here"]) == 2
+    assert "no multirun in here: `sas train --multirun` makes one" in capsys.readouterr().err
+    assert main(["collect", "nowhere"]) == 2
+    assert "nowhere is no sweep: name the directory of a --multirun" in capsys.readouterr().err
+    directory = sweep()
+    runs.write_json(directory / multirun.SWEEP, {"format": 0})
+    assert main(["collect", str(directory)]) == 2
+    assert "has format version 0, this sas reads 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["hydra.sweep.subdir=same"], "two jobs are called same"),
+        (["hydra.sweep.subdir=${hydra.job.num}x"], "must name a job by its settings alone"),
+        (["hydra/launcher=slurm"], "there is no SLURM here (no sbatch): write hydra/launcher=loc"),
+    ],
+)
+def test_a_multirun_that_cannot_be(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(submission.shutil, "which", lambda name: None)
+    assert train("seed=0,1", *words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_other_settings_in_the_same_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+    directory = sweep()
+    assert train("seed=0,1", "lr=0.2", f"hydra.sweep.dir={directory}") == 2
+    said = capsys.readouterr().err
+    assert "was submitted with other settings" in said and "another hydra.sweep.dir" in said
+
+
+def test_the_newest_is_by_its_start(tmp_path: Path) -> None:
+    for number, start in ((1, "12"), (2, "11")):
+        directory = tmp_path / f"train/multirun/v00{number}"
+        directory.mkdir(parents=True)
+        runs.write_json(directory / multirun.SWEEP, {"format": runs.FORMAT, "start": start})
+    assert multirun.newest(tmp_path).name == "v001"
+
+
+def test_settings_that_differ_name_the_columns() -> None:
+    jobs = {"a": ["lr.default=0.1", "+x=1", "seed=0"], "b": ["lr.default=0.2", "+x=2", "seed=0"]}
+    assert Sweep(Path("s"), {"jobs": jobs}).differing("b") == {"lr": "0.2", "x": "2"}

@@ -1,0 +1,81 @@
+"""Workers that share the points of a sweep or of a reproduction."""
+
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+from conftest import assert_same_tables, composed, run_killed
+from counting import Fault
+
+from sascli import runs, sharing
+from sascli.cli import main
+
+TINY = "width=6 test_size=30 batch_size=30 threads=1 device=cpu epochs=6"
+SWEEP = f"sweep-datasize depth=[3,4] train_size=[40,60,80] seeds=2 eval.samples=2 {TINY}"
+FIGURES = "figures model=digits preset=smoke preset.depths=[4] preset.sizes=[1] train_size=60"
+FIGURES = f"{FIGURES} preset.deep_sizes=[1] seeds=1 {TINY}"
+
+
+def work(line: str, worker: int, outputs: Path) -> None:
+    """A worker's process."""
+    assert main([*line.split(), f"worker={worker}", f"outputs={outputs}"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "where", "points"),
+    [(SWEEP, "sweep-datasize/digits-gbp", 6), (FIGURES, "figures/digits-smoke", 6)],
+    ids=["sweep-datasize", "figures"],
+)
+def test_three_workers_leave_what_one_process_leaves(
+    line: str, where: str, points: int, tmp_path: Path, forks: ForkServerContext
+) -> None:
+    alone, shared = (tmp_path / name for name in ("alone", "shared"))
+    assert main([*line.split(), f"outputs={alone}"]) == 0
+    workers = [forks.Process(target=work, args=(line, n, shared)) for n in range(3)]
+    for process in workers:
+        process.start()
+    for process in workers:
+        process.join()
+    assert [process.exitcode for process in workers] == [0, 0, 0]
+    (one,), (other,) = ((root / where).glob("v*") for root in (alone, shared))
+    assert_same_tables(one, other)
+    assert runs.manifest_of(other)["status"] == "finished"
+    trained = [runs.manifest_of(path.parent) for path in other.glob(f"runs/*/{runs.MANIFEST}")]
+    assert len(trained) == points
+    assert len({manifest["command"].split("worker=")[1] for manifest in trained}) > 1
+
+
+@pytest.mark.slow
+def test_a_killed_workers_points_are_taken_over(
+    tmp_path: Path, forks: ForkServerContext, fault: Fault
+) -> None:
+    outputs = tmp_path / "shared"
+    long = SWEEP.replace("epochs=6", "epochs=60")
+    assert main([*long.split(), f"outputs={tmp_path / 'alone'}"]) == 0
+    with fault("SIGKILL of a worker of a sweep", 2):
+        hits = [run_killed(forks, work, (long, n, outputs), 1) for n in range(2)]
+        work(long, 2, outputs)
+        roots = (tmp_path / name / "sweep-datasize/digits-gbp" for name in ("alone", "shared"))
+        (one,), (other,) = (root.glob("v*") for root in roots)
+        assert any(hits)
+        assert_same_tables(one, other)
+
+
+def test_a_directory_that_another_finishes_is_left_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = composed(*SWEEP.split(), f"outputs={tmp_path}", "worker=1")
+    assert config.worker == 1
+
+    def begin(directory: Path) -> None:
+        runs.describe(directory, format=runs.FORMAT, start=runs.now(), config_hash="x")
+
+    def finish(directory: Path) -> None:
+        raise runs.BusyError("another process")
+
+    trained: list[Path] = []
+    for _ in range(2):
+        directory = sharing.share(tmp_path / "all", "x", begin, trained.append, finish)
+        assert f"another worker finishes {directory}\n" in capsys.readouterr().out
+    assert trained == [tmp_path / "all/v001"] * 2
