@@ -1,6 +1,7 @@
 # `make` lists the targets; `make setup PYTHON=python3.12` picks another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test figures figures-use figures-copi bench bench-scaling bench-check lint docs check-docs clean
+.PHONY: help setup demo test faults figures figures-use figures-copi bench bench-scaling bench-check \
+  lint docs check-docs audit clean
 
 PYTHON ?= python3
 MODEL ?= mnist
@@ -18,7 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,slurm]'
 	@touch $@
 
 demo: $(READY) ## Train gBP and BP on the digits and draw a first picture (two minutes, no network)
@@ -31,6 +32,9 @@ demo: $(READY) ## Train gBP and BP on the digits and draw a first picture (two m
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest -q
+
+faults: $(READY) ## Inject every fault, SLURM's too where one answers; count in docs/data/faults.csv
+	SAS_FAULTS=docs/data/faults.csv $(BIN)/python -m pytest -q -m fault
 
 figures: $(READY) ## Reproduce the figures: MODEL=mnist PRESET=quick unless told otherwise
 	$(BIN)/sas figures model=$(MODEL) preset=$(PRESET)
@@ -65,6 +69,9 @@ docs: $(READY) ## Make the pictures and tables of the documents from docs/data
 check-docs: $(READY) ## Check those, and that links, targets and commands named exist
 	$(BIN)/python docs/build.py check
 	$(BIN)/python -m pytest -q tests/test_docs.py
+
+audit: $(READY) ## Look the exact versions up in PyPI's database of vulnerabilities
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r constraints.txt
 
 clean: ## Remove caches and build products; outputs/, data/ and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

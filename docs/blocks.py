@@ -239,6 +239,17 @@ def ablation(source: Source) -> str:
     )
 
 
+def faults(source: Source) -> str:
+    """How many faults of each kind were injected, survived, and lost something."""
+    table = runs.read_table(source.directory.with_suffix(".csv"))
+    rows = [(str(kind), int(i), int(s)) for kind, i, s in table.itertuples(index=False)]
+    rows.append(("**all**", int(table["injected"].sum()), int(table["survived"].sum())))
+    told = markdown(
+        {"fault": kind, "injected": i, "survived": s, "data lost": i - s} for kind, i, s in rows
+    )
+    return told + "\n\nFrom `docs/data/faults.csv`, made by `make faults`."
+
+
 def step(source: Source) -> str:
     """Time of a step by variant."""
     table = runs.read_table(source.directory / "step.csv")
@@ -304,6 +315,6 @@ BLOCKS: dict[str, Callable[..., str]] = {
     block.__name__: block
     for block in (
         accuracy, layers, search, datasize, perturbation, claims, provenance, figure, ablation,
-        step, budget, scaling,
+        faults, step, budget, scaling,
     )
 }  # fmt: skip

@@ -37,3 +37,9 @@ def test_make_targets_exist(document: Path) -> None:
 
 def test_commands_exist(document: Path) -> None:
     assert named(document, "sas") <= {*COMMANDS, "completion"}
+
+
+def test_tests_exist(document: Path) -> None:
+    code = "\n".join(path.read_text() for path in ROOT.glob("tests/**/*.py"))
+    named = set(re.findall(r"`(test(?:_[a-z0-9]+){4,})`", document.read_text()))  # columns: less
+    assert named <= set(re.findall(r"^def (test_\w+)", code, re.MULTILINE))

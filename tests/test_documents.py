@@ -1,10 +1,12 @@
 """docs/build.py: what is kept gives the same pictures and claims, and what is false is found."""
 
+from collections import Counter
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import counting
 import pandas as pd
 import pytest
 import tables as maker
@@ -142,3 +144,22 @@ def test_the_ablation_gathers_its_variants(
     }  # fmt: skip
     text = blocks.ablation(blocks.Source(tmp_path, "ablation", tmp_path))
     assert "| `as published` | " in text and text.count("\n| `") == 3
+
+
+def test_faults_are_counted_and_summed_up(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("INJECTED", "SURVIVED"):
+        monkeypatch.setattr(counting, name, Counter())
+    with counting.fault("b", 20), counting.fault("a"):
+        pass
+    with pytest.raises(OSError, match="lost"), counting.fault("b", 2):
+        raise OSError("lost")
+    path = tmp_path / "data" / "faults.csv"
+    path.parent.mkdir()
+    counting.write(path)
+    assert path.read_text() == "fault,injected,survived\na,1,1\nb,22,20\n"
+    assert list(runs.read_table(path)) == list(documented("faults.csv"))
+    blocks = import_module("blocks")
+    text = blocks.faults(blocks.Source(tmp_path, "faults", tmp_path))
+    assert "| a | 1 | 1 | 0 |\n| b | 22 | 20 | 2 |\n| **all** | 23 | 21 | 2 |" in text

@@ -45,7 +45,7 @@ TYPES = {
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
 KEYED |= {"decorrelation"}
 GATHERING = ("sweep-datasize", "figures", "figures-use", "figures-copi")
-IN_DOCS = {"times", "ablation"}  # tests/test_documents.py looks at these
+IN_DOCS = {"times", "ablation", "faults"}  # tests/test_documents.py looks at these
 
 
 def sections() -> dict[str, list[list[str]]]:
