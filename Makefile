@@ -1,7 +1,7 @@
 # `make` lists the targets; `make setup PYTHON=python3.12` picks another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults figures figures-use figures-copi bench bench-scaling bench-check \
-  lint docs check-docs audit clean
+.PHONY: help setup demo test faults figures figures-use figures-copi figures-temporal \
+  bench bench-scaling bench-check lint docs check-docs audit clean
 
 PYTHON ?= python3
 MODEL ?= mnist
@@ -44,6 +44,9 @@ figures-use: $(READY) ## What credit is good for: MODEL=mnist PRESET=quick unles
 
 figures-copi: $(READY) ## COPI beside BP and gBP, MODEL and PRESET as above
 	$(BIN)/sas figures-copi model=$(MODEL) preset=$(PRESET)
+
+figures-temporal: $(READY) ## The recurrent network: PRESET=quick unless told otherwise
+	$(BIN)/sas figures-temporal preset=$(PRESET)
 
 bench: $(READY) ## Measure speed and memory of one training step against the baselines
 	$(BIN)/python -m benchmarks.step

@@ -12,11 +12,23 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from sascli import checkpoint, experiment, figures, runs
-from sascli.config import FromRun, OnImages, Train, config_hash, plain, typed
+from sascli.config import (
+    FromRun,
+    Kernel,
+    OnImages,
+    OrderParameters,
+    Train,
+    config_hash,
+    plain,
+    typed,
+)
 from sascli.core.copi import Decorrelated
 from sascli.core.network import FeedForward
 from sascli.data import Data
 from sascli.errors import UserError
+
+Tables = Mapping[str, pd.DataFrame]
+"""Tables by their names without .csv."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +103,10 @@ class Trained:
 def measure(
     config: FromRun,
     command: str,
-    work: Callable[[Trained], Mapping[str, pd.DataFrame]],
+    work: Callable[[Trained], Tables],
     directory: Path | None = None,
 ) -> Path:
-    """Write the tables that `work` makes of `config.run` into `directory`, or a new version.
+    """Write tables of measurements of `config.run` into `directory`, or a new version.
 
     Raises UserError for a run that is not there or cannot be read.
     """
@@ -107,21 +119,44 @@ def measure(
     start, tables = runs.now(), work(run)
     own = run.directory.resolve()  # run=. has no name
     name = config.name or (own.parent.name if own.name.startswith("v") else own.name)
-    directory = directory or runs.claim(outputs / command / name)
-    for table, content in tables.items():
-        runs.write_table(directory / f"{table}.csv", content)
+    about = {key: run.manifest[key] for key in ("model", "rule", "data")}
+    about |= {"run": str(run.directory), "seeds": run.seeds, "device": str(run.device)}
+    return record(config, command, name, tables, start, directory, **about)
+
+
+def experiment_of(
+    config: Kernel | OrderParameters,
+    command: str,
+    work: Callable[[Any], Tables],
+    directory: Path | None = None,
+) -> Path:
+    """Write the tables of an experiment that needs no trained run, as `measure` those of one."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    start, tables, seeds = runs.now(), work(config), list(range(config.seeds))
+    return record(config, command, config.name, tables, start, directory, seeds=seeds)
+
+
+def record(
+    config: Any,
+    command: str,
+    name: str,
+    tables: Tables,
+    start: str,
+    directory: Path | None = None,
+    **about: Any,
+) -> Path:
+    """Write tables with their settings and manifest into `directory`, or a new version."""
+    directory = directory or runs.claim(Path(config.outputs) / command / name)
+    for table, rows in tables.items():
+        runs.write_table(directory / f"{table}.csv", rows)
     runs.write_json(directory / runs.CONFIG, plain(config))
     runs.describe(
         directory,
         **runs.provenance(),
+        **about,
         kind=command,
-        run=str(run.directory),
-        model=run.manifest["model"],
-        rule=run.manifest["rule"],
-        seeds=run.seeds,
-        data=run.manifest["data"],
         config_hash=config_hash(config),
-        device=str(run.device),
         start=start,
         end=runs.now(),
         status="finished",

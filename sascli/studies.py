@@ -12,6 +12,10 @@ AHMAD = (
     "N. Ahmad, E. Schrader and M. van Gerven, &ldquo;Constrained parameter inference as a "
     "principle for learning&rdquo;, TMLR (2023), arXiv:2203.13203"
 )
+ZOU_LI_HUANG = (
+    "W. Zou, C. Li and H. Huang, &ldquo;Ensemble perspective for understanding temporal credit "
+    "assignment&rdquo;, Phys. Rev. E 107, 024307 (2023), arXiv:2102.03740"
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,25 @@ STUDIES = {
             "compression",
         ),
         claims="copi",
+    ),
+    "figures-temporal": Study(
+        title="Temporal credit assignment",
+        source=ZOU_LI_HUANG,
+        figures=(
+            "temporal_accuracy",
+            "temporal_parameters",
+            "temporal_perturbation",
+            "psychometric",
+            "selectivity",
+            "neurons",
+            "trajectories",
+            "synapses",
+            "redraw",
+            "kernel",
+            "lazy",
+            "order_parameters",
+        ),
+        claims="temporal",
     ),
 }
 """By the command that makes the directory, which is also the `kind` of its manifest."""

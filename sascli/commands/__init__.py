@@ -51,6 +51,14 @@ COMMANDS = {
             ("sas figures-copi model=digits preset=smoke", "seconds: does everything run?"),
         ),
     ),
+    "figures-temporal": Command(
+        "the recurrent network: both tasks, perturbations, choices, selectivity, kernel, claims",
+        "FiguresTemporal",
+        (
+            ("sas figures-temporal", "digits row by row and the task at preset=quick"),
+            ("sas figures-temporal model=rnn_digits preset=smoke", "does everything run?"),
+        ),
+    ),
     "sweep-datasize": Command(
         "test error and layer statistics against the number of training images and depth",
         "SweepDatasize",
@@ -127,6 +135,40 @@ COMMANDS = {
             ("sas figures-use model=mnist", "every picture and claim at preset=quick"),
             ("sas figures-use model=digits preset=smoke", "seconds: does everything run?"),
         ),
+    ),
+    "psychometric": Command(
+        "choices of a network of the multisensory task against frequency, fitted sigmoids, slopes",
+        "Psychometric",
+        (
+            ("sas psychometric run=latest", "mean field and five effective networks"),
+            ("sas psychometric way=[sampled,redrawn]", "weights drawn once, or at every step"),
+        ),
+    ),
+    "selectivity": Command(
+        "which neurons are selective for choice, modality, both or neither, and their responses",
+        "Selectivity",
+        (("sas selectivity run=latest", "noise-reduced trials of the newest finished run"),),
+    ),
+    "trajectories": Command(
+        "principal components of rates by condition, and of parameters over training",
+        "Trajectories",
+        (
+            ("sas train model=multisensory snapshot_every=10", "a run whose parameters are kept"),
+            ("sas trajectories run=latest", "its trajectories"),
+        ),
+    ),
+    "kernel": Command(
+        "the tangent kernel of the recurrent network: infinite width, random networks, training",
+        "Kernel",
+        (
+            ("sas kernel", "17 angles, widths 100 to 2000; lazy training on MNIST"),
+            ("sas kernel lazy.width=0 alpha=[0.5]", "without training, one leak"),
+        ),
+    ),
+    "order-parameters": Command(
+        "symmetry breaking of one spike-and-slab neuron that learns a sine",
+        "OrderParameters",
+        (("sas order-parameters", "10,000 inputs, ten networks"),),
     ),
     "plot": Command(
         "draw figures from the tables of `sas figures`; never trains",

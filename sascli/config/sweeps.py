@@ -91,8 +91,7 @@ def check_figures(config: Figures) -> None:
     preset = config.preset
     for name in ("sizes", "deep_sizes", "rates"):
         check_positive(f"preset.{name}", getattr(preset, name))
-    if not preset.fractions or not all(0 <= fraction <= 1 for fraction in preset.fractions):
-        raise UserError(f"preset.fractions must lie in [0, 1], not {preset.fractions}")
+    check_fractions(preset.fractions)
     if preset.samples < 1 or preset.search_seeds < 1:
         raise UserError("preset.samples and preset.search_seeds must be at least 1")
 
@@ -101,3 +100,9 @@ def check_positive(name: str, numbers: list[float]) -> None:
     """Refuse an empty list, and one with a number that is not above 0."""
     if not numbers or min(numbers) <= 0:
         raise UserError(f"{name} must be a list of numbers > 0, not {numbers}")
+
+
+def check_fractions(fractions: list[float]) -> None:
+    """Refuse fractions of a preset outside [0, 1], and none at all."""
+    if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
+        raise UserError(f"preset.fractions must lie in [0, 1], not {fractions}")

@@ -6,6 +6,7 @@ are the m~, xi~_rec and pi_rec. The noise eps is drawn for every sample, step an
 """
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -116,20 +117,42 @@ def empirical(
     network = random_networks(
         n_in, steps, width, scales, networks, generator=generator, dtype=x.dtype
     )
+    rows = torch.stack(list(gradients(network, x, scales, generator=generator)), 1)
+    return rows @ rows.mT
+
+
+def gradients(
+    network: Recurrent, x: Tensor, scales: Scales, *, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """Of each sample in turn, the gradients by the scaled parameters, (networks, parameters)."""
     time = network.dynamics
-    gbp = network.gbp()
-    one = x.new_ones(networks, 1, 1)
-    rows = []
     for sample in x.flatten(1):
         if not scales.shared_start:
-            h = fill_normal(x.new_empty(networks, 1, width), generator) * scales.start
-            network.dynamics = Dynamics(steps, time.alpha, start=h)
-        noise = fill_normal(x.new_empty(networks, network.noise_size), generator)
-        _, seen = gbp.forward(sample.view(1, -1), network.split_noise(noise, 1))
+            h = x.new_empty(network.replicas, 1, network.widths[1])
+            start = fill_normal(h, generator) * scales.start
+            network.dynamics = Dynamics(time.steps, time.alpha, start=start)
+        noise = draw_noise(network, 1, generator=generator)
+        yield next(gradients_at(network, sample.unsqueeze(0), noise, scales))
+
+
+def gradients_at(
+    network: Recurrent, x: Tensor, eps: Sequence[Tensor], scales: Scales
+) -> Iterator[Tensor]:
+    """As `gradients`, of samples (samples, steps * n_in) whose eps are given."""
+    gbp, one = network.gbp(), x.new_ones(network.replicas, 1, 1)
+    for number, sample in enumerate(x):
+        own = [part[:, :, number : number + 1] for part in eps]
+        _, seen = gbp.forward(sample.unsqueeze(0), own)
         gbp.backward(one, seen)
-        rows.append(_scaled(network, gbp.grads, scales))
-    gradients = torch.stack(rows, 1)  # (networks, samples, parameters)
-    return gradients @ gradients.mT
+        parts = [grad * by for grad, by in trained(network, gbp.grads, scales)]
+        yield torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def draw_noise(network: Recurrent, samples: int, *, generator: torch.Generator) -> list[Tensor]:
+    """Fresh eps for so many samples."""
+    like = network.flat["m"]
+    flat = like.new_empty(network.replicas, samples * network.noise_size)
+    return network.split_noise(fill_normal(flat, generator), samples)
 
 
 def _by_weight(network: Recurrent, scales: Scales) -> list[float]:
@@ -141,9 +164,10 @@ def _by_weight(network: Recurrent, scales: Scales) -> list[float]:
     ]
 
 
-def _scaled(network: Recurrent, grads: dict[str, Tensor], scales: Scales) -> Tensor:
-    """Gradients by the trained scaled parameters: all m~, pi_rec, xi~_rec."""
-    m = zip(network.split(grads["m"]), _by_weight(network, scales), strict=True)
-    parts = [grad * scale for grad, scale in m]
-    parts += [network.split(grads["pi"])[1], network.split(grads["xi"])[1] / network.widths[1]]
-    return torch.cat([part.flatten(1) for part in parts], 1)
+def trained(
+    network: Recurrent, flat: Mapping[str, Tensor], scales: Scales
+) -> list[tuple[Tensor, float]]:
+    """Views of what is trained, all m, pi_rec and Xi_rec, with d(it) / d(scaled parameter)."""
+    m = zip(network.split(flat["m"]), _by_weight(network, scales), strict=True)
+    pi, xi = (network.split(flat[kind])[1] for kind in ("pi", "xi"))
+    return [*m, (pi, 1.0), (xi, 1 / network.widths[1])]

@@ -50,6 +50,16 @@ def test_one_sample_without_leak_by_hand() -> None:
     assert theta.item() == 97 / 32
 
 
+@pytest.mark.parametrize(
+    ("alpha", "want"), [(1.0, (3.031, 1.312, 1.912)), (0.5, (0.436, 0.351, 0.592))]
+)
+def test_two_samples_at_the_angle_4_5(alpha: float, want: tuple[float, ...]) -> None:
+    """Values of a second implementation of the recursion and, within errors, of networks."""
+    theta = analytic(two_sequences(), Scales(alpha=alpha))
+    got = theta[[0, 0, 1], [0, 1, 1]].tolist()
+    assert got == pytest.approx(want, abs=6e-4)
+
+
 def test_one_step_is_a_network_with_one_hidden_layer() -> None:
     """From h(0) = 0, one step: Theta = E[1 1'] x x' / n_in + E[r r'] of h = w_in x."""
     x = normal(3, 1, 4, seed=2)

@@ -1,0 +1,133 @@
+"""The neural tangent kernel: analytic beside empirical, and lazy training beside its dynamics."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, repeat
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import linregress
+from torch import Tensor
+
+from sascli.core.kernel import (
+    Scales,
+    analytic,
+    draw_noise,
+    gradients,
+    gradients_at,
+    random_networks,
+)
+from sascli.core.lazy import descend_, kernel_dynamics
+from sascli.core.recurrent import Recurrent
+from sascli.core.streams import stream
+
+DYNAMICS = ("analytic", "empirical", "descent", "projected", "fresh")
+"""Kernel of infinite width and of the network itself; gradient descent with eps kept, with pi and
+Xi put back into their ranges, with eps drawn anew at every step."""
+
+
+def sequences(angles: int) -> tuple[Tensor, Tensor]:
+    """Angles phi from 0 to 2 pi, and (1, -1) followed by (cos phi, sin phi): two scalars each."""
+    phi = torch.linspace(0, 2 * torch.pi, angles, dtype=torch.float64)
+    pairs = torch.stack((phi.cos(), phi.sin()), 1)
+    return phi, torch.cat((pairs.new_tensor([[1.0, -1.0]]), pairs)).unsqueeze(-1)
+
+
+@torch.no_grad()
+def kernel_table(scales: Scales, angles: int, widths: Sequence[int], seeds: int) -> pd.DataFrame:
+    """kernel.csv: Theta between (1, -1) and (cos phi, sin phi) of one network per width and seed.
+
+    Networks are in single precision.
+    """
+    phi, x = sequences(angles)
+    theta = analytic(x, scales)[0, 1:]
+    tables = []
+    for width in widths:
+        for seed in range(seeds):
+            own = stream(seed, "kernel", width)
+            network = random_networks(
+                1, x.shape[1], width, scales, 1, generator=own, dtype=torch.float32
+            )
+            rows = gradients(network, x.float(), scales, generator=own)
+            first = next(rows)
+            values = [(first * row).sum(dtype=torch.float64).item() for row in rows]
+            columns = {"alpha": scales.alpha, "width": width, "seed": seed, "angle": phi.tolist()}
+            tables.append(pd.DataFrame(columns | {"kernel": values, "analytic": theta.tolist()}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def decay_table(kernel: pd.DataFrame) -> pd.DataFrame:
+    """kernel_decay.csv: deviation ~ width^exponent, a least-squares line for each seed.
+
+    The deviation of a network is the root of its mean square over the angles, relative to that of
+    the analytic kernel.
+    """
+    error = kernel["kernel"] - kernel["analytic"]
+    squares = kernel.assign(error=error**2, size=kernel["analytic"] ** 2)
+    mean = squares.groupby(["alpha", "seed", "width"])[["error", "size"]].mean()
+    deviation = (mean["error"] / mean["size"]) ** 0.5
+    table = deviation.rename("deviation").reset_index()
+    for _, own in table.groupby(["alpha", "seed"]):
+        line = linregress(np.log(own["width"]), np.log(own["deviation"]))
+        table.loc[own.index, "exponent"] = line.slope
+    return table
+
+
+@torch.no_grad()
+def lazy_table(
+    x: Tensor, y: Tensor, width: int, scales: Scales, *,
+    lr: float, steps: int, every: int, seeds: int,
+) -> pd.DataFrame:  # fmt: skip
+    """lazy.csv: outputs and loss over training by every one of `DYNAMICS`, from the same start.
+
+    After every so many steps. x is (samples, steps, n_in), y (samples,) of -1 and 1.
+    """
+    theta, flat = analytic(x.double(), scales).to(x.dtype), x.flatten(1)
+    tables = []
+    for seed in range(seeds):
+        for dynamics in DYNAMICS:
+            own = stream(seed, "lazy")  # the same network and first eps
+            network = random_networks(
+                x.shape[2], x.shape[1], width, scales, 1, generator=own, dtype=x.dtype
+            )
+            eps = draw_noise(network, len(x), generator=own)
+            if dynamics in ("analytic", "empirical"):
+                f = network.gbp().logits(flat, eps)[0, :, 0]
+                rows = list(gradients_at(network, flat, eps, scales))
+                kernel = theta if dynamics == "analytic" else torch.cat(rows) @ torch.cat(rows).T
+                outputs = kernel_dynamics(kernel, f, y, lr, steps)
+            else:
+                noises: Iterable[Sequence[Tensor]] = repeat(eps, steps)
+                if dynamics == "fresh":
+                    noises = islice(_fresh(network, eps, own), steps)
+                descent = descend_(
+                    network, flat, y, noises, scales, lr, project=dynamics == "projected"
+                )
+                outputs = torch.cat(list(descent))
+            tables.append(_by_step(outputs, y, every).assign(seed=seed, dynamics=dynamics))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["seed", "dynamics", "step", "loss", "output_low", "output_high"]]
+
+
+def _fresh(
+    network: Recurrent, first: list[Tensor], generator: torch.Generator
+) -> Iterator[list[Tensor]]:
+    """The first eps, then others."""
+    yield first
+    samples = first[0].shape[2]
+    while True:
+        yield draw_noise(network, samples, generator=generator)
+
+
+def _by_step(outputs: Tensor, y: Tensor, every: int) -> pd.DataFrame:
+    """Loss, the mean over samples of (f - y)^2 / 2, and the mean output of either label."""
+    steps = range(0, len(outputs), every)
+    outputs = outputs[::every]
+    return pd.DataFrame(
+        {
+            "step": steps,
+            "loss": ((outputs - y).square().mean(-1) / 2).tolist(),
+            "output_low": outputs[:, y < 0].mean(-1).tolist(),
+            "output_high": outputs[:, y > 0].mean(-1).tolist(),
+        }
+    )

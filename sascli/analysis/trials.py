@@ -1,0 +1,93 @@
+"""Trials of the multisensory task by a trained network, a few at a time so that memory stays."""
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from sascli.core.products import product
+from sascli.core.recurrent import Recurrent, Weights
+from sascli.core.streams import fill_normal, streams
+from sascli.multisensory import Trials
+
+WAYS = ("field", "mean", "sampled", "redrawn")
+"""Mean field (eps drawn), mean network, effective networks with weights drawn once, and drawn anew
+at every time step."""
+PIECE = 200_000
+"""Trials times steps at a time."""
+
+
+@torch.no_grad()
+def choices(
+    network: Recurrent, seeds: Sequence[int], trials: Trials, way: str, sample: int = 0
+) -> Tensor:
+    """Whether "high" is chosen, (replicas, trials); `sample` numbers networks and noise."""
+    running = deepcopy(network)
+    time = replace(running.dynamics, steps=trials.timing.ends[2], alpha=trials.timing.alpha)
+    running.dynamics = replace(time, every_step=False)
+    chosen = []
+    for x, eps in _pieces(running, seeds, trials, sample, 1.0):
+        if way == "field":
+            y = running.gbp().logits(x, eps)
+        else:
+            y = running.run(_weights(running, seeds, way, sample), x, eps)
+        chosen.append(y[..., 0] > y[..., 1])
+    return torch.cat(chosen, 1)
+
+
+@torch.no_grad()
+def rates(
+    network: Recurrent,
+    seeds: Sequence[int],
+    trials: Trials,
+    *,
+    noise: float,
+    every: int,
+    sample: int | None = None,
+) -> Tensor:
+    """r after every so many steps, (replicas, trials, times, n_rec).
+
+    Of the mean network, or of effective network number `sample`; `noise` scales the noise of the
+    inputs and that of the neurons.
+    """
+    running = deepcopy(network)
+    running.dynamics = replace(
+        running.dynamics, steps=trials.inputs.shape[1], alpha=trials.timing.alpha, every_step=True
+    )
+    weights = _weights(running, seeds, "mean" if sample is None else "sampled", sample or 0)
+    assert not callable(weights)
+    w_in, w_rec, _ = weights
+    step = torch.cat((w_rec, w_in), -1).mT
+    seen = []
+    for x, eps in _pieces(running, seeds, trials, sample or 0, noise):
+        r = running.rates(x, lambda t, a: product(a, step), eps)
+        seen.append(r[:, every - 1 :: every].transpose(1, 2))
+    return torch.cat(seen, 1)
+
+
+def _weights(
+    network: Recurrent, seeds: Sequence[int], way: str, sample: int
+) -> Weights | Callable[[], Weights]:
+    """What `Recurrent.run` runs; redrawn weights are the same for all trials."""
+    if way == "mean":
+        return network.mean()
+    drawn = streams(seeds, "ensemble", sample, device=network.flat["m"].device)
+    draw = partial(network.sample, generator=drawn)
+    return draw if way == "redrawn" else draw()
+
+
+def _pieces(
+    network: Recurrent, seeds: Sequence[int], trials: Trials, sample: int, noise: float
+) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """Inputs (replicas, some trials, steps * 5) and eps, both with noise of their own."""
+    like, steps = network.flat["m"], network.dynamics.steps
+    drawn = streams(seeds, "trials", sample, device=like.device)
+    for inputs in trials.inputs.to(like)[:, :steps].split(max(1, PIECE // steps)):
+        some = replace(trials, inputs=inputs)
+        x = torch.lerp(inputs.flatten(1), some.draw(drawn, len(seeds)), noise)
+        flat = like.new_empty(len(seeds), len(inputs) * network.noise_size)
+        *eps, own = network.split_noise(fill_normal(flat, drawn), len(inputs))
+        yield x, [*eps, own * noise] if network.dynamics.sigma else [*eps, own]

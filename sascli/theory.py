@@ -1,0 +1,73 @@
+"""The experiments that need no trained run: the tangent kernel, and the order parameters."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from sascli import data
+from sascli.analysis.kernel import decay_table, kernel_table, lazy_table
+from sascli.analysis.order_parameters import order_parameters
+from sascli.config import Lazy, Neuron, Widths, plain
+from sascli.core.kernel import Scales
+from sascli.errors import UserError
+
+Tables = dict[str, pd.DataFrame]
+
+
+def kernel_tables(config: Widths, root: str | None) -> Tables:
+    """kernel.csv and kernel_decay.csv, and lazy.csv where `lazy.width` is not 0."""
+    scales = [scales_of(config, alpha) for alpha in config.alpha]
+    kernels = [kernel_table(s, config.angles, config.widths, config.seeds) for s in scales]
+    kernel = pd.concat(kernels, ignore_index=True)
+    tables = {"kernel": kernel, "kernel_decay": decay_table(kernel)}
+    if config.lazy.width:
+        x, y = two_classes(config.lazy, root)
+        tables["lazy"] = lazy_table(
+            x, y, config.lazy.width, scales_of(config, 1.0),
+            lr=config.lazy.lr, steps=config.lazy.steps, every=config.lazy.every,
+            seeds=config.lazy.seeds,
+        )  # fmt: skip
+    return tables
+
+
+def scales_of(config: Widths, alpha: float) -> Scales:
+    """The settings' scales with a leak."""
+    return Scales(
+        alpha,
+        config.sigma_in,
+        config.sigma_rec,
+        config.sigma_out,
+        config.sigma_start,
+        config.shared_start,
+    )
+
+
+def two_classes(lazy: Lazy, root: str | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first training images of 0 (y = -1) and of 1 (y = 1) as rows, (samples, rows, columns).
+
+    Raises UserError where there are too few.
+    """
+    where = Path(root or "data")
+    whole = data.load(lazy.source, root=where, train_size="all", test_size=1)
+    chosen = [torch.nonzero(whole.train_y == label)[: lazy.images, 0] for label in (0, 1)]
+    if any(len(some) < lazy.images for some in chosen):
+        raise UserError(f"lazy.images={lazy.images}, but there are fewer of 0 or 1")
+    x = whole.train_x[torch.cat(chosen)].unflatten(1, whole.image_shape[1:])
+    return x, torch.tensor([-1.0, 1.0]).repeat_interleave(lazy.images)
+
+
+def order_tables(config: Neuron) -> Tables:
+    """order_parameters.csv."""
+    table = order_parameters(
+        config.n,
+        steps=config.steps,
+        epochs=config.epochs,
+        lr=plain(config.lr),
+        halve_every=config.halve_every,
+        pi_max=config.pi_max,
+        xi_max=config.xi_max,
+        every=config.every,
+        seeds=range(config.seeds),
+    )
+    return {"order_parameters": table}

@@ -1,0 +1,85 @@
+"""Trials run by a network, whatever the pieces."""
+
+from itertools import product
+
+import pytest
+import torch
+from task import QUICK, SEEDS, integrator
+
+from sascli.analysis import trials as module
+from sascli.analysis.trials import WAYS, choices, rates
+from sascli.multisensory import FREQUENCIES, MODALITIES, trials
+
+BATCH = trials([*product(MODALITIES, FREQUENCIES)], QUICK)
+HIGH = (BATCH.frequency > 12.5).expand(2, -1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_integrator_chooses_rightly(way: str) -> None:
+    assert torch.equal(choices(integrator(), SEEDS, BATCH, way), HIGH)
+
+
+def test_ways_differ_by_the_noise_of_the_weights() -> None:
+    network = integrator(xi=0.01)
+    right = {way: (choices(network, SEEDS, BATCH, way) == HIGH).double().mean() for way in WAYS}
+    assert right["mean"] == 1
+    assert right["sampled"] < 1  # an unbalanced memory grows or fades
+    assert right["sampled"] <= right["redrawn"]
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    network = integrator()
+    before = network.dynamics
+    choices(network, SEEDS, BATCH, "mean")
+    rates(network, SEEDS, BATCH, noise=1.0, every=10)
+    assert network.dynamics is before
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.2])
+def test_pieces_change_the_noise_alone(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = integrator(sigma=sigma)
+    whole = rates(network, SEEDS, BATCH, noise=0.0, every=7)
+    monkeypatch.setattr(module, "PIECE", 3 * 70)
+    assert torch.equal(rates(network, SEEDS, BATCH, noise=0.0, every=7), whole)
+
+
+def test_rates_are_those_of_the_plain_recursion() -> None:
+    """h <- 0.8 h + 0.2 (w_rec relu(h) + w_in x), read after every seventh step."""
+    network = integrator()
+    got = rates(network, SEEDS, BATCH, noise=0.0, every=7)
+    h, want = torch.zeros(24, 4).double(), []
+    w_in, w_rec, _ = (w[0] for w in network.mean())
+    for t, x in enumerate(BATCH.inputs.double().unbind(1), 1):
+        h = 0.8 * h + 0.2 * (h.relu() @ w_rec.T + x @ w_in.T)
+        want += [h.relu()] if t % 7 == 0 else []
+    assert got.shape == (2, 24, 10, 4)
+    assert torch.allclose(got[1], torch.stack(want, 1), atol=1e-6)  # the noiseless x in float32
+
+
+def test_noise_scales() -> None:
+    network = integrator(gain=1.0, sigma=0.1)
+    clean = rates(network, SEEDS, BATCH, noise=0.0, every=70)
+    small, large = (
+        (rates(network, SEEDS, BATCH, noise=noise, every=70) - clean).std().item()
+        for noise in (0.1, 1.0)
+    )
+    assert small == pytest.approx(0.1 * large, rel=0.05)
+
+
+def test_effective_networks_have_a_number() -> None:
+    network = integrator(xi=0.01)
+    mean, first, again, second = (
+        rates(network, SEEDS, BATCH, noise=0.0, every=70, sample=sample)
+        for sample in (None, 0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, second) and not torch.allclose(first, mean)
+
+
+def test_a_replicas_trials_do_not_depend_on_the_others() -> None:
+    network = integrator(sigma=0.5, xi=0.01)
+    both = choices(network, SEEDS, BATCH, "sampled", 3)
+    alone = integrator(sigma=0.5, xi=0.01)
+    other = choices(alone, (SEEDS[0], 5), BATCH, "sampled", 3)
+    assert torch.equal(both[0], other[0])
+    assert not torch.equal(both[1], other[1])
