@@ -13,9 +13,13 @@ from PIL import Image
 
 from sascli import claims as judged
 from sascli import figures, runs
+from sascli.figures.continual import METHODS
 from sascli.figures.rows import rows as rows_of
+from sascli.figures.ways import NAMES
+from sascli.studies import study_of
 
 RULES = {"gbp": "gBP", "bp": "BP"}
+CRITERIA = {"pi": "π", "snr": "abs(μ)/σ", "magnitude": "magnitude"}
 FRACTIONS = {"sparsity": ("sparsity", 1), "vip_fraction": ("VIP %", 100)}
 FRACTIONS["uip_fraction"] = ("UIP %", 100)
 
@@ -119,13 +123,14 @@ def layers(source: Source, reference: str = "") -> str:
 
 def search(source: Source) -> str:
     """The search of learning rates on images held out of the training file."""
-    records = []
-    for rate, some in source.rows("search").groupby("lr"):
+    records, table = [], source.rows("search")
+    for rate, some in table.groupby("lr"):
         own = {
             f"{label}, validation accuracy %": spread(
                 some.loc[some["rule"] == rule, "validation_accuracy"], 100
             )
             for rule, label in RULES.items()
+            if (table["rule"] == rule).any()
         }
         records.append({"lr": rate} | own | {"seeds": some["seed"].nunique()})
     return markdown(records) + source.origin("search")
@@ -187,7 +192,8 @@ def claims(source: Source, other: str = "") -> str:
 
     second = source.docs / "data" / other
     compared = measured(second) if other and second.is_dir() else None
-    table = judged.evaluate(*measured(source.directory), compared)
+    register = study_of(source.manifest).claims
+    table = judged.evaluate(*measured(source.directory), compared, register=register)
     return f"{judged.as_markdown(table)}\n\nFrom the tables of `docs/data/{source.name}`."
 
 
@@ -214,6 +220,99 @@ def figure(source: Source, name: str) -> str:
     with Image.open(path) as image:
         caption = str(image.info["Description"])
     return f"![{name}]({os.path.relpath(path, source.folder)})\n\n{caption}"
+
+
+def ways(source: Source) -> str:
+    """Accuracy, calibration and uncertainty of either rule, asked in three ways."""
+    whole, areas = source.rows("evaluation"), source.rows("uncertainty")
+    records = []
+    for (rule, way), some in whole.groupby(["rule", "way"], sort=False):
+        if rule == "gbp" or way == "mean":  # BP's three ways are one
+            own = areas[(areas["rule"] == rule) & (areas["way"] == way)]
+            records.append(
+                {
+                    "": f"{RULES[str(rule)]}, {NAMES[str(way)]}" if rule == "gbp" else "BP",
+                    "accuracy %": spread(some["test_accuracy"], 100),
+                    "log loss, nats": spread(some["log_loss"], 1, 3),
+                    "calibration error %": spread(some["calibration_error"], 100),
+                    **{
+                        f"AUROC, {kind}": spread(part["auroc"], 1, 3)
+                        for kind, part in own.groupby("kind", sort=False)
+                    },
+                    "seeds": some["seed"].nunique(),
+                }
+            )
+    said = "\n\nAUROC: of the entropy of the prediction; ±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("evaluation", "uncertainty")
+
+
+def pruning(source: Source) -> str:
+    """Accuracy against the fraction that stays, as cut and after fine-tuning."""
+    table = source.rows("pruning", format="csr")
+    cells = {
+        (level, after, rule, name): spread(some["test_accuracy"], 100, 1)
+        for (level, after, rule, name), some in table.groupby(
+            ["level", "epochs", "rule", "criterion"]
+        )
+    }
+    curves = [("gbp", name) for name in CRITERIA] + [("bp", "magnitude")]
+    levels = sorted({key[0] for key in cells if key[3] in CRITERIA}, reverse=True)
+    records = [
+        {"fine-tuning": f"{after} epochs" if after else "none", "stays %": f"{100 * level:g}"}
+        | {f"{RULES[rule]}, {CRITERIA[name]}, %": cells[level, after, rule, name]
+           for rule, name in curves}
+        for after in sorted(table["epochs"].unique()) for level in levels
+    ]  # fmt: skip
+    said = f"\n\nTest accuracy; ±: standard deviation over {table['seed'].nunique()} seeds."
+    return markdown(records) + said + source.origin("pruning")
+
+
+def sparse(source: Source, criterion: str) -> str:
+    """What gBP's networks cost as cut by a criterion, beside the dense network."""
+    table = source.rows("pruning", rule="gbp", epochs=0)
+    chosen = table[table["criterion"].isin(["none", "threshold", criterion])]
+    names = {"none": "everything", "threshold": "π < {:g}"}
+    kinds = chosen.sort_values("level", ascending=False).groupby(
+        ["format", "criterion", "level"], sort=False
+    )
+    records = [
+        {
+            "what stays": names.get(str(name), "{:.0%}").format(level),
+            "kept as": form,
+            "connections": f"{some['n_weights'].mean():.0f}",
+            "hidden neurons": f"{some['n_neurons'].mean():.0f}",
+            "kB": f"{some['bytes'].mean() / 1000:.0f}",
+            "ms": spread(some["seconds"], 1000, 1),
+            "images classified otherwise": f"{some['n_changed'].mean():.0f}",
+            "accuracy %": spread(some["test_accuracy"], 100),
+        }
+        for (form, name, level), some in sorted(kinds, key=lambda own: own[0][0], reverse=True)
+    ]
+    images = source.rows("evaluation")["n_images"].iloc[0]
+    said = f"\n\nBy {CRITERIA[criterion]}; ms: to classify {images} images on one core, the least of "
+    said += "three times; means over seeds, ±: standard deviation."
+    return markdown(records) + said + source.origin("pruning")
+
+
+def protection(source: Source) -> str:
+    """Tasks in sequence: what each method keeps, at the rate and strength of its search."""
+    table = source.rows("continual_summary")
+    records = [
+        {
+            "tasks": protocol,
+            "method": METHODS[str(method)][0],
+            "lr": f"{some['lr'].iloc[0]:g}",
+            "strength": f"{some['strength'].iloc[0]:g}",
+            **{
+                f"{name} %": spread(some[name.replace(" ", "_")], 100, 1)
+                for name in ("average accuracy", "learning accuracy", "forgetting")
+            },
+            "seeds": some["seed"].nunique(),
+        }
+        for (protocol, method), some in table.groupby(["protocol", "method"], sort=False)
+    ]
+    said = "\n\nAfter the last task; ±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("continual_summary")
 
 
 def ablation(source: Source) -> str:
@@ -315,6 +414,6 @@ BLOCKS: dict[str, Callable[..., str]] = {
     block.__name__: block
     for block in (
         accuracy, layers, search, datasize, perturbation, claims, provenance, figure, ablation,
-        faults, step, budget, scaling,
+        faults, step, budget, scaling, ways, pruning, sparse, protection,
     )
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """Keeps numbers and pictures in the documents true: python docs/build.py [collect|build|check].
 
-collect DIR NAME   copy the tables of a directory of `sas figures` into docs/data/NAME, less the
-                   rows that neither figures nor claims nor documents read
+collect DIR NAME   copy the tables of a study's directory into docs/data/NAME, less the rows that
+                   neither figures nor claims nor documents read
 build              make docs/figures and the generated parts of the documents from docs/data
 check              do the same aside and fail on a difference
 
@@ -26,8 +26,12 @@ from sascli.errors import UserError
 from sascli.studies import study_of
 
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
-TABLES = ["history", "ensemble", "histograms", "layers", "datasize", "datasize_layers"]
-TABLES += ["perturbation", "search"]
+TABLES = {
+    "figures": "history ensemble histograms layers datasize datasize_layers perturbation search",
+    "figures-use": "search evaluation confusion reliability uncertainty pruning continual "
+    "continual_search continual_summary",
+}
+"""What the documents show of a study."""
 MEASURED = "performance"
 """The folder of docs/figures that `make bench-scaling` fills: a machine's times, left alone."""
 LEVELS, SHARE = 8, 1e-3
@@ -38,12 +42,14 @@ LEVELS, SHARE = 8, 1e-3
 def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Series[bool]":
     """The rows that are kept of a table; figures and claims come out of them exactly.
 
-    All of datasize and search. gBP alone of the others, history and ensemble excepted. The
-    reference point alone of history, ensemble, histograms and perturbation, its T of layers; of
-    perturbation below layer 1 the ends f = 0 and f = 1.
+    gBP alone of datasize_layers, histograms, layers and perturbation. The reference point alone of
+    history, ensemble, histograms and perturbation, its T of layers; of perturbation below layer 1
+    the ends f = 0 and f = 1. gBP's ensemble alone of confusion. All of the others.
     """
     everything = pd.Series(True, table.index)
-    if name in ("datasize", "search"):
+    if name == "confusion":
+        return (table["rule"] == "gbp") & (table["way"] == "ensemble")
+    if name in ("datasize", "search") or "train_size" not in table:
         return everything
     gbp = table["rule"] == "gbp"
     own_size = table["train_size"] == reference["train_size"]
@@ -68,7 +74,7 @@ def thinned(path: Path, reference: dict[str, int]) -> str:
 
 
 def times(directory: Path) -> pd.DataFrame:
-    """times.csv: epochs, replicas and seconds of training of each run of `sas figures`."""
+    """times.csv: epochs, replicas and seconds of training of each run of a study."""
     records = []
     for path in sorted((directory / "runs").glob("*/history.csv")):
         history = runs.read_table(path)
@@ -85,10 +91,10 @@ def times(directory: Path) -> pd.DataFrame:
 
 
 def collect(docs: Path, directory: Path, name: str) -> None:
-    """Copy what the documents need of a directory of `sas figures` into docs/data/NAME."""
+    """Copy what the documents need of a study's directory into docs/data/NAME."""
     reference, out = figures.reference_of(directory), docs / "data" / name
     out.mkdir(parents=True, exist_ok=True)
-    for table in TABLES:
+    for table in TABLES[runs.manifest_of(directory)["kind"]].split():
         (out / f"{table}.csv").write_text(thinned(directory / f"{table}.csv", reference))
     runs.write_table(out / "times.csv", times(directory))
     shutil.copyfile(directory / runs.MANIFEST, out / runs.MANIFEST)
