@@ -209,7 +209,7 @@ def provenance(source: Source) -> str:
         "versions": ", ".join(f"{name} {version}" for name, version in about["packages"].items()),
         "start, end": f"{about['start']}, {about['end']} ({about['status']})",
         "training": f"{times['replicas'].sum()} networks in {len(times)} runs, "
-        f"{times['seconds'].sum() / 3600:.2f} h",
+        f"{times['seconds'].sum() / 60:.1f} min",
     }
     return markdown({"": key, "made by": value} for key, value in facts.items())
 

@@ -10,6 +10,7 @@ import counting
 import pandas as pd
 import pytest
 import tables as maker
+import use_tables
 from test_tables import documented
 
 from sascli import claims, figures, runs
@@ -163,3 +164,41 @@ def test_faults_are_counted_and_summed_up(
     blocks = import_module("blocks")
     text = blocks.faults(blocks.Source(tmp_path, "faults", tmp_path))
     assert "| a | 1 | 1 | 0 |\n| b | 22 | 20 | 2 |\n| **all** | 23 | 21 | 2 |" in text
+
+
+def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> None:
+    made = use_tables.tables()
+    key = {"rule": "bp", "depth": 4, "train_size": 10_000}
+    made["search"] = pd.DataFrame([key | {"lr": 0.1, "seed": 0, "validation_accuracy": 0.91}])
+    made["continual_search"] = pd.DataFrame({"protocol": ["split"], "method": ["ewc"]})
+    source = maker.directory(
+        tmp_path / "use", made, kind="figures-use", reference=use_tables.REFERENCE
+    )
+    (source / "runs" / "bp").mkdir(parents=True)
+    maker.tables()["history"].to_csv(source / "runs/bp/history.csv", index=False)
+    blocks = ("claims", "search", "ways", "pruning", "sparse made snr", "protection")
+    parts = [f"<!-- BEGIN {name if ' ' in name else f'{name} made'} -->" for name in blocks]
+    (tmp_path / "results.md").write_text("".join(f"{part}\n<!-- END -->\n" for part in parts))
+    assert tool.main(["collect", str(source), "made"], tmp_path) == 0
+    assert tool.main(["build"], tmp_path) == 0
+    kept = runs.read_table(tmp_path / "data/made/confusion.csv")
+    assert len(kept) == len(made["confusion"]) / 6  # one rule and way of two and three
+    text, all_names = (tmp_path / "results.md").read_text(), STUDIES["figures-use"].figures
+    pictures = [
+        figures.plot(all_names, path, tmp_path / name)
+        for name, path in (("all", source), ("few", tmp_path / "data/made"))
+    ]
+    for whole, few in zip(*pictures, strict=True):
+        assert whole.read_bytes() == few.read_bytes()
+    assert "holds: 10, does not hold: 0, not measured: 0." in text
+    assert "| 0.1 | 91.00 | 1 |" in text
+    error = made["evaluation"].query("rule == 'gbp' and way == 'ensemble'")["calibration_error"]
+    assert f"{100 * error.mean():.2f} ± " in text
+    cut = made["pruning"].query("rule == 'gbp' and criterion == 'pi' and level == 0.2")
+    shown = 100 * cut[cut["epochs"] == 3]["test_accuracy"]
+    assert f"| 3 epochs | 20 | {shown.mean():.1f} ± {shown.std():.1f} |" in text
+    assert "| 20% | csr | 18000 | 40 | 120 | 20.0 ± 0.0 | " in text
+    lost = made["continual_summary"].query("protocol == 'permuted' and method == 'vip'")
+    lost = 100 * lost["forgetting"]
+    assert "| permuted | gBP, frozen | 0.1 | 1 | " in text
+    assert f"| {lost.mean():.1f} ± {lost.std():.1f} | 3 |" in text

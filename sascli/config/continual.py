@@ -17,9 +17,9 @@ METHODS = {"bp": "bp", "ewc": "bp", "gbp": "gbp", "vip": "gbp", "certainty": "gb
 class Strength:
     """How strongly each method protects; where there are several, the best is searched."""
 
-    ewc: Any = setting([100, 1000, 10000], "lambda of the penalty")
-    vip: Any = setting([0.01, 0.3, 0.6, 0.9], "relative variance below which steps are undone")
-    certainty: Any = setting([1, 2, 4, 8], "power of the relative variance that scales steps")
+    ewc: Any = setting([1, 10, 100, 1000, 10_000, 100_000, 1_000_000], "lambda of the penalty")
+    vip: Any = setting([0.001, 0.01, 0.1, 0.3, 0.6], "relative variance below which steps are undone")
+    certainty: Any = setting([0.25, 0.5, 1, 2, 4], "power of the relative variance that scales steps")
 
 
 @dataclass
@@ -54,7 +54,7 @@ def check_continual(config: Continual) -> None:
     if config.rule:
         raise UserError("rule is decided by methods here: methods=[gbp,bp], say")
     if config.model.network != "feedforward":
-        raise UserError("sas continual takes feed-forward networks: model=mnist, say")
+        raise UserError("only feed-forward networks learn tasks in sequence: model=mnist, say")
     if len(alternatives(config.decay)) > 1:
         raise UserError("decay must be one number here; `sas train` takes a list")
     if config.task not in PROTOCOLS:

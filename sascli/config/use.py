@@ -83,6 +83,7 @@ class Sequence:
 
     tasks: int = setting(5, "how many, one after another")
     epochs: int = setting(1, "epochs of each task")
+    batch_size: int = setting(100, "images per mini-batch; a task needs many steps")
     rates: list[float] = setting([1.0], "learning rates tried for every method, in units of lr")
     strength: Strength = setting(Strength, "strengths tried for each method that protects")
     search_seeds: int = setting(1, "seeds of that search")
@@ -127,6 +128,7 @@ class FiguresUse(Study):
         shared |= {
             "rule": {},
             "epochs": own.epochs,
+            "batch_size": own.batch_size,
             "lr": scaled(self.lr, own.rates),
             "tasks": own.tasks,
             "strength": own.strength,

@@ -25,7 +25,7 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     names = list(table["class"].unique())
     counts = table.pivot_table("count", "class", "predicted", "mean").loc[names, names]
     share = 100 * counts.div(counts.sum(axis=1), axis=0).to_numpy()
-    fig = style.figure(3.2)
+    fig = style.figure(2.7)
     ax = fig.subplots()
     shades = mpl.colormaps["Blues"]
     image = ax.imshow(share, cmap=shades, norm=PowerNorm(0.4, 0, 100))

@@ -48,7 +48,7 @@ def draw(tables: Tables, reference: Reference) -> Figure:
             label = f"{style.RULES[rule][0]}, {CRITERIA[name]}"
             style.bars(ax, accuracy, look, label, markerfacecolor="white")
         ax.axhline(whole, color="0.5", linestyle=":", linewidth=0.8)
-        said = f"after {after} epochs of fine-tuning" if after else "as cut"
+        said = f"fine-tuned, epochs: {after}" if after else "as cut"
         ax.text(0.03, 0.06, said, transform=ax.transAxes)
         ax.set_ylabel("test accuracy (%)")
     level_axis(axes[-1], levels)

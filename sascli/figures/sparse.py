@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from sascli.figures import style
-from sascli.figures.pruning import level_axis
+from sascli.figures.pruning import CRITERIA, level_axis
 from sascli.figures.rows import Reference, Tables, over_seeds, rows, seeds
 from sascli.figures.ways import main_rule
 
@@ -23,8 +23,8 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     main = main_rule(tables["pruning"])
     table = rows(tables, "pruning", rule=main, epochs=0)
     dense = rows({"own": table}, "own", format="dense").set_index("replica")
-    names = table["criterion"].unique()
-    criterion = "magnitude" if "magnitude" in names else str(names[-1])
+    names = list(table["criterion"].unique())
+    criterion = next(name for name in ("snr", *CRITERIA, *names) if name in names)
     some = rows({"own": table}, "own", criterion=criterion)
     fig = style.figure(2.4)
     ax = fig.subplots()
@@ -35,10 +35,11 @@ def draw(tables: Tables, reference: Reference) -> Figure:
         style.bars(ax, curve, look, label, markerfacecolor="white")
     ax.axhline(100, color="0.5", linestyle=":", linewidth=0.8)
     ax.set_yscale("log")
+    ax.yaxis.set_major_formatter("{x:g}")
     level_axis(ax, sorted(some["level"].unique()))
     ax.set_xlabel("connections that stay (%)")
     ax.set_ylabel("of the dense network (%)")
     style.legend(fig, ax, ncols=3)
     rule = style.RULES[main][0] if main in style.RULES else main
-    fig.set_label(CAPTION.format(rule=rule, criterion=criterion, bars=seeds(some)))
+    fig.set_label(CAPTION.format(rule=rule, criterion=CRITERIA.get(criterion, criterion), bars=seeds(some)))
     return fig

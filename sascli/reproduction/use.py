@@ -10,7 +10,6 @@ import pandas as pd
 from sascli import experiment, runs, sweeps
 from sascli.config import FiguresUse, Prune, check
 from sascli.continual import continual
-from sascli.errors import UserError
 from sascli.evaluating import evaluated
 from sascli.measuring import Trained
 from sascli.pruning import keep, pruned
@@ -29,9 +28,7 @@ class Use(Reproduction):
     config: FiguresUse
 
     def __init__(self, config: FiguresUse) -> None:
-        """Raises UserError for a model of other networks, before any work."""
-        if config.model.network != "feedforward":
-            raise UserError(f"model={config.model.name} is no feed-forward network")
+        """Raises UserError for a study that cannot be, before any work."""
         whole = replace(config, train_size="all", test_size="all")
         super().__init__(config, experiment.load_data(whole, experiment.pick_device("cpu")))
         self.runs = Runs(config, len(self.data.train_y))

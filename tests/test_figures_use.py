@@ -1,0 +1,118 @@
+"""`sas figures-use`: what is trained, that breaks change nothing, and what is refused."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import assert_same_tables, composed
+
+from sascli import continual, experiment, runs
+from sascli.cli import main
+from sascli.config import FiguresUse, check_figures_use
+from sascli.continual import matrix
+from sascli.evaluating import evaluated
+from sascli.measuring import Trained
+from sascli.reproduction import reproduce
+from sascli.reproduction.use import Use
+from sascli.studies import STUDIES
+
+SMALL = "model=digits preset=smoke width=6 train_size=600 test_size=60 batch_size=50 threads=1"
+
+
+def settings(outputs: Path, *words: str) -> FiguresUse:
+    """A small smoke preset."""
+    config: FiguresUse = composed("figures-use", *SMALL.split(), f"outputs={outputs}", *words)
+    check_figures_use(config)
+    return config
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a study without a break."""
+    return reproduce(Use(settings(tmp_path_factory.mktemp("use"))))
+
+
+def test_it_leaves_tables_pictures_claims_and_the_page(unbroken: Path) -> None:
+    study = STUDIES["figures-use"]
+    assert {path.stem for path in unbroken.glob("pictures/*.png")} == set(study.figures)
+    claims = pd.read_csv(unbroken / "claims.csv")
+    assert len(claims) == 10 and "not measured" not in set(claims["verdict"])
+    assert study.title in (unbroken / "report.html").read_text()
+    about = runs.manifest_of(unbroken)
+    assert (about["kind"], about["status"]) == ("figures-use", "finished")
+    assert about["reference"] == {"depth": 4, "train_size": 600}
+
+
+def test_the_tables_are_those_of_the_commands(unbroken: Path) -> None:
+    config = settings(unbroken.parents[2])
+    whole, kept = (runs.read_table(unbroken / f"{name}.csv") for name in ("evaluation", "pruning"))
+    directories = [path.parent for path in unbroken.glob("runs/*/pruning.csv")]
+    assert len(directories) == 2
+    for path in directories:
+        run = Trained(path, torch.device("cpu"))
+        rule = run.config.rule["name"]
+        own = evaluated(run, config.evaluate)["evaluation"]
+        found = whole[whole["rule"] == rule].reset_index(drop=True)
+        pd.testing.assert_frame_equal(found, own, rtol=1e-12)
+        assert all((path / file).exists() for file in kept[kept["rule"] == rule]["file"])
+    assert kept["level"].unique().tolist() == [1, *config.preset.keep]
+    assert set(kept[kept["rule"] == "bp"]["criterion"]) == {"none", "magnitude"}
+
+
+def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: Path) -> None:
+    study = Use(settings(tmp_path))
+    searched = study.runs.search("bp").config
+    assert searched.data.split == "validation" and searched.lr == {"default": [0.025, 0.1]}
+    sets = [continual.images_of(own) for own in study.config.continual]
+    digits = experiment.load_data(composed("train"), torch.device("cpu"))
+    test = {tuple(x) for x in digits.test_x.tolist()}
+    for images in sets:
+        assert {tuple(x) for x in images.whole.test_x.tolist()} <= test
+        assert not {tuple(x) for x in images.held_out.test_x.tolist()} & test
+        assert not {tuple(x) for x in images.held_out.train_x.tolist()} & test
+
+
+def test_a_break_changes_nothing(
+    unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = iter(range(9))
+
+    def stopped(*of: object, **named: object) -> pd.DataFrame:
+        if next(count) == 8:
+            raise KeyboardInterrupt
+        return matrix(*of, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(continual, "matrix", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(Use(settings(tmp_path)))
+    (directory,) = tmp_path.glob("figures-use/*/v*")
+    assert runs.manifest_of(directory)["status"] == "interrupted"
+    monkeypatch.setattr(continual, "matrix", matrix)
+    assert reproduce(Use(settings(tmp_path))) == directory
+    assert_same_tables(unbroken, directory)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("model=rnn_rows", "only feed-forward networks learn tasks"),
+        ("train_size=1298", "train_size=1298, but there are 1297 training images"),
+        ("preset.continual.tasks=6", "task=split has at most 5 tasks with digits"),
+        ("preset.continual.tasks=1", "tasks must be at least 2"),
+        ("preset.continual.rates=[]", "preset.continual.rates must be a list of numbers > 0"),
+        ("preset.continual.strength.vip=[-1]", "strength.vip must be numbers >= 0"),
+        ("preset.rates=[0]", "preset.rates must be a list of numbers > 0"),
+        ("preset.search_seeds=0", "preset.search_seeds must be at least 1"),
+        ("preset.samples=0", "samples and bins must be at least 1"),
+        ("preset.keep=[2]", "keep must be numbers in (0, 1]"),
+        ("preset.keeps=[2]", "there is no setting 'preset.keeps'; did you mean 'preset.keep'?"),
+        ("preset=papre", "there is no preset 'papre'; did you mean 'paper'?"),
+    ],
+)
+def test_refused_before_any_work(
+    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = [*SMALL.split(), f"outputs={tmp_path}/outputs", words]
+    assert main(["figures-use", *line]) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "outputs").exists()
