@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sascli.figures.ways import NAMES
 from sascli.studies import study_of
 
 RULES = {"gbp": "gBP", "bp": "BP"}
-CRITERIA = {"pi": "π", "snr": "abs(μ)/σ", "magnitude": "magnitude"}
+CRITERIA = {"pi": "π", "snr": "mean over standard deviation", "magnitude": "magnitude"}
 FRACTIONS = {"sparsity": ("sparsity", 1), "vip_fraction": ("VIP %", 100)}
 FRACTIONS["uip_fraction"] = ("UIP %", 100)
 
@@ -249,21 +250,18 @@ def ways(source: Source) -> str:
 def pruning(source: Source) -> str:
     """Accuracy against the fraction that stays, as cut and after fine-tuning."""
     table = source.rows("pruning", format="csr")
-    cells = {
-        (level, after, rule, name): spread(some["test_accuracy"], 100, 1)
-        for (level, after, rule, name), some in table.groupby(
-            ["level", "epochs", "rule", "criterion"]
-        )
-    }
+    table = table[table["criterion"].isin([*CRITERIA])]
     curves = [("gbp", name) for name in CRITERIA] + [("bp", "magnitude")]
-    levels = sorted({key[0] for key in cells if key[3] in CRITERIA}, reverse=True)
-    records = [
-        {"fine-tuning": f"{after} epochs" if after else "none", "stays %": f"{100 * level:g}"}
-        | {f"{RULES[rule]}, {CRITERIA[name]}, %": cells[level, after, rule, name]
-           for rule, name in curves}
-        for after in sorted(table["epochs"].unique()) for level in levels
-    ]  # fmt: skip
-    said = f"\n\nTest accuracy; ±: standard deviation over {table['seed'].nunique()} seeds."
+    records = []
+    for after, level in product(table["epochs"].unique(), table["level"].unique()):
+        some = table[(table["epochs"] == after) & (table["level"] == level)]
+        record = {"fine-tuning": f"{after} epochs" if after else "none"}
+        record["stays %"] = f"{100 * level:g}"
+        for rule, name in curves:
+            own = some[(some["rule"] == rule) & (some["criterion"] == name)]
+            record[f"{RULES[rule]}, {CRITERIA[name]}"] = spread(own["test_accuracy"], 100, 1)
+        records.append(record)
+    said = f"\n\nTest accuracy, %; ±: standard deviation over {table['seed'].nunique()} seeds."
     return markdown(records) + said + source.origin("pruning")
 
 
@@ -272,9 +270,8 @@ def sparse(source: Source, criterion: str) -> str:
     table = source.rows("pruning", rule="gbp", epochs=0)
     chosen = table[table["criterion"].isin(["none", "threshold", criterion])]
     names = {"none": "everything", "threshold": "π < {:g}"}
-    kinds = chosen.sort_values("level", ascending=False).groupby(
-        ["format", "criterion", "level"], sort=False
-    )
+    order = chosen.sort_values(["format", "level"], ascending=False)
+    kinds = order.groupby(["format", "criterion", "level"], sort=False)
     records = [
         {
             "what stays": names.get(str(name), "{:.0%}").format(level),
@@ -286,11 +283,11 @@ def sparse(source: Source, criterion: str) -> str:
             "images classified otherwise": f"{some['n_changed'].mean():.0f}",
             "accuracy %": spread(some["test_accuracy"], 100),
         }
-        for (form, name, level), some in sorted(kinds, key=lambda own: own[0][0], reverse=True)
+        for (form, name, level), some in kinds
     ]
     images = source.rows("evaluation")["n_images"].iloc[0]
-    said = f"\n\nBy {CRITERIA[criterion]}; ms: to classify {images} images on one core, the least of "
-    said += "three times; means over seeds, ±: standard deviation."
+    said = f"\n\nBy {CRITERIA[criterion]}; ms: to classify {images} images on one core, the least "
+    said += "of three times; means over seeds, ±: standard deviation."
     return markdown(records) + said + source.origin("pruning")
 
 
@@ -410,10 +407,66 @@ def scaling(source: Source) -> str:
     return f"{measured}\n\n{exponents}"
 
 
+def recurrent(source: Source) -> str:
+    """Time of an epoch in sequence, by rule."""
+    table = runs.read_table(source.directory / "recurrent.csv").set_index("variant")
+    return markdown(
+        {
+            "variant": variant,
+            "s an epoch": f"{table['ms'][variant] / 1e3:.2f}",
+            "ratio to BP": f"{table['ratio'][variant]:.2f}",
+            "times as fast as the reference": f"{table['speed_up'][variant]:.1f}",
+        }
+        for variant in table.index
+    )
+
+
+def temporal(source: Source) -> str:
+    """Accuracy of recurrent models after the last epoch, a row per run of `sas train`."""
+    table = runs.read_table(source.directory.with_suffix(".csv"))
+    records = []
+    for setting, rows in table.groupby("setting", sort=False):
+        last = rows[rows["epoch"] == rows["epoch"].max()]
+        records.append(
+            {
+                "command": f"`{setting}`",
+                "epochs": last["epoch"].max(),
+                "mean field %": spread(last["test_accuracy"], 100),
+                "mean network %": spread(last["test_accuracy_mean"], 100),
+                "weights drawn once %": spread(last["once_mean"], 100),
+                "at every step %": spread(last["step_mean"], 100),
+                "seeds": len(last),
+            }
+        )
+    said = "After the last epoch; of drawn weights the mean over ten networks of each seed; ±: "
+    said += "standard deviation over seeds."
+    return f"{markdown(records)}\n\n{said}\n\nFrom `docs/data/temporal.csv`."
+
+
+def temporal_epochs(source: Source, reference: str, epochs: str) -> str:
+    """Test accuracy by epoch of the longest run of gBP on rows, beside a reference's."""
+    table = runs.read_table(source.directory.with_suffix(".csv"))
+    rows = table[table["setting"].str.contains("model=rnn_rows(?!.*rule=)")]
+    longest = rows.sort_values("epoch")["setting"].iloc[-1]
+    by_epoch = rows[rows["setting"] == longest].groupby("epoch")["test_accuracy"]
+    path = source.docs / "data" / f"{reference}.csv"
+    other = (100 * runs.read_table(path).set_index("epoch")["test_accuracy"]).to_dict()
+    return markdown(
+        {
+            "epoch": epoch,
+            "gBP %": spread(by_epoch.get_group(epoch), 100),
+            "reference %": f"{other[epoch]:.1f}" if epoch in other else "",
+        }
+        for epoch in map(int, epochs.split(","))
+        if epoch in by_epoch.groups
+    )
+
+
 BLOCKS: dict[str, Callable[..., str]] = {
     block.__name__: block
     for block in (
         accuracy, layers, search, datasize, perturbation, claims, provenance, figure, ablation,
-        faults, step, budget, scaling, ways, pruning, sparse, protection,
+        faults, step, budget, scaling, ways, pruning, sparse, protection, recurrent, temporal,
+        temporal_epochs,
     )
 }  # fmt: skip

@@ -14,6 +14,7 @@ import use_tables
 from test_tables import documented
 
 from sascli import claims, figures, runs
+from sascli.cli import main
 from sascli.errors import UserError
 from sascli.studies import STUDIES
 
@@ -202,3 +203,39 @@ def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> 
     lost = 100 * lost["forgetting"]
     assert "| permuted | gBP, frozen | 0.1 | 1 | " in text
     assert f"| {lost.mean():.1f} ± {lost.std():.1f} | 3 |" in text
+
+
+def test_training_in_time_is_gathered_from_run_directories(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporal, blocks = import_module("temporal"), import_module("blocks")
+    small = "train_size=60 test_size=40 width=6 epochs=2 replicas=2 eval.samples=2 device=cpu"
+    for name in ("rnn_rows", "multisensory"):
+        own = small if name == "rnn_rows" else "width=9 epochs=2 eval.samples=2"
+        own += " model.name=rnn_rows model.source=digits model.n_in=8" * (name == "rnn_rows")
+        words = ["train", f"model={name}", *own.split(), f"outputs={tmp_path}", f"name={name}"]
+        monkeypatch.setattr("sys.argv", ["sas", *words])
+        assert main(words) == 0
+    out = tmp_path / "data" / "temporal.csv"
+    out.parent.mkdir()
+    runs_of = [tmp_path / "train" / name / "v001" for name in ("rnn_rows", "multisensory")]
+    temporal.gather(runs_of, out)
+    table = runs.read_table(out)
+    assert list(table) == list(documented("temporal.csv"))
+    assert list(table["epoch"]) == [1, 1, 2, 2, 1, 2]
+    for redraw in ("once", "step"):
+        final = [False, False, True, True, False, True]
+        assert table[f"{redraw}_mean"].notna().tolist() == final
+    networks = runs.read_table(runs_of[0] / "ensemble.csv").groupby("seed")["test_accuracy"]
+    assert table["once_mean"][2:4].tolist() == pytest.approx(networks.mean().tolist())
+    assert not table["setting"].str.contains(" (?:outputs|name)=").any()
+    source = blocks.Source(tmp_path, "temporal", tmp_path)
+    assert blocks.temporal(source).count("\n| `sas train model=") == 2
+    pd.DataFrame({"epoch": [2, 8], "test_accuracy": [0.735, 0.88]}).to_csv(
+        out.with_name("other.csv"), index=False
+    )
+    text = blocks.temporal_epochs(source, "other", "1,2,8")
+    accuracy = 100 * table.query("epoch == 2")["test_accuracy"][:2]
+    assert "| 1 | " in text and text.endswith(
+        f"| 2 | {accuracy.mean():.2f} ± {accuracy.std():.2f} | 73.5 |"
+    )

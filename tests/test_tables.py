@@ -53,7 +53,7 @@ TYPES = {
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
 KEYED |= {"decorrelation", "redraw"}
 GATHERING = ("sweep-datasize", *STUDIES)
-IN_DOCS = {"times", "ablation", "faults"}  # tests/test_documents.py looks at these
+IN_DOCS = {"times", "ablation", "faults", "temporal"}  # tests/test_documents.py looks at these
 
 
 def sections() -> dict[str, list[list[str]]]:

@@ -19,7 +19,7 @@ from sascli.stopping import Stopped
 
 DIGITS = "model=rnn_digits width=12 train_size=300 test_size=200 batch_size=50 epochs=4"
 TASK = "model=multisensory width=15 epochs=4"
-LINES = {"digits": DIGITS, "task": f"{TASK} optim.pi=null", "sgd": TASK}
+LINES = {"digits": DIGITS, "task": f"{TASK} optim.pi=null", "sgd": TASK, "bp": f"{TASK} rule=bp"}
 SMALL = "eval.samples=2 eval.mean_every=2 checkpoint_every=2 threads=1"
 
 
@@ -79,7 +79,7 @@ def test_weights_of_every_step_are_the_same_for_all_inputs() -> None:
     assert not torch.allclose(step(x), once(x))
 
 
-@pytest.mark.parametrize("line", ["digits", "task", "sgd"])
+@pytest.mark.parametrize("line", LINES)
 def test_a_broken_run_ends_where_the_unbroken_one_ends(
     line: str, tmp_path: Path, signal_in: Callable[..., None]
 ) -> None:
@@ -116,25 +116,50 @@ def test_the_input_mask_stays(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the other commands
 
 
+@pytest.mark.parametrize("rule", ["gbp", "bp"])
+@pytest.mark.parametrize("line", ["digits", "sgd"])
 def test_sweeps_entropies_and_perturbations_of_recurrent_models(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAS_OUTPUTS", "outputs")
-    sweep = f"{DIGITS} {SMALL} seeds=2".replace("train_size=300", "train_size=[100,200]")
-    assert main(["sweep-datasize", *sweep.split(), "name=own"]) == 0
+    sizes = [100, 200] if line == "digits" else [30]
+    sweep = LINES[line].replace("train_size=300", "train_size=[100,200]")
+    words = [*sweep.split(), *SMALL.split(), "seeds=2", f"rule={rule}", "name=own"]
+    assert main(["sweep-datasize", *words]) == 0
     (directory,) = Path("outputs/sweep-datasize/own").iterdir()
     table = pd.read_csv(directory / "datasize.csv")
-    assert list(table["train_size"]) == [100, 100, 200, 200] and set(table["depth"]) == {3}
-    trained(tmp_path, TASK)
+    assert list(table["train_size"]) == sorted(sizes * 2) and set(table["depth"]) == {3}
+
+    network = load_network(trained(tmp_path, LINES[line], f"rule={rule}"))
     assert main(["entropy", "run=own"]) == 0
-    assert main(["perturb", "run=own", "layer=[1,2]", "samples=2", "fractions=[0,1]"]) == 0
+    thresholds = ["tolerance=0.5", "xi_max=0.05", "m_min=0.1"]
+    words = ["layer=[1,2]", "samples=2", "fractions=[0,1]", *thresholds]
+    assert main(["perturb", "run=own", *words]) == 0
     entropy = pd.read_csv(next(Path("outputs/entropy/own").iterdir()) / "entropy.csv")
-    assert list(entropy["n_connections"]) == [75, 225, 30] * 2
+    own = [layer.m.numel() for layer in network.layers]
+    assert list(entropy["n_connections"]) == own * 2
     table = pd.read_csv(next(Path("outputs/perturb/own").iterdir()) / "perturbation.csv")
     assert len(table) == 2 * 4 * 2 * 2 and set(table["layer"]) == {1, 2}
     whole = table.query("fraction == 0").groupby(["layer", "sample"])["test_error"]
     assert (whole.nunique() == 1).all()
+    rec = network.layers[1]
+    alike = (rec.pi <= 0.5) & (rec.xi <= 0.05) & (rec.m.abs() >= 0.1)
+    off = table.query("layer == 2 and fraction == 1").groupby("kind")["n_weights"].first()
+    assert 0 < alike.sum() < own[1]
+    assert off["vip_off"] == off["random_off"] == alike.sum()
+
+
+@pytest.mark.parametrize("rule", ["gbp", "bp"])
+def test_pixel_by_pixel_input_weights_are_ordinary(rule: str, tmp_path: Path) -> None:
+    line = f"{DIGITS} model=rnn_pixels model.source=digits train_size=100 epochs=1 rule={rule}"
+    directory = trained(tmp_path, line, "eval.redraw=step")
+    network = load_network(directory)
+    assert isinstance(network, Recurrent) and network.dynamics.steps == 64
+    w_in, w_rec, _ = network.layers
+    assert w_in.m.shape == (1, 12, 1) and (w_in.pi == 0).all() and (w_in.xi == 0).all()
+    assert (w_rec.xi > 0).any() == (rule == "gbp")
+    assert tables(directory)["history"]["train_loss"].between(0.01, 1e30).all()
 
 
 def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(

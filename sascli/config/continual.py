@@ -17,9 +17,11 @@ METHODS = {"bp": "bp", "ewc": "bp", "gbp": "gbp", "vip": "gbp", "certainty": "gb
 class Strength:
     """How strongly each method protects; where there are several, the best is searched."""
 
-    ewc: Any = setting([1, 10, 100, 1000, 10_000, 100_000, 1_000_000], "lambda of the penalty")
-    vip: Any = setting([0.001, 0.01, 0.1, 0.3, 0.6], "relative variance below which steps are undone")
-    certainty: Any = setting([0.25, 0.5, 1, 2, 4], "power of the relative variance that scales steps")
+    ewc: Any = setting([10**n for n in range(7)], "lambda of the penalty")
+    vip: Any = setting([0.001, 0.01, 0.1, 0.3, 0.6], "relative variance below which it freezes")
+    certainty: Any = setting(
+        [0.25, 0.5, 1, 2, 4], "power of the relative variance that scales steps"
+    )
 
 
 @dataclass

@@ -41,5 +41,7 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     ax.set_ylabel("of the dense network (%)")
     style.legend(fig, ax, ncols=3)
     rule = style.RULES[main][0] if main in style.RULES else main
-    fig.set_label(CAPTION.format(rule=rule, criterion=CRITERIA.get(criterion, criterion), bars=seeds(some)))
+    fig.set_label(
+        CAPTION.format(rule=rule, criterion=CRITERIA.get(criterion, criterion), bars=seeds(some))
+    )
     return fig

@@ -1,7 +1,6 @@
 """Every figure draws from made-up tables what those tables say."""
 
 import functools
-import re
 import subprocess
 import sys
 from itertools import combinations

@@ -1,0 +1,49 @@
+"""What training in time gave: python docs/temporal.py DIRECTORY ...
+
+Gathers docs/data/temporal.csv from finished runs of `sas train` on recurrent models, and tests
+their effective networks with weights drawn once and drawn anew at every time step.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from sascli import runs
+from sascli.analysis.ensemble import ensemble
+from sascli.errors import UserError
+from sascli.measuring import Trained
+
+ASIDE = ("outputs", "name", "threads", "checkpoint_every", "snapshot_every")
+"""Settings that do not change the numbers."""
+
+
+def rows(run: Trained) -> pd.DataFrame:
+    """One row per seed and epoch kept; effective networks belong to the last."""
+    words = run.manifest["command"].split()
+    history = runs.read_table(run.directory / "history.csv")
+    epoch, last = history["epoch"], run.config.epochs
+    kept = (epoch <= 10) | (epoch % 10 == 0) | (epoch == last)
+    table = history[kept][["seed", "epoch", "train_loss", "test_accuracy", "test_accuracy_mean"]]
+    table.insert(0, "setting", " ".join(word for word in words if word.split("=")[0] not in ASIDE))
+    for redraw in ("once", "step"):
+        samples, score = run.config.eval.samples, run.data.accuracy
+        drawn = ensemble(run.network, run.seeds, score, samples, redraw)
+        own = drawn.groupby("seed")["test_accuracy"].agg(["mean", "std"]).add_prefix(f"{redraw}_")
+        table = table.merge(own.reset_index().assign(epoch=last), "left", ["seed", "epoch"])
+    return table
+
+
+def gather(directories: Sequence[Path], out: Path) -> None:
+    """The rows of all runs in one table."""
+    trained = [Trained(directory, torch.device("cpu")) for directory in directories]
+    runs.write_table(out, pd.concat([rows(run) for run in trained], ignore_index=True))
+
+
+if __name__ == "__main__":
+    try:
+        gather([Path(word) for word in sys.argv[1:]], Path(__file__).parent / "data/temporal.csv")
+    except UserError as mistake:
+        sys.exit(f"docs/temporal.py: {mistake}")
