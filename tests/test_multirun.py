@@ -13,6 +13,7 @@ from counting import Fault
 
 from sascli import collecting, multirun, runs, slurm, submission, training
 from sascli.cli import main
+from sascli.composition import Composer
 from sascli.multirun import Sweep
 
 TINY = "width=6 train_size=60 test_size=30 batch_size=30 threads=1 device=cpu eval.samples=2"
@@ -43,6 +44,25 @@ def standings(directory: Path) -> dict[str, str]:
 
 
 # ---------------------------------------------------------------- launchers and kept settings
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [
+        ("slurm", {"partition": "gpu", "account": "us", "timeout_min": 90, "mem_gb": 8}),
+        ("slurm_gpu", {"gpus_per_node": 1, "timeout_min": 60, "max_num_timeout": 100}),
+        ("local", {"n_jobs": 3}),
+    ],
+)
+def test_a_preset_of_a_launcher_and_plain_overrides(preset: str, expected: dict[str, Any]) -> None:
+    plain = {} if preset == "slurm_gpu" else expected
+    words = [f"hydra/launcher={preset}", *(f"hydra.launcher.{k}={v}" for k, v in plain.items())]
+    launcher = Composer("train").compose(words).hydra.launcher
+    assert {key: launcher[key] for key in expected} == expected
+    cluster = launcher["_target_"].endswith("SlurmLauncher")
+    assert cluster == preset.startswith("slurm")
+    if cluster:  # srun does not take the number over by itself
+        assert "export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK" in launcher.setup
 
 
 @pytest.mark.slow
