@@ -14,7 +14,8 @@ FINAL = {
 }  # fmt: skip
 FACTORS = (0.1, 1.0, 10.0)
 RATES = {
-    "copi-bp": (0.9, 0.97, 0.2), "bp-decor": (0.9, 0.96, None), "bp-plain": (0.8, None, None),
+    "copi-bp": (0.9, 0.97, 0.2), "copi-fa": (0.9, 0.8, None), "bp-decor": (0.9, 0.96, None),
+    "bp-plain": (0.8, None, None),
     "bp-adam": (0.97, 0.96, 0.5), "gbp": (0.7, 0.95, 0.3),
 }  # fmt: skip
 EPOCHS, LAYERS, SHAPE = 5, (1, 2, 3), (1, 4, 4)

@@ -11,6 +11,7 @@ from conftest import assert_same_tables, composed, tables
 from sascli import runs, training
 from sascli.cli import main
 from sascli.config import FiguresCopi
+from sascli.errors import UserError
 from sascli.reproduction import copi, reproduce
 from sascli.reproduction.copi import ARMS, Comparison, Copi, best
 from sascli.stopping import Stopped
@@ -94,7 +95,7 @@ def test_a_rate_of_r_is_kept_while_that_of_w_is_tried() -> None:
     assert config.lr == {"default": 0.2, "r": 0.005}
     assert key == {"point": "copi-bp", "factor": 10, "lr": 0.2, "seed": 0}
     assert {name.rsplit("-x")[0] for name in trials} == {
-        "copi-bp", "bp-decor", "bp-plain", "bp-adam", "gbp"
+        "copi-bp", "copi-fa", "bp-decor", "bp-plain", "bp-adam", "gbp"
     }  # fmt: skip
 
 
@@ -166,7 +167,7 @@ def test_tables_pictures_claims_and_page(unbroken: Path) -> None:
 
 def test_what_diverged_is_told_and_the_study_goes_on(unbroken: Path) -> None:
     rates = tables(unbroken)["rates"]
-    assert len(rates) == 5 * 3 * 2
+    assert len(rates) == 6 * 3 * 2
     plain = rates[(rates["point"] == "bp-plain") & (rates["factor"] == 30)]
     assert len(plain) == 2 and plain["validation_accuracy"].isna().all()
     assert (plain["diverged"] >= 1).all()
@@ -198,6 +199,12 @@ def test_a_rule_that_diverges_in_full_is_left_out(
     history = tables(directory)["history"]
     assert set(history["point"]) == set(ARMS) - {"bp-plain"}
     assert (directory / "pictures" / "copi_accuracy.png").exists()
+
+
+def test_nothing_is_left_to_look_into_where_copi_diverges(tmp_path: Path) -> None:
+    few = ["lr=300", "preset.rates=[1]", "preset.rate_seeds=1", "seeds=1"]
+    with pytest.raises(UserError, match="copi-bp diverged"):
+        reproduce(Copi(settings(tmp_path, *few)))
 
 
 def test_what_is_done_is_not_done_twice(

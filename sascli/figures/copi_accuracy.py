@@ -9,9 +9,10 @@ TABLES = ("history", "linear")
 CAPTION = (
     "Test accuracy (%) over the epochs: COPI with exact and with random feedback and with local "
     "decorrelation, BP with decorrelation and without, BP with Adam, and gBP; networks of "
-    "L = {depth} layers, T = {train_size}. In the first epoch the first four only decorrelate. "
-    "COPI at its own rate, the others at their best on held-out images. Line at {linear:.1f} %: "
-    "logistic regression. Lines: mean over seeds; {band}."
+    "L = {depth} layers, T = {train_size}. In the first epoch the first four only decorrelate; "
+    "what lies below {floor:.0f} % is cut off. "
+    "COPI-BP and COPI, local, at the published rate, the others at their best on held-out images. "
+    "Line at {linear:.1f} %: logistic regression. Lines: mean over seeds; {band}."
 )
 POINTS = {
     "copi-bp": ("COPI-BP", style.BLUE, "-"),
@@ -23,6 +24,7 @@ POINTS = {
     "gbp": ("gBP", style.BLACK, "-"),
 }
 """Label, colour and line of every run, in the order of the legend."""
+MARGIN = 5  # percentage points shown below the lowest end of a curve
 
 
 @style.styled
@@ -32,16 +34,21 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     linear = 100 * rows(tables, "linear")["test_accuracy"].iloc[0]
     fig = style.figure(3.0)
     ax = fig.subplots()
+    ends = [linear]
     for point, (label, colour, line) in POINTS.items():
         own = history[history["point"] == point]
         if not own.empty:  # one that diverged has no rows
             spread = 100 * over_seeds(own, "test_accuracy", "epoch")[["mean", "std"]]
             style.band(ax, spread, {"color": colour, "linestyle": line}, label)
+            ends.append(spread["mean"].iloc[-1])
     ax.axhline(linear, color=style.YELLOW, linewidth=0.8)
+    floor = max(0.0, min(ends) - MARGIN)
+    ax.set_ylim(floor, max(ends) + 1)
     style.epoch_axis(ax)
     ax.set_xlabel("epoch")
     ax.set_ylabel("test accuracy (%)")
     style.legend(fig, ax, ncols=3)
     about = {key: reference[key] for key in ("depth", "train_size")}
-    fig.set_label(CAPTION.format(linear=linear, band=seeds(history, "band"), **about))
+    about |= {"linear": linear, "floor": floor}
+    fig.set_label(CAPTION.format(**about, band=seeds(history, "band")))
     return fig

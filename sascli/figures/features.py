@@ -11,10 +11,11 @@ TABLES = ("features",)
 CAPTION = (
     "Receptive fields of {units} of layer {layer} in pixel space: the linear map from the first "
     "layer's decorrelated inputs x to a unit's activation a, <a x> / <x²>, times R. Mid-grey "
-    "is 0; white and black hold the largest 2 % of each field's own sizes; one network, no error "
-    "bars."
+    "is 0; white and black hold the largest {share:.0%} of each field's own sizes, mostly at "
+    "pixels that are hardly ever on; one network, no error bars."
 )
 ACROSS = 8
+SHARE = 0.15
 
 
 @style.styled
@@ -28,10 +29,11 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     grid = fig.subplots(down, across, squeeze=False).ravel()
     for unit, ax in zip(units, grid, strict=False):
         values = pixels.image(table[table["unit"] == unit])
-        pixels.show(ax, values, pixels.scale(values))
+        pixels.show(ax, values, pixels.scale(values, SHARE))
         ax.set_title(str(unit), fontsize=7, pad=2)
     for ax in grid[len(units) :]:
         ax.set_visible(False)
     which = f"{len(units)} units" if len(units) > 1 else f"unit {units[0]}"
-    fig.set_label(CAPTION.format(units=which, layer=style.layer_name(table["layer"].iloc[0])))
+    layer = style.layer_name(table["layer"].iloc[0])
+    fig.set_label(CAPTION.format(units=which, layer=layer, share=SHARE))
     return fig

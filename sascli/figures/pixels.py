@@ -13,9 +13,9 @@ def image(table: pd.DataFrame) -> np.ndarray:
     return values
 
 
-def scale(values: np.ndarray) -> float:
-    """The size that 2 % of the values exceed; 1 where they are all 0."""
-    return float(np.quantile(np.abs(values), 0.98)) or 1.0
+def scale(values: np.ndarray, share: float = 0.02) -> float:
+    """The size that this share of the values exceeds; 1 where they are all 0."""
+    return float(np.quantile(np.abs(values), 1 - share)) or 1.0
 
 
 def show(ax: Axes, values: np.ndarray, scale: float | None = None) -> None:

@@ -12,15 +12,11 @@ from sascli import experiment, runs, sweeps
 from sascli.analysis.decorrelation import correlations, decorrelated
 from sascli.analysis.linear import compression, features
 from sascli.analysis.logistic import logistic
-from sascli.config import FiguresCopi, Train, check, seed_list
+from sascli.config import Compress, Decorrelation, FiguresCopi, Train, check, seed_list
+from sascli.errors import UserError
 from sascli.measuring import Trained
 from sascli.reproduction import Reproduction
 from sascli.sweeps import Point
-
-ZCA = 0.1
-"""Added to ZCA's eigenvalues, in units of their mean."""
-READ = 10_000
-"""Training images from which linear maps are read."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Arm:
 
 ARMS = {
     "copi-bp": Arm({"name": "copi"}, searched=False),
-    "copi-fa": Arm({"name": "copi", "credit": "fa"}, tried=False, searched=False),
+    "copi-fa": Arm({"name": "copi", "credit": "fa"}),
     "copi-local": Arm({"name": "copi", "decorrelation": "local"}, tried=False, searched=False),
     "bp-decor": Arm({"name": "bp_decor"}),
     "bp-plain": Arm({"name": "bp_decor"}, decorrelates=False),
@@ -148,9 +144,9 @@ class Copi(Reproduction):
         return {"depth": base.depth, "width": base.width, "train_size": base.train_size}
 
     def train(self, directory: Path) -> dict[str, Any]:
-        """COPI keeps its published rate, the others take their best. Returns each one's rate.
+        """COPI-BP keeps the published rate, the others take their best. Returns each one's rate.
 
-        What diverges is left out of the tables and told.
+        What diverges is left out of the tables and told. Raises UserError where COPI-BP does.
         """
         parent, trials = directory / "runs", list(self.comparison.trials())
         sweeps.train_points([own for _, own in trials], parent, tolerant=True)
@@ -160,6 +156,8 @@ class Copi(Reproduction):
         points = self.comparison.points(factors)
         sweeps.train_points(points, parent, tolerant=True)
         diverged = [own.name for own in points if sweeps.diverged(parent / own.name)]
+        if "copi-bp" in diverged:
+            raise UserError("copi-bp diverged, the network that is looked into: lower lr")
         points = [own for own in points if own.name not in diverged]
         runs.write_table(directory / "history.csv", sweeps.gather("history", points, parent))
         measured = [own for own in points if ARMS[own.name].decorrelates]
@@ -172,22 +170,21 @@ class Copi(Reproduction):
         """Look into COPI-BP's network; what is there is kept."""
         device, preset = experiment.pick_device(self.config.device), self.config.preset
         run = Trained(directory / "runs" / "copi-bp", device, self.config.data.root)
-        if sweeps.diverged(run.directory):
-            return
+        epsilon, read = Decorrelation().epsilon, Compress().images  # as of the commands
 
         def fields() -> pd.DataFrame:
             layer = max(len(run.layers.w) - 1, 1)
             units = range(min(run.layers.w[layer - 1].shape[1], preset.units))
-            x = run.training_images(READ)
+            x = run.training_images(read)
             return features(run.layers, x, run.data, layer=layer, units=units, replica=0)
 
         work: dict[str, Callable[[], pd.DataFrame]] = {
             "decorrelated": lambda: decorrelated(
-                run.layers, run.data, images=preset.images, replica=0, epsilon=ZCA
+                run.layers, run.data, images=preset.images, replica=0, epsilon=epsilon
             ),
             "features": fields,
             "compression": lambda: compression(
-                run.layers, run.seeds, run.training_images(READ), run.data
+                run.layers, run.seeds, run.training_images(read), run.data
             ),
             "linear": lambda: logistic(run.data),
         }
