@@ -6,7 +6,7 @@ build              make docs/figures and the generated parts of the documents fr
 check              do the same aside and fail on a difference
 
 A generated part stands between <!-- BEGIN BLOCK NAME ... --> and <!-- END -->; BLOCK is a function
-in docs/blocks.py, NAME a folder of docs/data.
+in docs/blocks.py or docs/in_time.py, NAME a folder of docs/data.
 """
 
 import re
@@ -16,20 +16,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import blocks
+import in_time
 import numpy as np
 import pandas as pd
-from blocks import BLOCKS, Source
 from PIL import Image
 
 from sascli import figures, runs
 from sascli.errors import UserError
+from sascli.figures.neurons import examples
 from sascli.studies import study_of
 
+BLOCKS = blocks.BLOCKS | in_time.BLOCKS
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
 TABLES = {
     "figures": "history ensemble histograms layers datasize datasize_layers perturbation search",
     "figures-use": "search evaluation confusion reliability uncertainty pruning continual "
     "continual_search continual_summary",
+    "figures-temporal": "history histograms perturbation redraw psychometric sigmoids selectivity "
+    "responses trajectories synapses components kernel kernel_decay lazy order_parameters",
 }
 """What the documents show of a study."""
 MEASURED = "performance"
@@ -44,12 +49,17 @@ def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Ser
 
     gBP alone of datasize_layers, histograms, layers and perturbation. The reference point alone of
     history, ensemble, histograms and perturbation, its T of layers; of perturbation below layer 1
-    the ends f = 0 and f = 1. gBP's ensemble alone of confusion. All of the others.
+    the ends f = 0 and f = 1. gBP's ensemble alone of confusion. Of two models' histograms the
+    second's; the first seed's trajectories. All of the others.
     """
     everything = pd.Series(True, table.index)
     if name == "confusion":
         return (table["rule"] == "gbp") & (table["way"] == "ensemble")
-    if name in ("datasize", "search") or "train_size" not in table:
+    if name == "trajectories":
+        return table["seed"].eq(table["seed"].min())
+    if name == "histograms" and "model" in table:
+        return table["rule"].eq("gbp") & table["model"].eq("multisensory")
+    if "model" in table or name in ("datasize", "search") or "train_size" not in table:
         return everything
     gbp = table["rule"] == "gbp"
     own_size = table["train_size"] == reference["train_size"]
@@ -69,7 +79,11 @@ def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Ser
 def thinned(path: Path, reference: dict[str, int]) -> str:
     """The text of a table with its kept lines, each as it is."""
     head, *lines = path.read_text().splitlines(keepends=True)
-    keep = wanted(path.stem, runs.read_table(path), reference)
+    table = runs.read_table(path)
+    keep = wanted(path.stem, table, reference)
+    if path.stem == "responses":  # 150 neurons, of which a few are drawn
+        drawn = examples(runs.read_table(path.with_stem("selectivity")))
+        keep = table["seed"].isin(drawn["seed"]) & table["neuron"].isin(drawn["neuron"])
     return "".join([head, *(line for line, kept in zip(lines, keep, strict=True) if kept)])
 
 
@@ -115,7 +129,7 @@ def generated(docs: Path, document: Path) -> str:
         block, *words = match[2].split()
         if block not in BLOCKS:
             raise UserError(f"{document}: there is no block {block}, only {', '.join(BLOCKS)}")
-        source = Source(docs, words[0] if words else block, document.parent)
+        source = blocks.Source(docs, words[0] if words else block, document.parent)
         if source.directory.is_dir() or source.directory.with_suffix(".csv").is_file():
             text = BLOCKS[block](source, *words[1:])
         else:

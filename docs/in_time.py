@@ -1,0 +1,129 @@
+"""The generated parts of the documents about the recurrent network's study."""
+
+from collections.abc import Callable
+
+import numpy as np
+from blocks import Source, markdown, spread
+
+from sascli.figures.psychometric import WAYS
+from sascli.figures.selectivity import KINDS
+
+
+def removed(source: Source) -> str:
+    """Test error of both recurrent models with nothing and all VIP-like connections removed."""
+    records = []
+    for (model, kind), some in source.rows("perturbation").groupby(["model", "kind"], sort=False):
+        means = some.groupby(["fraction", "seed"])[["test_error", "n_weights"]].mean()
+        before, after = means.loc[0.0], means.loc[1.0]
+        records.append(
+            {
+                "model": model,
+                "kind": f"`{kind}`",
+                "connections": spread(after["n_weights"], 1, 0),
+                "f = 0 %": spread(before["test_error"], 100),
+                "f = 1 %": spread(after["test_error"], 100),
+                "change": spread(after["test_error"] - before["test_error"], 100),
+                "seeds": len(after),
+            }
+        )
+    said = "\n\nTest error of sampled networks; ±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("perturbation")
+
+
+def redrawn(source: Source) -> str:
+    """Accuracy with weights drawn once, and at every time step, beside the mean field."""
+    records = []
+    for model, some in source.rows("redraw").groupby("model", sort=False):
+        history = source.rows("history", rule="gbp", model=str(model))
+        last = history[history["epoch"] == history["epoch"].max()]
+        mean = some.pivot_table(values="test_accuracy", index="seed", columns="redraw")
+        records.append(
+            {
+                "model": model,
+                "mean field %": spread(last["test_accuracy"], 100),
+                "drawn once %": spread(mean["once"], 100),
+                "at every step %": spread(mean["step"], 100),
+                "difference, points": spread(mean["step"] - mean["once"], 100),
+                "seeds": len(mean),
+            }
+        )
+    said = "\n\nTest accuracy after the last epoch; ±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("redraw", "history")
+
+
+def choices(source: Source) -> str:
+    """Thresholds and slopes of the psychometric curves, and whether they rise."""
+    curves, records = source.rows("psychometric"), []
+    for (way, modality), some in source.rows("sigmoids").groupby(["way", "modality"], sort=False):
+        own = curves[(curves["way"] == way) & (curves["modality"] == modality)]
+        by_seed = own.pivot_table(values="high", index="seed", columns="frequency")
+        step = 100 * by_seed.diff(axis=1).iloc[:, 1:]
+        error = step.std() / np.sqrt(len(step))
+        least = step.mean().argmin()
+        mean = some.groupby("seed")[["threshold", "slope", "correct"]].mean()
+        records.append(
+            {
+                "network": WAYS[str(way)],
+                "modality": modality,
+                "threshold, 1/s": spread(mean["threshold"]),
+                "slope, s": spread(mean["slope"]),
+                "right %": spread(mean["correct"], 100, 1),
+                "steps that fall beyond 2 SE": f"{(step.mean() < -2 * error).sum()} of "
+                f"{len(step.columns)}",
+                "greatest fall, points": f"{max(0.0, -step.mean().iloc[least]):.1f}, "
+                f"SE {error.iloc[least]:.1f}",
+                "seeds": len(mean),
+            }
+        )
+    trials = curves["trials"].iloc[0]
+    said = (
+        f"\n\n{trials} trials of every frequency; steps: between neighbouring frequencies, mean "
+    )
+    said += "over seeds; SE: standard error over seeds; ±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("sigmoids", "psychometric")
+
+
+def selective(source: Source) -> str:
+    """Shares of the neurons by kind, found and with permuted labels."""
+    table = source.rows("selectivity")
+    records = []
+    for kind in KINDS:
+        found = table.assign(found=1.0 * (table["kind"] == kind)).groupby("seed")["found"].mean()
+        chance = table.groupby("seed")[f"control_{kind}"].mean()
+        by_input = table[table["kind"] == kind].groupby("gets").size() / table["seed"].nunique()
+        told = ", ".join(f"{gets} {count:.0f}" for gets, count in by_input.items())
+        records.append(
+            {
+                "selective for": kind,
+                "neurons %": spread(found, 100, 1),
+                "with permuted labels %": spread(chance, 100, 1),
+                "neurons by input": told,
+                "seeds": len(found),
+            }
+        )
+    said = "\n\n±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("selectivity")
+
+
+def convergence(source: Source) -> str:
+    """How the tangent kernel of random networks nears that of infinite width."""
+    table, records = source.rows("kernel_decay"), []
+    for alpha, some in table.groupby("alpha"):
+        deviation = {
+            f"deviation % at width {width}": spread(own["deviation"], 100, 1)
+            for width, own in some.groupby("width")
+        }
+        exponent = some.groupby("seed")["exponent"].first()
+        records.append(
+            {"alpha": f"{alpha:g}"}
+            | deviation
+            | {"exponent": spread(exponent), "networks": len(exponent)}
+        )
+    said = "\n\n±: standard deviation over random networks; the mean of the exponent is known to "
+    said += "1/√n of that."
+    return markdown(records) + said + source.origin("kernel_decay")
+
+
+BLOCKS: dict[str, Callable[..., str]] = {
+    block.__name__: block for block in (removed, redrawn, choices, selective, convergence)
+}
