@@ -26,6 +26,7 @@ class Study:
     source: str  # what is reproduced, in HTML
     figures: tuple[str, ...]  # modules of sascli.figures
     claims: str  # module of sascli.claims
+    imageless: tuple[str, ...] = ()  # those of the figures that no images went into
 
 
 STUDIES = {
@@ -80,6 +81,16 @@ STUDIES = {
             "order_parameters",
         ),
         claims="temporal",
+        imageless=(
+            "temporal_parameters",
+            "psychometric",
+            "selectivity",
+            "neurons",
+            "trajectories",
+            "synapses",
+            "kernel",
+            "order_parameters",
+        ),
     ),
 }
 """By the command that makes the directory, which is also the `kind` of its manifest."""

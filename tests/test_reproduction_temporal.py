@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from conftest import composed, tables
+from PIL import Image
 
 from sascli import behaviour, reproduction, runs, theory, training
 from sascli.cli import main
@@ -69,6 +70,10 @@ def test_tables_pictures_and_claims(directory: Path) -> None:
     pictures = {path.name for path in (directory / "pictures").iterdir()}
     study = STUDIES["figures-temporal"]
     assert pictures == {f"{name}.{kind}" for name in study.figures for kind in ("pdf", "png")}
+    for name in study.figures:
+        with Image.open(directory / "pictures" / f"{name}.png") as image:
+            named = "Data: digits." in image.info["Description"]
+        assert named is not (name in study.imageless), name
 
 
 def test_again_nothing_is_computed_twice(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from sascli import runs
 from sascli.config import unknown
 from sascli.errors import UserError
-from sascli.studies import STUDIES
+from sascli.studies import STUDIES, study_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +85,8 @@ def plot(
             drawing = module.draw(tables, at)
         except UserError as error:
             raise _with_maker(error, manifest) from error
-        drawing.set_label(f"{drawing.get_label()} {_data(manifest)}".strip())
+        if name not in study_of(manifest).imageless:
+            drawing.set_label(f"{drawing.get_label()} {_data(manifest)}".strip())
         runs.make(out)
         paths += style.save(drawing, out / name, suffixes)
     return paths
