@@ -1,0 +1,102 @@
+"""docs/in_time.py and what docs/build.py keeps of the study: they say what the tables say."""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+import tables as maker
+import temporal_tables as made_up
+
+from sascli import claims, figures, runs
+from sascli.studies import STUDIES
+
+DOCS = Path(__file__).parents[1] / "docs"
+BLOCKS = ("removed", "redrawn", "choices", "selective", "convergence")
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """docs/build.py."""
+    monkeypatch.syspath_prepend(DOCS)
+    return import_module("build")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A directory like that of `sas figures-temporal`, with other rows in it as well."""
+    made = made_up.tables()
+    made["histograms"] = pd.concat(
+        [made["histograms"], made["histograms"].assign(model="rnn_rows")]
+    )
+    path = maker.directory(
+        tmp_path / "study", made, kind="figures-temporal", reference=made_up.REFERENCE,
+        command="sas figures-temporal", cores=2, status="finished", end=None,
+    )  # fmt: skip
+    (path / "runs" / "x").mkdir(parents=True)
+    made["history"].query("model == 'rnn_rows' and rule == 'bp'").to_csv(
+        path / "runs" / "x" / "history.csv", index=False
+    )
+    return path
+
+
+def test_what_is_kept_gives_the_same_pictures_and_claims(
+    tool: ModuleType, source: Path, tmp_path: Path
+) -> None:
+    docs = tmp_path / "docs"
+    tool.collect(docs, source, "made")
+    kept, names = docs / "data" / "made", STUDIES["figures-temporal"].figures
+    drawn = [
+        figures.plot(names, path, tmp_path / path.name, suffixes=[".png"])
+        for path in (source, kept)
+    ]
+    for whole, few in zip(*drawn, strict=True):
+        assert whole.read_bytes() == few.read_bytes()
+    one, other = (
+        claims.evaluate(figures.read_tables(path), made_up.REFERENCE, register="temporal")
+        for path in (source, kept)
+    )
+    pd.testing.assert_frame_equal(one, other)
+    for name in ("histograms", "responses", "trajectories"):
+        assert (
+            0
+            < len(runs.read_table(kept / f"{name}.csv"))
+            < len(runs.read_table(source / f"{name}.csv"))
+        )
+
+
+def test_parts_say_what_the_tables_say(tool: ModuleType, source: Path, tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    tool.collect(docs, source, "made")
+    (docs / "results.md").write_text(
+        "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in BLOCKS)
+    )
+    assert tool.main(["build"], docs) == 0
+    text, made = (docs / "results.md").read_text(), made_up.tables()
+    off = made["perturbation"].query("model == 'rnn_rows' and kind == 'vip_off'")
+    error = 100 * off[off["fraction"] == 1].groupby("seed")["test_error"].mean()
+    assert f"{error.mean():.2f} ± {error.std():.2f}" in text
+    redraw = made["redraw"].query("model == 'multisensory'")
+    wide = 100 * redraw.pivot_table(values="test_accuracy", index="seed", columns="redraw")
+    difference = wide["step"] - wide["once"]
+    assert f"| {difference.mean():.2f} ± {difference.std():.2f} | 3 |" in text
+    slope = made["sigmoids"].query("way == 'field' and modality == 'va'")["slope"]
+    assert f"{slope.mean():.2f} ± {slope.std():.2f}" in text
+    assert "0 of 8" in text  # the curves rise
+    assert "| mixed | 25.0 ± 0.0 | 0.0 ± 0.0 | visual 3 | 3 |" in text
+    exponent = made["kernel_decay"].query("alpha == 1").groupby("seed")["exponent"].first()
+    assert f"{exponent.mean():.2f} ± {exponent.std():.2f} | 3 |" in text
+
+
+def test_a_fall_of_the_curves_is_counted(tool: ModuleType, source: Path, tmp_path: Path) -> None:
+    table = runs.read_table(source / "psychometric.csv")
+    low = (table["frequency"] == 14) & (table["modality"] == "a") & (table["way"] == "field")
+    table.loc[low, "high"] = 0.5
+    runs.write_table(source / "psychometric.csv", table)
+    tool.collect(tmp_path / "docs", source, "made")
+    (tmp_path / "docs" / "a.md").write_text("<!-- BEGIN choices made -->\n<!-- END -->\n")
+    assert tool.main(["build"], tmp_path / "docs") == 0
+    text = (tmp_path / "docs" / "a.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| mean field | a |")]
+    assert "| 1 of 8 |" in row
