@@ -15,6 +15,7 @@ from PIL import Image
 from sascli import claims as judged
 from sascli import figures, runs
 from sascli.figures.continual import METHODS
+from sascli.figures.copi_accuracy import POINTS
 from sascli.figures.rows import rows as rows_of
 from sascli.figures.ways import NAMES
 from sascli.studies import study_of
@@ -312,6 +313,107 @@ def protection(source: Source) -> str:
     return markdown(records) + said + source.origin("continual_summary")
 
 
+def copi(source: Source) -> str:
+    """Test accuracy of every rule of COPI's study after its second and its last epoch."""
+    history = source.rows("history")
+    last = history["epoch"].max()
+    records = []
+    for point, (label, *_) in POINTS.items():
+        own = history[history["point"] == point]
+        at = {epoch: own.loc[own["epoch"] == epoch, "test_accuracy"] for epoch in (2, last)}
+        records.append(
+            {
+                "rule": label,
+                "lr": f"{source.manifest['rates'][point]:g}",
+                **{f"epoch {epoch}, %": spread(found, 100) for epoch, found in at.items()},
+                "seeds": own["seed"].nunique(),
+            }
+        )
+    linear = 100 * source.rows("linear")["test_accuracy"].iloc[0]
+    said = f"\n\nLogistic regression (scikit-learn) on the same images: {linear:.2f} %. "
+    said += "±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("history", "linear")
+
+
+def rates(source: Source) -> str:
+    """Accuracy on held-out images at every rate of W, and how many networks diverged."""
+
+    def cell(own: pd.DataFrame) -> str:
+        lost = own["diverged"].notna().sum()
+        told = [f"{lost} of {len(own)} diverged"] if lost else []
+        if lost < len(own):
+            told.insert(0, spread(own["validation_accuracy"].dropna(), 100, 1))
+        return ", ".join(told)
+
+    table = source.rows("rates")
+    records = []
+    for rate, some in table.groupby("lr"):
+        of = {point: some[some["point"] == point] for point in POINTS}
+        cells = {
+            POINTS[point][0]: cell(own) if len(own) else ""
+            for point, own in of.items()
+            if point in set(table["point"])
+        }
+        records.append({"lr": f"{rate:g}"} | cells)
+    said = f"\n\n%; ±: standard deviation over {table['seed'].nunique()} seeds."
+    return markdown(records) + said + source.origin("rates")
+
+
+def correlation(source: Source) -> str:
+    """Correlation of every layer's inputs before and after training, before R and after it."""
+    table = source.rows("decorrelation")
+    start, end = (table[table["epoch"] == n] for n in (0, table["epoch"].max()))
+    records = []
+    for layer in sorted(table["layer"].unique()):
+        first, last = (
+            some[(some["layer"] == layer) & (some["point"] == "copi-bp")] for some in (start, end)
+        )
+        local = end[(end["layer"] == layer) & (end["point"] == "copi-local")]
+        records.append(
+            {
+                "layer": layer,
+                "untrained": spread(first["before"], 1, 3),
+                "trained, before R": spread(last["before"], 1, 3),
+                "trained, after R": spread(last["after"], 1, 3),
+                "trained, after R, local": spread(local["after"], 1, 3),
+                "seeds": last["seed"].nunique(),
+            }
+        )
+    return markdown(records) + source.origin("decorrelation")
+
+
+def compression(source: Source) -> str:
+    """Accuracy and parameters with the first or the last k layers replaced by a linear map."""
+    table = source.rows("compression")
+    records = []
+    for k, some in table.groupby("k"):
+        parts = {part: some[some["part"] == part] for part in ("first", "last")}
+        records.append(
+            {"k": k}
+            | {f"{part} k, %": spread(own["test_accuracy"], 100) for part, own in parts.items()}
+            | {f"{part} k, parameters": own["parameters"].iloc[0] for part, own in parts.items()}
+            | {"seeds": some["seed"].nunique()}
+        )
+    said = "\n\nTest accuracy; ±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("compression")
+
+
+def copi_step(source: Source) -> str:
+    """Time of COPI's updates beside their plain definitions."""
+    table = runs.read_table(source.directory / "copi.csv")
+    names = {"sas": "sas", "plain": "plain torch, as defined"}
+    return markdown(
+        {
+            "what": row.what,
+            "variant": names[str(row.variant)],
+            "ms": f"{row.ms:.2f}",
+            "ratio to sas": f"{row.ratio:.2f}",
+            "quartiles": f"{row.ratio_low:.2f} to {row.ratio_high:.2f}",
+        }
+        for row in table.itertuples()
+    )
+
+
 def ablation(source: Source) -> str:
     """Accuracy and layers of each variant; layer by layer, separated by commas."""
     table = runs.read_table(source.directory.with_suffix(".csv"))
@@ -467,6 +569,6 @@ BLOCKS: dict[str, Callable[..., str]] = {
     for block in (
         accuracy, layers, search, datasize, perturbation, claims, provenance, figure, ablation,
         faults, step, budget, scaling, ways, pruning, sparse, protection, recurrent, temporal,
-        temporal_epochs,
+        temporal_epochs, copi, rates, correlation, compression, copi_step,
     )
 }  # fmt: skip

@@ -35,6 +35,7 @@ TABLES = {
     "continual_search continual_summary",
     "figures-temporal": "history histograms perturbation redraw psychometric sigmoids selectivity "
     "responses trajectories synapses components kernel kernel_decay lazy order_parameters",
+    "figures-copi": "history rates decorrelation decorrelated features compression linear",
 }
 """What the documents show of a study."""
 MEASURED = "performance"
@@ -59,7 +60,8 @@ def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Ser
         return table["seed"].eq(table["seed"].min())
     if name == "histograms" and "model" in table:
         return table["rule"].eq("gbp") & table["model"].eq("multisensory")
-    if "model" in table or name in ("datasize", "search") or "train_size" not in table:
+    whole = name in ("datasize", "search", "decorrelation", "linear")
+    if whole or "model" in table or "train_size" not in table:
         return everything
     gbp = table["rule"] == "gbp"
     own_size = table["train_size"] == reference["train_size"]
