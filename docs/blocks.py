@@ -325,7 +325,10 @@ def copi(source: Source) -> str:
             {
                 "rule": label,
                 "lr": f"{source.manifest['rates'][point]:g}",
-                **{f"epoch {epoch}, %": spread(found, 100) for epoch, found in at.items()},
+                **{
+                    f"epoch {epoch}, %": spread(found, 100) if len(found) else "diverged"
+                    for epoch, found in at.items()
+                },
                 "seeds": own["seed"].nunique(),
             }
         )
@@ -368,17 +371,16 @@ def correlation(source: Source) -> str:
         first, last = (
             some[(some["layer"] == layer) & (some["point"] == "copi-bp")] for some in (start, end)
         )
+        record = {
+            "layer": layer,
+            "untrained": spread(first["before"], 1, 3),
+            "trained, before R": spread(last["before"], 1, 3),
+            "trained, after R": spread(last["after"], 1, 3),
+        }
         local = end[(end["layer"] == layer) & (end["point"] == "copi-local")]
-        records.append(
-            {
-                "layer": layer,
-                "untrained": spread(first["before"], 1, 3),
-                "trained, before R": spread(last["before"], 1, 3),
-                "trained, after R": spread(last["after"], 1, 3),
-                "trained, after R, local": spread(local["after"], 1, 3),
-                "seeds": last["seed"].nunique(),
-            }
-        )
+        if len(local):  # it did not diverge
+            record["trained, after R, local"] = spread(local["after"], 1, 3)
+        records.append(record | {"seeds": last["seed"].nunique()})
     return markdown(records) + source.origin("decorrelation")
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import copi_tables
 import counting
 import pandas as pd
 import pytest
@@ -239,3 +240,32 @@ def test_training_in_time_is_gathered_from_run_directories(
     assert "| 1 | " in text and text.endswith(
         f"| 2 | {accuracy.mean():.2f} ± {accuracy.std():.2f} | 73.5 |"
     )
+
+
+def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
+    made = copi_tables.tables()
+    rates = dict.fromkeys(["bp-plain", "copi-local", *copi_tables.RATES], 0.001)
+    source = maker.directory(
+        tmp_path / "copi", made, kind="figures-copi", reference=copi_tables.REFERENCE, rates=rates
+    )
+    (source / "runs" / "gbp").mkdir(parents=True)
+    maker.tables()["history"].to_csv(source / "runs/gbp/history.csv", index=False)
+    blocks = ("claims", "copi", "rates", "correlation", "compression")
+    (tmp_path / "results.md").write_text(
+        "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in blocks)
+    )
+    assert tool.main(["collect", str(source), "made"], tmp_path) == 0
+    assert tool.main(["build"], tmp_path) == 0
+    for name in made:
+        kept = runs.read_table(tmp_path / f"data/made/{name}.csv")
+        assert len(kept) == len(made[name])
+    text = (tmp_path / "results.md").read_text()
+    assert "holds: 6, does not hold: 0, not measured: 0." in text
+    last = 100 * made["history"].query("point == 'copi-fa' and epoch == 5")["test_accuracy"]
+    assert f"| {last.mean():.2f} ± {last.std():.2f} | 3 |" in text
+    assert "regression (scikit-learn) on the same images: 92.00 %" in text
+    rows = [line for line in text.splitlines() if line.startswith("| 0.001 | ")]
+    assert rows[0].count("| 3 of 3 diverged |") == 1 and "nan" not in text
+    after = made["decorrelation"].query("epoch == 5 and layer == 2")["after"]
+    assert f"| {after.mean():.3f} ± {after.std():.3f} |" in text
+    assert "| BP, plain | 0.001 | diverged | diverged | 0 |" in text
