@@ -16,12 +16,12 @@ from sascli import claims as judged
 from sascli import figures, runs
 from sascli.figures.continual import METHODS
 from sascli.figures.copi_accuracy import POINTS
+from sascli.figures.pruning import WORDS
 from sascli.figures.rows import rows as rows_of
 from sascli.figures.ways import NAMES
 from sascli.studies import study_of
 
 RULES = {"gbp": "gBP", "bp": "BP"}
-CRITERIA = {"pi": "π", "snr": "mean over standard deviation", "magnitude": "magnitude"}
 FRACTIONS = {"sparsity": ("sparsity", 1), "vip_fraction": ("VIP %", 100)}
 FRACTIONS["uip_fraction"] = ("UIP %", 100)
 
@@ -251,8 +251,8 @@ def ways(source: Source) -> str:
 def pruning(source: Source) -> str:
     """Accuracy against the fraction that stays, as cut and after fine-tuning."""
     table = source.rows("pruning", format="csr")
-    table = table[table["criterion"].isin([*CRITERIA])]
-    curves = [("gbp", name) for name in CRITERIA] + [("bp", "magnitude")]
+    table = table[table["criterion"].isin([*WORDS])]
+    curves = [("gbp", name) for name in WORDS] + [("bp", "magnitude")]
     records = []
     for after, level in product(table["epochs"].unique(), table["level"].unique()):
         some = table[(table["epochs"] == after) & (table["level"] == level)]
@@ -260,7 +260,7 @@ def pruning(source: Source) -> str:
         record["stays %"] = f"{100 * level:g}"
         for rule, name in curves:
             own = some[(some["rule"] == rule) & (some["criterion"] == name)]
-            record[f"{RULES[rule]}, {CRITERIA[name]}"] = spread(own["test_accuracy"], 100, 1)
+            record[f"{RULES[rule]}, {WORDS[name]}"] = spread(own["test_accuracy"], 100, 1)
         records.append(record)
     said = f"\n\nTest accuracy, %; ±: standard deviation over {table['seed'].nunique()} seeds."
     return markdown(records) + said + source.origin("pruning")
@@ -271,7 +271,7 @@ def sparse(source: Source, criterion: str) -> str:
     table = source.rows("pruning", rule="gbp", epochs=0)
     chosen = table[table["criterion"].isin(["none", "threshold", criterion])]
     names = {"none": "everything", "threshold": "π < {:g}"}
-    order = chosen.sort_values(["format", "level"], ascending=False)
+    order = chosen.sort_values(["format", "criterion", "level"], ascending=[False, True, False])
     kinds = order.groupby(["format", "criterion", "level"], sort=False)
     records = [
         {
@@ -287,7 +287,7 @@ def sparse(source: Source, criterion: str) -> str:
         for (form, name, level), some in kinds
     ]
     images = source.rows("evaluation")["n_images"].iloc[0]
-    said = f"\n\nBy {CRITERIA[criterion]}; ms: to classify {images} images on one core, the least "
+    said = f"\n\nBy {WORDS[criterion]}; ms: to classify {images} images on one core, the least "
     said += "of three times; means over seeds, ±: standard deviation."
     return markdown(records) + said + source.origin("pruning")
 

@@ -164,8 +164,10 @@ def record(
     return directory
 
 
-def show(directory: Path, pictures: Sequence[str]) -> None:
-    """Draw what was measured beside its tables, and say what there is."""
+def show(directory: Path, pictures: Sequence[str], told: pd.DataFrame | None = None) -> None:
+    """Draw what was measured beside its tables, say what there is, and print a table."""
     drawn = figures.plot(pictures, directory, directory, reference={})
     for path in [*sorted(directory.glob("*.csv")), *drawn]:
         print(path)
+    if told is not None:
+        print(told.round(4).to_string(na_rep=""))

@@ -52,12 +52,16 @@ def tree(run: Path, tmp_path: Path) -> Path:
 # ---------------------------------------------------------------- sas evaluate
 
 
-def test_accuracies_are_those_that_the_run_itself_measured(run: Path, tmp_path: Path) -> None:
+def test_accuracies_are_those_that_the_run_itself_measured(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     directory = made("evaluate", tmp_path / "outputs", "samples=2")
     found = tables(directory)["evaluation"].set_index(["way", "seed"])["test_accuracy"]
     history = pd.read_csv(run / "history.csv").query("epoch == 6").set_index("seed")
     assert found["mean_field"].to_dict() == history["test_accuracy"].to_dict()
     assert found["mean"].to_dict() == history["test_accuracy_mean"].to_dict()
+    told = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines()[-3:])
+    assert float(told["mean"]) == pytest.approx(history["test_accuracy_mean"].mean(), abs=1e-4)
     names = {path.name for path in directory.iterdir()}
     pictures = {f"{n}.{kind}" for n in ("confusion", "reliability", "uncertainty")
                 for kind in ("pdf", "png")}  # fmt: skip

@@ -10,8 +10,10 @@ def task(cfg: DictConfig) -> None:
     """Learn, test, draw. Raises UserError for settings that cannot be."""
     config = typed(cfg, Continual)
     check_continual(config)
-    from sascli import continual, figures  # seconds of torch: only for settings that are right
+    from sascli import continual, figures, runs  # seconds of torch: only where all is right
 
     directory = continual.run(config, job_directory())
     for path in figures.plot(["continual", "continual_matrix"], directory, directory):
         print(path)
+    table = runs.read_table(directory / "continual_summary.csv").groupby("method", sort=False)
+    print(table[["average_accuracy", "forgetting"]].mean().round(4).to_string())

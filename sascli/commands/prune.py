@@ -12,6 +12,7 @@ def task(cfg: DictConfig) -> None:
     check_prune(config)
     import pandas as pd
 
+    from sascli import runs
     from sascli.measuring import Trained, measure, show
     from sascli.pruning import keep, pruned
 
@@ -24,4 +25,7 @@ def task(cfg: DictConfig) -> None:
 
     directory = measure(config, "prune", work, job_directory())
     keep(files, directory)
-    show(directory, ["pruning", "sparse"])
+    table = runs.read_table(directory / "pruning.csv")
+    by = ["rule", "criterion"]
+    mean = table.pivot_table("test_accuracy", ["epochs", "level"], by).sort_index(ascending=False)
+    show(directory, ["pruning", "sparse"], mean)

@@ -12,10 +12,11 @@ from sascli.figures.ways import main_rule
 TABLES = ("pruning",)
 CAPTION = (
     "Test accuracy (%) of pruned mean networks against the fraction (%) of all connections that "
-    "stays, chosen in all layers together: gBP's of smallest π or of largest mean over standard "
-    "deviation of the weight, VIPs before all others, or of largest |μ|/√N{bp}. {panels} Points: "
-    "mean over seeds; {bars}; dotted: the whole network of gBP."
+    "stays, chosen in all layers together: gBP's of smallest π or of largest certainty (mean over "
+    "standard deviation of the weight), VIPs before all others, or of largest |μ|/√N{bp}. "
+    "{panels} Points: mean over seeds; {bars}; dotted: the whole network of gBP."
 )
+WORDS = {"pi": "spike mass", "snr": "certainty", "magnitude": "magnitude"}
 CRITERIA = {"pi": r"$\pi$", "snr": r"$|\mu|/\sigma$", "magnitude": r"$|\mu|$"}
 
 

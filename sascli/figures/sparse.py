@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from sascli.figures import style
-from sascli.figures.pruning import CRITERIA, level_axis
+from sascli.figures.pruning import WORDS, level_axis
 from sascli.figures.rows import Reference, Tables, over_seeds, rows, seeds
 from sascli.figures.ways import main_rule
 
@@ -24,7 +24,7 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     table = rows(tables, "pruning", rule=main, epochs=0)
     dense = rows({"own": table}, "own", format="dense").set_index("replica")
     names = list(table["criterion"].unique())
-    criterion = next(name for name in ("snr", *CRITERIA, *names) if name in names)
+    criterion = next(name for name in ("snr", *WORDS, *names) if name in names)
     some = rows({"own": table}, "own", criterion=criterion)
     fig = style.figure(2.4)
     ax = fig.subplots()
@@ -42,6 +42,6 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     style.legend(fig, ax, ncols=3)
     rule = style.RULES[main][0] if main in style.RULES else main
     fig.set_label(
-        CAPTION.format(rule=rule, criterion=CRITERIA.get(criterion, criterion), bars=seeds(some))
+        CAPTION.format(rule=rule, criterion=WORDS.get(criterion, criterion), bars=seeds(some))
     )
     return fig
