@@ -9,7 +9,7 @@ from conftest import assert_same_tables, composed
 
 from sascli import continual, experiment, runs
 from sascli.cli import main
-from sascli.config import FiguresUse, check_figures_use
+from sascli.config import METHODS, FiguresUse, check_figures_use
 from sascli.continual import matrix
 from sascli.evaluating import evaluated
 from sascli.measuring import Trained
@@ -71,6 +71,16 @@ def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: 
         assert {tuple(x) for x in images.whole.test_x.tolist()} <= test
         assert not {tuple(x) for x in images.held_out.test_x.tolist()} & test
         assert not {tuple(x) for x in images.held_out.train_x.tolist()} & test
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
+def test_every_preset_has_what_the_claims_need(preset: str) -> None:
+    config: FiguresUse = composed("figures-use", f"preset={preset}")
+    check_figures_use(config)
+    assert config.prune.threshold[0] == 1 and min(config.prune.keep) <= 0.5
+    assert config.prune.tune.epochs > 0 and "shuffled" in config.evaluate.against
+    assert [own.task for own in config.continual] == ["split", "permuted"]
+    assert all(own.methods == list(METHODS) and own.rule == {} for own in config.continual)
 
 
 def test_a_break_changes_nothing(
