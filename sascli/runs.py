@@ -304,7 +304,9 @@ def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
     """
     path = Path(run)
     if (path / MANIFEST).exists():
-        manifest_of(path)
+        kind = manifest_of(path).get("kind", "train")
+        if kind != "train":
+            raise UserError(f"{path} is of `sas {kind}`; what is needed is a run of `sas train`")
         return path
     train, found = outputs / "train", None
     if not path.is_absolute():

@@ -138,6 +138,15 @@ def test_mistakes_of_evaluate(
     assert not (tmp_path / "outputs/evaluate").exists()
 
 
+def test_a_directory_of_another_command_is_no_run(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.describe(run, kind="continual")
+    assert main(["evaluate", f"run={run}"]) == 2
+    told = capsys.readouterr().err
+    assert f"{run} is of `sas continual`; what is needed is a run of `sas train`" in told
+
+
 def test_model_is_no_group_of_evaluate() -> None:
     config: Evaluate = composed("evaluate", "model=folder", "data.root=x")
     assert (config.model.default, config.data.root) == ("folder", "x")
