@@ -6,7 +6,7 @@ build              make docs/figures and the generated parts of the documents fr
 check              do the same aside and fail on a difference
 
 A generated part stands between <!-- BEGIN BLOCK NAME ... --> and <!-- END -->; BLOCK is a function
-in docs/blocks.py or docs/in_time.py, NAME a folder of docs/data.
+in docs/blocks/, NAME a folder of docs/data.
 """
 
 import re
@@ -17,7 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import blocks
-import in_time
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -27,7 +26,6 @@ from sascli.errors import UserError
 from sascli.figures.neurons import examples
 from sascli.studies import study_of
 
-BLOCKS = blocks.BLOCKS | in_time.BLOCKS
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
 TABLES = {
     "figures": "history ensemble histograms layers datasize datasize_layers perturbation search",
@@ -129,11 +127,13 @@ def generated(docs: Path, document: Path) -> str:
 
     def part(match: re.Match[str]) -> str:
         block, *words = match[2].split()
-        if block not in BLOCKS:
-            raise UserError(f"{document}: there is no block {block}, only {', '.join(BLOCKS)}")
+        if block not in blocks.BLOCKS:
+            raise UserError(
+                f"{document}: there is no block {block}, only {', '.join(blocks.BLOCKS)}"
+            )
         source = blocks.Source(docs, words[0] if words else block, document.parent)
         if source.directory.is_dir() or source.directory.with_suffix(".csv").is_file():
-            text = BLOCKS[block](source, *words[1:])
+            text = blocks.BLOCKS[block](source, *words[1:])
         else:
             text = f"*Not measured yet: there is no `docs/data/{source.name}`.*"
         return f"{match[1]}{text}\n{match[3]}"

@@ -145,7 +145,7 @@ def test_the_ablation_gathers_its_variants(
     assert table.groupby("setting", sort=False).size().to_dict() == {
         "as published": 2 * 3, "lr=0.01": 2 * 3, "depth=5": 2 * 4
     }  # fmt: skip
-    text = blocks.ablation(blocks.Source(tmp_path, "ablation", tmp_path))
+    text = blocks.BLOCKS["ablation"](blocks.Source(tmp_path, "ablation", tmp_path))
     assert "| `as published` | " in text and text.count("\n| `") == 3
 
 
@@ -164,7 +164,7 @@ def test_faults_are_counted_and_summed_up(
     assert path.read_text() == "fault,injected,survived\na,1,1\nb,22,20\n"
     assert list(runs.read_table(path)) == list(documented("faults.csv"))
     blocks = import_module("blocks")
-    text = blocks.faults(blocks.Source(tmp_path, "faults", tmp_path))
+    text = blocks.BLOCKS["faults"](blocks.Source(tmp_path, "faults", tmp_path))
     assert "| a | 1 | 1 | 0 |\n| b | 22 | 20 | 2 |\n| **all** | 23 | 21 | 2 |" in text
 
 
@@ -231,11 +231,11 @@ def test_training_in_time_is_gathered_from_run_directories(
     assert table["once_mean"][2:4].tolist() == pytest.approx(networks.mean().tolist())
     assert not table["setting"].str.contains(" (?:outputs|name)=").any()
     source = blocks.Source(tmp_path, "temporal", tmp_path)
-    assert blocks.temporal(source).count("\n| `sas train model=") == 2
+    assert blocks.BLOCKS["temporal"](source).count("\n| `sas train model=") == 2
     pd.DataFrame({"epoch": [2, 8], "test_accuracy": [0.735, 0.88]}).to_csv(
         out.with_name("other.csv"), index=False
     )
-    text = blocks.temporal_epochs(source, "other", "1,2,8")
+    text = blocks.BLOCKS["temporal_epochs"](source, "other", "1,2,8")
     accuracy = 100 * table.query("epoch == 2")["test_accuracy"][:2]
     assert "| 1 | " in text and text.endswith(
         f"| 2 | {accuracy.mean():.2f} ± {accuracy.std():.2f} | 73.5 |"

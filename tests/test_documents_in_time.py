@@ -1,4 +1,4 @@
-"""docs/in_time.py and what docs/build.py keeps of the study: they say what the tables say."""
+"""The documents about the recurrent network say what its tables say."""
 
 from importlib import import_module
 from pathlib import Path

@@ -1,12 +1,52 @@
-"""The generated parts of the documents about the recurrent network's study."""
-
-from collections.abc import Callable
+"""Parts about the recurrent network: accuracy, choices, selectivity, kernel."""
 
 import numpy as np
-from blocks import Source, markdown, spread
 
+from blocks.source import Blocks, Source, markdown, spread
+from sascli import runs
 from sascli.figures.psychometric import WAYS
 from sascli.figures.selectivity import KINDS
+
+
+def temporal(source: Source) -> str:
+    """Accuracy of recurrent models after the last epoch, a row per run of `sas train`."""
+    table = runs.read_table(source.directory.with_suffix(".csv"))
+    records = []
+    for setting, rows in table.groupby("setting", sort=False):
+        last = rows[rows["epoch"] == rows["epoch"].max()]
+        records.append(
+            {
+                "command": f"`{setting}`",
+                "epochs": last["epoch"].max(),
+                "mean field %": spread(last["test_accuracy"], 100),
+                "mean network %": spread(last["test_accuracy_mean"], 100),
+                "weights drawn once %": spread(last["once_mean"], 100),
+                "at every step %": spread(last["step_mean"], 100),
+                "seeds": len(last),
+            }
+        )
+    said = "After the last epoch; of drawn weights the mean over ten networks of each seed; ±: "
+    said += "standard deviation over seeds."
+    return f"{markdown(records)}\n\n{said}\n\nFrom `docs/data/temporal.csv`."
+
+
+def temporal_epochs(source: Source, reference: str, epochs: str) -> str:
+    """Test accuracy by epoch of the longest run of gBP on rows, beside a reference's."""
+    table = runs.read_table(source.directory.with_suffix(".csv"))
+    rows = table[table["setting"].str.contains("model=rnn_rows(?!.*rule=)")]
+    longest = rows.sort_values("epoch")["setting"].iloc[-1]
+    by_epoch = rows[rows["setting"] == longest].groupby("epoch")["test_accuracy"]
+    path = source.docs / "data" / f"{reference}.csv"
+    other = (100 * runs.read_table(path).set_index("epoch")["test_accuracy"]).to_dict()
+    return markdown(
+        {
+            "epoch": epoch,
+            "gBP %": spread(by_epoch.get_group(epoch), 100),
+            "reference %": f"{other[epoch]:.1f}" if epoch in other else "",
+        }
+        for epoch in map(int, epochs.split(","))
+        if epoch in by_epoch.groups
+    )
 
 
 def removed(source: Source) -> str:
@@ -124,6 +164,9 @@ def convergence(source: Source) -> str:
     return markdown(records) + said + source.origin("kernel_decay")
 
 
-BLOCKS: dict[str, Callable[..., str]] = {
-    block.__name__: block for block in (removed, redrawn, choices, selective, convergence)
-}
+BLOCKS: Blocks = {
+    block.__name__: block
+    for block in (
+        temporal, temporal_epochs, removed, redrawn, choices, selective, convergence,
+    )
+}  # fmt: skip

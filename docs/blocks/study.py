@@ -1,0 +1,53 @@
+"""Parts about any study: its claims, what made it, its pictures."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from blocks.source import Blocks, Source, markdown
+from sascli import claims as judged
+from sascli import figures
+from sascli.studies import study_of
+
+
+def claims(source: Source, other: str = "") -> str:
+    """The paper's claims; `other` is a second data set for claim 15."""
+
+    def measured(directory: Path) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
+        return figures.read_tables(directory), figures.reference_of(directory)
+
+    second = source.docs / "data" / other
+    compared = measured(second) if other and second.is_dir() else None
+    register = study_of(source.manifest).claims
+    table = judged.evaluate(*measured(source.directory), compared, register=register)
+    return f"{judged.as_markdown(table)}\n\nFrom the tables of `docs/data/{source.name}`."
+
+
+def provenance(source: Source) -> str:
+    """What made the tables, on what, and how long it took."""
+    about, times = source.manifest, source.rows("times")
+    dirty = " with changes" if about["git_dirty"] else ""
+    facts = {
+        "command": f"`{about['command']}`",
+        "code": f"{about['git_commit']}{dirty}",
+        "data": f"{about['data']['name']}, {about['data']['checksum']}",
+        "machine": f"{about['device']}, {about['cores']} cores",
+        "versions": ", ".join(f"{name} {version}" for name, version in about["packages"].items()),
+        "start, end": f"{about['start']}, {about['end']} ({about['status']})",
+        "training": f"{times['replicas'].sum()} networks in {len(times)} runs, "
+        f"{times['seconds'].sum() / 60:.1f} min",
+    }
+    return markdown({"": key, "made by": value} for key, value in facts.items())
+
+
+def figure(source: Source, name: str) -> str:
+    """One picture with the caption that it carries."""
+    path = source.docs / "figures" / source.name / f"{name}.png"
+    with Image.open(path) as image:
+        caption = str(image.info["Description"])
+    return f"![{name}]({os.path.relpath(path, source.folder)})\n\n{caption}"
+
+
+BLOCKS: Blocks = {block.__name__: block for block in (claims, provenance, figure)}
