@@ -11,10 +11,10 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from sascli import experiment, runs
-from sascli.composition import Composer
+from sascli.cli.composition import Composer
+from sascli.cli.overrides import job_name, read
 from sascli.config import Train, check, typed
 from sascli.errors import UserError
-from sascli.overrides import job_name, read
 
 VARIANTS = (
     "",

@@ -11,9 +11,9 @@ from sascli.analysis import selectivity as neurons
 from sascli.analysis import trajectories as components
 from sascli.config import Curves, Paths, Recording, Train, Tuning
 from sascli.core.recurrent import Recurrent
+from sascli.data.multisensory import Timing
 from sascli.errors import UserError
 from sascli.measuring import Tables, Trained
-from sascli.multisensory import Timing
 
 FIXATION = 500.0
 """Length of a test trial's fixation in ms."""

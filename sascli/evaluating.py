@@ -11,9 +11,9 @@ from sascli.analysis.evaluation import evaluation
 from sascli.config import Evaluate
 from sascli.core.streams import stream
 from sascli.data import Data, fitted, load
+from sascli.data.tasks import Task
 from sascli.errors import UserError
 from sascli.measuring import Trained
-from sascli.tasks import Task
 
 Images = tuple[Tensor, Tensor]
 

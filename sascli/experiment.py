@@ -19,6 +19,7 @@ from sascli.config import (
     varied,
 )
 from sascli.data import Data, load
+from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError
 from sascli.memory import free, peak_memory
 from sascli.networks import initial_variances, make_network
@@ -26,7 +27,6 @@ from sascli.progress import Part, Progress
 from sascli.replicas import some
 from sascli.rules.base import Rule, Setup
 from sascli.splitting import Population, Trained
-from sascli.tasks import multisensory
 
 
 def run(config: Train, directory: Path | None = None, progress: Part | None = None) -> Path:

@@ -6,9 +6,9 @@ from sascli.config import IDENTITY, Train, hidden_widths, initial
 from sascli.core.network import FeedForward
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.data import Data
+from sascli.data.multisensory import blocked
+from sascli.data.tasks import Task
 from sascli.errors import UserError
-from sascli.multisensory import blocked
-from sascli.tasks import Task
 
 
 def make_network(config: Train, data: Data, replicas: int, device: torch.device) -> FeedForward:

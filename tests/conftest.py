@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 
 import sascli
 from sascli import training
-from sascli.composition import Composer, schema_of
+from sascli.cli.composition import Composer, schema_of
+from sascli.cli.overrides import read
 from sascli.config import Evaluation, Train, typed
 from sascli.data import Data
-from sascli.overrides import read
 from sascli.rules.base import Rule
 
 DATA = Path(os.environ.get("SAS_DATA", "data"))

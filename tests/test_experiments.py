@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sascli.cli import main
+from sascli.cli.help import comment
 from sascli.commands import COMMANDS
-from sascli.help import comment
 
 FILES = sorted((Path(__file__).parents[1] / "conf" / "experiment").glob("*.yaml"))
 TRAINING = "model=digits epochs=1 width=8 test_size=40 batch_size=20 device=cpu threads=1"

@@ -11,9 +11,9 @@ import pytest
 from conftest import assert_same_tables, tables
 from counting import Fault
 
-from sascli import collecting, multirun, runs, slurm, submission, training
-from sascli.cli import main
-from sascli.composition import Composer
+from sascli import collecting, multirun, runs, slurm, training
+from sascli.cli import main, submission
+from sascli.cli.composition import Composer
 from sascli.multirun import Sweep
 
 TINY = "width=6 train_size=60 test_size=30 batch_size=30 threads=1 device=cpu eval.samples=2"

@@ -11,8 +11,8 @@ from sascli.config import Train
 from sascli.core.network import FeedForward
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.data import Data
+from sascli.data.multisensory import blocked
 from sascli.errors import UserError
-from sascli.multisensory import blocked
 from sascli.networks import initial_variances, make_network
 
 CPU = torch.device("cpu")

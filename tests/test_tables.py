@@ -11,7 +11,7 @@ import pytest
 from pandas.api import types
 
 from sascli.cli import main
-from sascli.composition import schema_of
+from sascli.cli.composition import schema_of
 from sascli.rules.gbp import GBP
 from sascli.studies import STUDIES
 

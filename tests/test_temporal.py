@@ -14,7 +14,7 @@ from sascli.checkpoint import load_network, load_weights
 from sascli.cli import main
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.core.streams import streams
-from sascli.multisensory import blocked
+from sascli.data.multisensory import blocked
 from sascli.stopping import Stopped
 
 DIGITS = "model=rnn_digits width=12 train_size=300 test_size=200 batch_size=50 epochs=4"

@@ -11,7 +11,7 @@ from scipy.special import log_expit
 
 from sascli.analysis.trials import choices
 from sascli.core.recurrent import Recurrent
-from sascli.multisensory import BOUNDARY, Timing, trials
+from sascli.data.multisensory import BOUNDARY, Timing, trials
 
 STEEPEST = 20.0
 """Bound of a fitted slope: where no choice is wrong the likelihood has no maximum."""

@@ -19,7 +19,7 @@ import pandas as pd
 
 from sascli.analysis.trials import rates
 from sascli.core.recurrent import Recurrent
-from sascli.multisensory import FREQUENCIES, MODALITIES, Timing, trials
+from sascli.data.multisensory import FREQUENCIES, MODALITIES, Timing, trials
 
 KINDS = ("choice", "modality", "mixed", "none")
 GROUPS = ("auditory", "visual", "neither")

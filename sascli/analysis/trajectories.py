@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sascli.analysis.trials import rates
 from sascli.core.network import KINDS, FeedForward
 from sascli.core.recurrent import Recurrent
-from sascli.multisensory import FREQUENCIES, MODALITIES, Timing, trials
+from sascli.data.multisensory import FREQUENCIES, MODALITIES, Timing, trials
 
 COMPONENTS = 3
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from sascli.core.products import product
 from sascli.core.recurrent import Recurrent, Weights
 from sascli.core.streams import fill_normal, streams
-from sascli.multisensory import Trials
+from sascli.data.multisensory import Trials
 
 WAYS = ("field", "mean", "sampled", "redrawn")
 """Mean field (eps drawn), mean network, effective networks with weights drawn once, and drawn anew

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from sascli import behaviour, experiment, multisensory, runs, sweeps, theory
+from sascli import behaviour, experiment, runs, sweeps, theory
 from sascli.analysis.ensemble import ensemble
 from sascli.analysis.perturbation import Thresholds, perturbation
 from sascli.config import FiguresTemporal, Train, check, seed_list
+from sascli.data import multisensory
 from sascli.measuring import Tables, Trained
 from sascli.reproduction import Reproduction
 from sascli.sweeps import Point

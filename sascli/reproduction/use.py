@@ -10,12 +10,12 @@ import pandas as pd
 from sascli import experiment, runs, sweeps
 from sascli.config import FiguresUse, Prune, check
 from sascli.continual import continual
+from sascli.continual.sequence import sequence
 from sascli.evaluating import evaluated
 from sascli.measuring import Trained
 from sascli.pruning import keep, pruned
 from sascli.reproduction import Reproduction
 from sascli.reproduction.credit import Runs, best, found
-from sascli.sequence import sequence
 from sascli.sweeps import Point, point
 
 EVALUATION = ("evaluation", "classes", "confusion", "reliability", "uncertainty")

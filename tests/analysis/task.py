@@ -3,7 +3,7 @@
 import torch
 
 from sascli.core.recurrent import Dynamics, Recurrent
-from sascli.multisensory import Timing
+from sascli.data.multisensory import Timing
 
 SEEDS = (2, 9)
 QUICK = Timing(dt=20.0)

@@ -9,7 +9,7 @@ from task import QUICK, SEEDS, integrator
 
 from sascli.analysis.trajectories import neural, synaptic
 from sascli.analysis.trials import rates
-from sascli.multisensory import trials
+from sascli.data.multisensory import trials
 
 
 def test_components_keep_distances_and_shares() -> None:

@@ -8,7 +8,7 @@ from task import QUICK, SEEDS, integrator
 
 from sascli.analysis import trials as module
 from sascli.analysis.trials import WAYS, choices, rates
-from sascli.multisensory import FREQUENCIES, MODALITIES, trials
+from sascli.data.multisensory import FREQUENCIES, MODALITIES, trials
 
 BATCH = trials([*product(MODALITIES, FREQUENCIES)], QUICK)
 HIGH = (BATCH.frequency > 12.5).expand(2, -1)

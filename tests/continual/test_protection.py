@@ -6,10 +6,10 @@ from torch import Tensor
 
 from sascli import rules
 from sascli.config import Optim
+from sascli.continual.protection import EWC, VIP, Certainty, Protection, uncertainty
 from sascli.core.fisher import fisher
 from sascli.core.network import FeedForward
 from sascli.core.spike_slab import SpikeSlab
-from sascli.protection import EWC, VIP, Certainty, Protection, uncertainty
 from sascli.rules.base import Setup
 from sascli.rules.bp import BP
 

@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sascli import multirun, runs
-from sascli.composition import CONF, Composer
+from sascli.cli.composition import CONF, Composer
+from sascli.cli.overrides import quoted
 from sascli.errors import UserError
-from sascli.overrides import quoted
 
 
 @dataclass(frozen=True)

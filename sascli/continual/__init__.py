@@ -19,10 +19,10 @@ from sascli.config import (
     seed_list,
     strengths,
 )
+from sascli.continual.learner import Learner
+from sascli.continual.sequence import sequence
 from sascli.data import Data
-from sascli.learner import Learner
 from sascli.progress import Progress
-from sascli.sequence import sequence
 
 SEARCH, MATRIX, SUMMARY = (f"continual{end}.csv" for end in ("_search", "", "_summary"))
 

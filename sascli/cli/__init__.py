@@ -6,13 +6,13 @@ import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
+from sascli.cli.completion import completion
+from sascli.cli.help import command_help, overview
+from sascli.cli.launch import launch
+from sascli.cli.overrides import with_key
 from sascli.commands import COMMANDS
-from sascli.completion import completion
 from sascli.config import unknown
 from sascli.errors import UserError
-from sascli.help import command_help, overview
-from sascli.launch import launch
-from sascli.overrides import with_key
 
 MISTAKE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes
 

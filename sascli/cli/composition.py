@@ -40,7 +40,7 @@ WORDS: dict[Any, str] = {
 
 def conf_directory(command: str) -> Path:
     """The folder of the YAML files: the one in a wheel, else the checkout's."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for folder in (package / CONF, package.parent / CONF):
         if (folder / f"{command}.yaml").is_file():
             return folder

@@ -18,10 +18,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from sascli import slurm
+from sascli.cli.composition import CONF, VERSION_BASE, Composer
+from sascli.cli.overrides import job_name, read, trials
 from sascli.commands import job_directory, module_of
-from sascli.composition import CONF, VERSION_BASE, Composer
 from sascli.errors import UserError
-from sascli.overrides import job_name, read, trials
 from sascli.stopping import Stopped
 
 # Here, because the workers of a launcher unpickle a Job, and so import this module, first.
@@ -133,7 +133,7 @@ def launch(command: str, words: Sequence[str]) -> None:
     lines = [str(override.input_line) for override in overrides]
     shows = args.cfg or args.info or args.shell_completion or args.hydra_help
     if cfg.hydra.mode is RunMode.MULTIRUN and not shows:
-        from sascli import submission  # pandas
+        from sascli.cli import submission  # pandas
 
         submitted = submission.submit(command, cfg, overrides, composer, words)
         print(submitted, flush=True)

@@ -16,10 +16,10 @@ from sascli.analysis.forgetting import KEYS, summary
 from sascli.cli import main
 from sascli.config import METHODS, Continual, check_continual, strengths
 from sascli.continual import matrix
+from sascli.continual.learner import Learner
+from sascli.continual.sequence import permuted, sequence, split
 from sascli.data import Data, load
 from sascli.errors import UserError
-from sascli.learner import Learner
-from sascli.sequence import permuted, sequence, split
 
 SMALL = "width=8 epochs=2 batch_size=20 train_size=300 test_size=200 tasks=3 threads=1 device=cpu"
 SMALL += " precision=float64"

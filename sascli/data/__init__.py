@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sascli.analysis.accuracy import accuracy
 from sascli.core.streams import streams
+from sascli.data.sources import Pixels, find
 from sascli.errors import UserError
-from sascli.sources import Pixels, find
 
 Size = int | Literal["all"]
 

@@ -12,10 +12,9 @@ import torch
 from conftest import DATA, have
 from PIL import Image
 
-from sascli import sources
-from sascli.data import Data, load
+from sascli.data import Data, load, sources
+from sascli.data.sources import stratified_order
 from sascli.errors import UserError
-from sascli.sources import stratified_order
 
 
 def small(source: str, root: Path = DATA, **settings: Any) -> Data:

@@ -11,8 +11,7 @@ from sascli.analysis.accuracy import accuracy
 from sascli.config import Train
 from sascli.core.streams import stream, streams
 from sascli.data import Data, checksum
-from sascli.errors import UserError
-from sascli.multisensory import (
+from sascli.data.multisensory import (
     BOUNDARY,
     FREQUENCIES,
     INPUTS,
@@ -22,6 +21,7 @@ from sascli.multisensory import (
     training_trials,
     trials,
 )
+from sascli.errors import UserError
 
 REPEATS = 4
 """Test trials of every condition, each with its own input noise."""

@@ -10,9 +10,9 @@ from typing import Any, get_type_hints
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
+from sascli.cli.composition import Composer, kind, schema_of, written
+from sascli.cli.overrides import read, trials
 from sascli.commands import COMMANDS
-from sascli.composition import Composer, kind, schema_of, written
-from sascli.overrides import read, trials
 
 FLAGS = (
     ("--help, -h", "this text; with overrides, the defaults as they make them"),

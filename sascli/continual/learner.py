@@ -10,13 +10,13 @@ from torch import Tensor
 from sascli import experiment, rules
 from sascli.analysis.accuracy import CHUNK
 from sascli.config import METHODS, Continual, alternatives, population, seed_list
+from sascli.continual.protection import EWC, VIP, Certainty, Protection
+from sascli.continual.sequence import sequence
 from sascli.core.fisher import fisher
 from sascli.core.streams import streams
 from sascli.data import Data
 from sascli.networks import make_network
-from sascli.protection import EWC, VIP, Certainty, Protection
 from sascli.rules.bp import BP
-from sascli.sequence import sequence
 from sascli.training import one_epoch
 
 PROTECTIONS: dict[str, type[Protection]] = {"ewc": EWC, "vip": VIP, "certainty": Certainty}

@@ -4,8 +4,8 @@ import argparse
 
 from hydra._internal.utils import get_args_parser
 
+from sascli.cli.composition import Composer, is_hydra
 from sascli.commands import COMMANDS
-from sascli.composition import Composer, is_hydra
 from sascli.errors import UserError
 
 # Candidates are whole words; where '=' breaks words, readline replaces what follows it only.

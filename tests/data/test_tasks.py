@@ -7,9 +7,9 @@ from torch import Tensor
 
 from sascli import experiment
 from sascli.core.streams import streams
+from sascli.data.multisensory import Timing, training_trials
+from sascli.data.tasks import REPEATS, Task, multisensory
 from sascli.errors import UserError
-from sascli.multisensory import Timing, training_trials
-from sascli.tasks import REPEATS, Task, multisensory
 
 CPU = torch.device("cpu")
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from sascli.core.streams import streams
-from sascli.errors import UserError
-from sascli.multisensory import (
+from sascli.data.multisensory import (
     TESTING,
     Timing,
     blocked,
@@ -15,6 +14,7 @@ from sascli.multisensory import (
     training_trials,
     trials,
 )
+from sascli.errors import UserError
 
 
 def test_the_training_batch_is_every_condition_and_six_catch_trials() -> None:

@@ -14,14 +14,13 @@ from conftest import env
 from omegaconf import DictConfig, OmegaConf
 
 import sascli
-from sascli import composition
-from sascli.cli import main
+from sascli.cli import composition, main
+from sascli.cli.composition import Composer, conf_directory, schema_of, written
+from sascli.cli.launch import Job, checked, parsed
+from sascli.cli.overrides import job_name, read, with_key
 from sascli.commands import COMMANDS, train
-from sascli.composition import Composer, conf_directory, schema_of, written
 from sascli.config import Train, typed
 from sascli.errors import UserError
-from sascli.launch import Job, checked, parsed
-from sascli.overrides import job_name, read, with_key
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +176,7 @@ def test_packaged_configuration_comes_before_the_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert conf_directory("train") == Path(sascli.__file__).parents[1] / "conf"
-    monkeypatch.setattr(composition, "__file__", str(tmp_path / "sascli/composition.py"))
+    monkeypatch.setattr(composition, "__file__", str(tmp_path / "sascli/cli/composition.py"))
     with pytest.raises(UserError, match="install sas again"):
         conf_directory("train")
     (tmp_path / "sascli/conf").mkdir(parents=True)

@@ -12,8 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, Quote, QuotedString
 from hydra.errors import HydraException
 
+from sascli.cli.composition import Composer
 from sascli.commands import COMMANDS
-from sascli.composition import Composer
 from sascli.errors import UserError
 
 RATES = ("lr", "decay")  # maps in the YAML files, so that lr.pi can be set; a number is enough
