@@ -59,9 +59,8 @@ def overview() -> str:
     """`sas --help`."""
     commands = [(name, command.summary) for name, command in COMMANDS.items()]
     examples = [example for command in COMMANDS.values() for example in command.examples[:2]]
-    return (
-        f"{HEAD}\ncommands:\n{table(commands, 14)}\n\nexamples:\n{table(examples, 30)}\n{TAIL}"
-    ).rstrip()
+    listed = table(commands, max(map(len, COMMANDS)))
+    return f"{HEAD}\ncommands:\n{listed}\n\nexamples:\n{table(examples, 30)}\n{TAIL}".rstrip()
 
 
 def command_help(command: str, words: Sequence[str] = ()) -> str:

@@ -152,10 +152,7 @@ COMMANDS = {
     "trajectories": Command(
         "principal components of rates by condition, and of parameters over training",
         "Trajectories",
-        (
-            ("sas train model=multisensory snapshot_every=10", "a run whose parameters are kept"),
-            ("sas trajectories run=latest", "its trajectories"),
-        ),
+        (("sas trajectories run=latest", "parameters too, of a run with snapshot_every=10"),),
     ),
     "kernel": Command(
         "the tangent kernel of the recurrent network: infinite width, random networks, training",

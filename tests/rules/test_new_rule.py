@@ -102,7 +102,7 @@ def test_a_rule_of_two_files_is_trained_and_gone_on_with(
     history, metrics = tables(unbroken)["history"], tables(unbroken)["metrics"]
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 0.1
     assert list(metrics) == ["replica", "seed", "epoch", "layer", "name", "value"]
-    assert list(metrics["epoch"]) == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert list(metrics["epoch"]) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert (metrics["value"] == 3 * metrics["epoch"] + metrics["replica"]).all()
     assert (metrics["seed"] == metrics["replica"]).all() and set(metrics["name"]) == {"steps"}
 
