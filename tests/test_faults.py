@@ -4,6 +4,7 @@ import ast
 import random
 import struct
 import subprocess
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -48,14 +49,17 @@ def test_killed_at_twenty_random_moments_nothing_is_lost(
     tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
     config = tiny(epochs=60, checkpoint_every=1, snapshot_every=20, replicas=2)
-    unbroken = experiment.run(config)
+    unbroken, start = experiment.run(config), time.perf_counter()
+    timed = replace(config, outputs=f"{config.outputs}-timed")
+    assert not run_killed(forks, experiment.run, (timed,), 600)
+    took = time.perf_counter() - start
     with fault("SIGKILL at a random moment of training", KILLS):
         killed, kept, resumed = 0, list[int](), list[Path]()
         while killed < KILLS:  # a run that is finished before the next kill makes room for another
             outputs = f"{config.outputs}-{len(resumed)}"
             own, hit = replace(config, outputs=outputs, resume=True), True
             while hit and killed < KILLS:
-                hit = run_killed(forks, experiment.run, (own,), random.uniform(0.1, 0.6))
+                hit = run_killed(forks, experiment.run, (own,), random.uniform(0.1, took))
                 killed += hit
                 for directory in Path(outputs).glob("train/*/v*"):
                     if (directory / runs.MANIFEST).exists():

@@ -355,7 +355,7 @@ def complete(line: str, breaks: str, tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "breaks", "expected"),
     [
-        ("sas tr", " =:", ["train "]),
+        ("sas tra", " =:", ["train ", "trajectories "]),
         ("sas train --cfg job depth=3 init.", " =:", ["init.m_var=", "init.pi=", "init.xi_max="]),
         ("sas train model=mn", " =:", ["mnist "]),
         ("sas train model=mn", " ", ["model=mnist "]),
