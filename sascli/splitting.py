@@ -174,9 +174,8 @@ def history_of(before: Rows, halves: Sequence[Rows]) -> Rows:
 
 def metrics_of(before: Rows, halves: Sequence[Rows]) -> Rows:
     """The rows of metrics.csv before the split, then those of both halves, sorted."""
-    order = [training.METRICS.index(name) for name in ("epoch", "layer", "name", "replica")]
-    both = sorted(chain(*halves), key=lambda row: [row[place] for place in order])
-    return earlier(before, {row[order[0]] for row in both}, order[0]) + both
+    both, epoch = training.in_order(chain(*halves)), training.METRICS.index("epoch")
+    return earlier(before, {row[epoch] for row in both}, epoch) + both
 
 
 def earlier(rows: Rows, epochs: Container[int], place: int) -> Rows:

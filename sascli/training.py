@@ -1,6 +1,7 @@
 """The training loop, read top to bottom. It does not know which rule it runs."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -103,7 +104,13 @@ def measured(rule: Rule, data: Data, epoch: int, first: int) -> list[list[Any]]:
         own = row | {"seed": rule.setup.seeds[row["replica"]], "epoch": epoch}
         own["replica"] += first
         rows.append([own[key] for key in METRICS])
-    return rows
+    return in_order(rows)
+
+
+def in_order(rows: Iterable[list[Any]]) -> list[list[Any]]:
+    """Rows of metrics.csv by epoch, layer, name and replica."""
+    order = [METRICS.index(name) for name in ("epoch", "layer", "name", "replica")]
+    return sorted(rows, key=lambda row: [row[place] for place in order])
 
 
 def evaluate(
