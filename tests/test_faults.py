@@ -1,7 +1,9 @@
 """Faults on one machine: kills, full and read-only disks, flipped bits, hostile files."""
 
 import ast
+import os
 import random
+import signal
 import struct
 import subprocess
 import time
@@ -234,8 +236,12 @@ def test_a_second_process_is_refused_and_harms_nothing(
     directory = Path(config.outputs) / "train/digits-gbp-L4-T120/v001"
     while not (directory / checkpoint.INDEX).exists():
         assert first.is_alive()
+    assert first.pid
+    os.kill(first.pid, signal.SIGSTOP)  # or it may be done before the second looks
     with fault("a second writer to a run"):
-        assert main([*line, f"resume={directory}"]) == 2
+        code = main([*line, f"resume={directory}"])
+        os.kill(first.pid, signal.SIGCONT)
+        assert code == 2
         assert capsys.readouterr().err == f"sas: another process is writing to {directory}\n"
         first.join()
         assert first.exitcode == 0 and runs.manifest_of(directory)["status"] == "finished"
