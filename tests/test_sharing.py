@@ -1,5 +1,6 @@
 """Workers that share the points of a sweep or of a reproduction."""
 
+import time
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from counting import Fault
 
 from sascli import runs, sharing
 from sascli.cli import main
+from sascli.progress import Part, Progress
+from sascli.splitting import Population, Trained
 
 TINY = "width=6 test_size=30 batch_size=30 threads=1 device=cpu epochs=6"
 SWEEP = f"sweep-datasize depth=[3,4] train_size=[40,60,80] seeds=2 eval.samples=2 {TINY}"
@@ -19,6 +22,22 @@ FIGURES = f"{FIGURES} preset.deep_sizes=[1] seeds=1 {TINY}"
 def work(line: str, worker: int, outputs: Path) -> None:
     """A worker's process."""
     assert main([*line.split(), f"worker={worker}", f"outputs={outputs}"]) == 0
+
+
+def work_beside_another(line: str, worker: int, outputs: Path) -> None:
+    """A worker that trains nothing before two have begun: no one of them is too fast."""
+    train = Population.train
+
+    def waiting(self: Population, progress: Progress | Part) -> Trained:
+        until = time.monotonic() + 60
+        while len(list(outputs.glob(f"*/*/v*/runs/*/{runs.MANIFEST}"))) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        return train(self, progress)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Population, "train", waiting)
+        work(line, worker, outputs)
 
 
 @pytest.mark.slow
@@ -32,7 +51,7 @@ def test_three_workers_leave_what_one_process_leaves(
 ) -> None:
     alone, shared = (tmp_path / name for name in ("alone", "shared"))
     assert main([*line.split(), f"outputs={alone}"]) == 0
-    workers = [forks.Process(target=work, args=(line, n, shared)) for n in range(3)]
+    workers = [forks.Process(target=work_beside_another, args=(line, n, shared)) for n in range(3)]
     for process in workers:
         process.start()
     for process in workers:
