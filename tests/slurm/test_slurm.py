@@ -23,7 +23,7 @@ TINY = "width=8 train_size=120 test_size=60 batch_size=50 threads=1 device=cpu e
 CLUSTER = "hydra/launcher=slurm hydra.launcher.cpus_per_task=1 hydra.launcher.mem_gb=1"
 SMALL = TINY.replace("train_size=120 ", "")
 SWEEP, FIGURES = "sweep-datasize/digits-gbp", "figures/digits-smoke"
-LONG = 500
+LONG = 800
 """Epochs of a job that is to be met while it trains."""
 
 
