@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tables as maker
+from verdicts import assert_all_hold, assert_fails, cases
 
 from sascli import claims
 from sascli.claims.check import Check, MissingError
@@ -30,21 +31,14 @@ def verdict(made: maker.Tables, claim: int) -> pd.Series:
 def test_every_claim_holds_on_conforming_tables() -> None:
     made = maker.tables()
     result = claims.evaluate(made, maker.REFERENCE, (made, maker.REFERENCE))
-    assert list(result["claim"]) == list(range(1, 16))
-    assert list(result["verdict"]) == ["holds"] * 15, result["detail"].tolist()
-    assert (result["n_seeds"] == 3).all()
+    assert_all_hold(result.set_index("claim"), 15)
 
 
-@pytest.mark.parametrize(
-    ("claim", "change"),
-    [pytest.param(claim, change, id=f"{claim}: {name}") for claim, name, change in VIOLATIONS],
-)
+@cases(VIOLATIONS)
 def test_violated_claim_does_not_hold(claim: int, change: Callable[[maker.Tables], None]) -> None:
     made = maker.tables()
     change(made)
-    row = verdict(made, claim)
-    assert row["verdict"] == "does not hold"
-    assert "(fails)" in row["detail"]
+    assert_fails(verdict(made, claim))
 
 
 def test_every_claim_has_a_violation() -> None:
@@ -57,24 +51,16 @@ def of_copi(made: copi_tables.Tables) -> pd.DataFrame:
 
 
 def test_every_claim_of_copi_holds_on_conforming_tables() -> None:
-    result = of_copi(copi_tables.tables())
-    assert list(result.index) == list(range(1, 7))
-    assert list(result["verdict"]) == ["holds"] * 6, result["detail"].tolist()
-    assert (result["n_seeds"] == 3).all()
+    assert_all_hold(of_copi(copi_tables.tables()), 6)
 
 
-@pytest.mark.parametrize(
-    ("claim", "change"),
-    [pytest.param(claim, change, id=f"{claim}: {name}") for claim, name, change in OF_COPI],
-)
+@cases(OF_COPI)
 def test_violated_claim_of_copi_does_not_hold(
     claim: int, change: Callable[[copi_tables.Tables], None]
 ) -> None:
     made = copi_tables.tables()
     change(made)
-    row = of_copi(made).loc[claim]
-    assert row["verdict"] == "does not hold"
-    assert "(fails)" in row["detail"]
+    assert_fails(of_copi(made).loc[claim])
 
 
 @pytest.mark.parametrize(

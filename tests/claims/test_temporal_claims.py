@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import tables as maker
 import temporal_tables as made_up
+from verdicts import assert_all_hold, assert_fails, cases
 
 from sascli import claims
 
@@ -20,22 +21,14 @@ def judged(made: maker.Tables) -> pd.DataFrame:
 
 
 def test_every_claim_holds_on_conforming_tables() -> None:
-    table = judged(made_up.tables())
-    assert list(table.index) == list(NEEDS)
-    assert (table["verdict"] == "holds").all(), table["detail"].tolist()
-    assert (table["n_seeds"] == 3).all()
+    assert_all_hold(judged(made_up.tables()), len(NEEDS))
 
 
-@pytest.mark.parametrize(
-    ("claim", "change"),
-    [pytest.param(claim, change, id=f"{claim}: {name}") for claim, name, change in VIOLATIONS],
-)
+@cases(VIOLATIONS)
 def test_violated_claim_does_not_hold(claim: int, change: made_up.Change) -> None:
     made = made_up.tables()
     change(made)
-    row = judged(made).loc[claim]
-    assert row["verdict"] == "does not hold"
-    assert "(fails)" in row["detail"]
+    assert_fails(judged(made).loc[claim])
 
 
 def test_every_claim_has_a_violation() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 import use_tables as maker
+from verdicts import assert_all_hold, assert_fails, cases
 
 from sascli import claims
 
@@ -17,22 +18,14 @@ def judged(made: maker.Tables) -> pd.DataFrame:
 
 
 def test_every_claim_holds_on_conforming_tables() -> None:
-    result = judged(maker.tables())
-    assert list(result.index) == list(range(1, COUNT + 1))
-    assert list(result["verdict"]) == ["holds"] * COUNT, result["detail"].tolist()
-    assert (result["n_seeds"] == 3).all()
+    assert_all_hold(judged(maker.tables()), COUNT)
 
 
-@pytest.mark.parametrize(
-    ("claim", "change"),
-    [pytest.param(claim, change, id=f"{claim}: {name}") for claim, name, change in VIOLATIONS],
-)
+@cases(VIOLATIONS)
 def test_violated_claim_does_not_hold(claim: int, change: Callable[[maker.Tables], None]) -> None:
     made = maker.tables()
     change(made)
-    row = judged(made).loc[claim]
-    assert row["verdict"] == "does not hold"
-    assert "(fails)" in row["detail"]
+    assert_fails(judged(made).loc[claim])
 
 
 def test_every_claim_has_a_violation() -> None:
