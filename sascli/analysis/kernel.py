@@ -93,8 +93,10 @@ def lazy_table(
             eps = draw_noise(network, len(x), generator=own)
             if dynamics in ("analytic", "empirical"):
                 f = network.gbp().logits(flat, eps)[0, :, 0]
-                rows = list(gradients_at(network, flat, eps, scales))
-                kernel = theta if dynamics == "analytic" else torch.cat(rows) @ torch.cat(rows).T
+                kernel = theta
+                if dynamics == "empirical":
+                    rows = torch.cat(list(gradients_at(network, flat, eps, scales)))
+                    kernel = rows @ rows.T
                 outputs = kernel_dynamics(kernel, f, y, lr, steps)
             else:
                 noises: Iterable[Sequence[Tensor]] = repeat(eps, steps)
