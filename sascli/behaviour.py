@@ -1,7 +1,6 @@
 """Measurements of a trained network of the multisensory task."""
 
 import re
-from typing import Any
 
 import pandas as pd
 
@@ -9,6 +8,7 @@ from sascli import checkpoint
 from sascli.analysis import psychometric as curves
 from sascli.analysis import selectivity as neurons
 from sascli.analysis import trajectories as components
+from sascli.analysis import trials
 from sascli.config import Curves, Paths, Recording, Train, Tuning
 from sascli.core.recurrent import Recurrent
 from sascli.data.multisensory import Timing
@@ -38,7 +38,7 @@ def selectivity(config: Tuning, run: Trained) -> Tables:
     """selectivity.csv and responses.csv."""
     criterion = neurons.Criterion(config.least, config.level, config.permutations)
     table, responses = neurons.selectivity(
-        network_of(run), run.seeds, **recorded(config, run), criterion=criterion
+        network_of(run), run.seeds, recorded(config, run), criterion
     )
     return {"selectivity": table, "responses": responses}
 
@@ -48,7 +48,7 @@ def trajectories(config: Paths, run: Trained) -> Tables:
     network = network_of(run)
     if not 1 <= config.layer <= len(network.layers):
         raise UserError(f"layer must be 1 to {len(network.layers)}, not {config.layer}")
-    paths, shares = components.neural(network, run.seeds, **recorded(config, run))
+    paths, shares = components.neural(network, run.seeds, recorded(config, run))
     snapshots = {
         int(number[1]): checkpoint.load_weights(path, device=run.device)
         for path in run.directory.glob("weights-*.safetensors")
@@ -82,8 +82,7 @@ def timing_of(training: Train, dt: float) -> Timing:
     return Timing(dt=dt, tau=training.model.tau, fixation=FIXATION)
 
 
-def recorded(config: Recording, run: Trained) -> dict[str, Any]:
+def recorded(config: Recording, run: Trained) -> trials.Recording:
     """How noise-reduced trials are run and recorded."""
     timing = timing_of(run.config, config.dt)
-    return {"timing": timing, "noise": config.noise, "repeats": config.trials,
-            "every": config.every}  # fmt: skip
+    return trials.Recording(timing, config.noise, config.trials, config.every)

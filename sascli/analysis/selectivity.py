@@ -17,9 +17,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from sascli.analysis.trials import rates
+from sascli.analysis.trials import CONDITIONS, Recording
 from sascli.core.recurrent import Recurrent
-from sascli.data.multisensory import FREQUENCIES, MODALITIES, Timing, trials
+from sascli.data.multisensory import MODALITIES
 
 KINDS = ("choice", "modality", "mixed", "none")
 GROUPS = ("auditory", "visual", "neither")
@@ -40,25 +40,18 @@ class Criterion:
 def selectivity(
     network: Recurrent,
     seeds: Sequence[int],
-    *,
-    timing: Timing,
-    noise: float,
-    repeats: int,
-    every: float,
+    recording: Recording,
     criterion: Criterion,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """selectivity.csv and responses.csv of the mean network; `every` in ms, noise a factor."""
-    conditions = [*product(MODALITIES, FREQUENCIES)] * repeats
-    batch = trials(conditions, timing)
-    step = max(1, round(every / timing.dt))
-    r = rates(network, seeds, batch, noise=noise, every=step).double().cpu().numpy()
-    times = (step * np.arange(1, r.shape[2] + 1)) * timing.dt - timing.fixation
+    """selectivity.csv and responses.csv of the mean network."""
+    rates, times = recording.of(network, seeds)
+    r, timing = rates.cpu().numpy(), recording.timing
     during = (times > 0) & (times <= timing.stimulus)
-    last = timing.ends[2] // step - 1
+    last = timing.ends[2] // recording.step - 1
     readout = network.layers[2].mean().detach().double().cpu().numpy()
     outputs = np.einsum("rtn,ron->rto", r[:, :, last], readout)
     high = outputs[..., 0] > outputs[..., 1]
-    modality = np.array([name for name, _ in conditions])
+    modality = np.array([name for name, _ in CONDITIONS] * recording.repeats)
     single = modality != "va"
     tables, responses = [], []
     for number, (seed, own, chosen) in enumerate(zip(seeds, r, high, strict=True)):

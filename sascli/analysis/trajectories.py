@@ -8,34 +8,25 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from sascli.analysis.trials import rates
+from sascli.analysis.trials import CONDITIONS, Recording
 from sascli.core.network import KINDS, FeedForward
 from sascli.core.recurrent import Recurrent
-from sascli.data.multisensory import FREQUENCIES, MODALITIES, Timing, trials
 
 COMPONENTS = 3
 
 
 def neural(
-    network: Recurrent,
-    seeds: Sequence[int],
-    *,
-    timing: Timing,
-    noise: float,
-    repeats: int,
-    every: float,
+    network: Recurrent, seeds: Sequence[int], recording: Recording
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """trajectories.csv, and the components' shares of the variance over conditions and times.
 
     Rates of the mean network, averaged over the noise-reduced trials of a condition.
     """
-    conditions = [*product(MODALITIES, FREQUENCIES)]
-    batch, step = trials(conditions * repeats, timing), max(1, round(every / timing.dt))
-    r = rates(network, seeds, batch, noise=noise, every=step).double()
-    mean = r.unflatten(1, (repeats, -1)).mean(1).cpu().numpy()  # (replicas, conditions, times, n)
-    times = (step * np.arange(1, mean.shape[2] + 1)) * timing.dt - timing.fixation
+    r, times = recording.of(network, seeds)
+    by_repeat = r.unflatten(1, (recording.repeats, -1))
+    mean = by_repeat.mean(1).cpu().numpy()  # (replicas, conditions, times, n)
     index = pd.MultiIndex.from_tuples(
-        [(*condition, time) for condition, time in product(conditions, times)],
+        [(*condition, time) for condition, time in product(CONDITIONS, times)],
         names=["modality", "frequency", "time"],
     )
     found = [(r, seed, "rates", index, own.reshape(-1, own.shape[-1]))

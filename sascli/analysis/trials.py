@@ -2,22 +2,52 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product as every_pair
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sascli.core.products import product
 from sascli.core.recurrent import Recurrent, Weights
 from sascli.core.streams import fill_normal, streams
-from sascli.data.multisensory import Trials
+from sascli.data.multisensory import FREQUENCIES, MODALITIES, Timing, Trials
+from sascli.data.multisensory import trials as trials_of
 
 WAYS = ("field", "mean", "sampled", "redrawn")
 """Mean field (eps drawn), mean network, effective networks with weights drawn once, and drawn anew
 at every time step."""
+CONDITIONS = [*every_pair(MODALITIES, FREQUENCIES)]
+"""Every modality with every frequency."""
 PIECE = 200_000
 """Trials times steps at a time."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Noise-reduced trials of every condition, and the times at which rates are recorded."""
+
+    timing: Timing
+    noise: float  # factor of the noise of inputs and neurons
+    repeats: int  # trials of every condition
+    every: float  # ms
+
+    @property
+    def step(self) -> int:
+        """Time steps between two recorded rates."""
+        return max(1, round(self.every / self.timing.dt))
+
+    def of(self, network: Recurrent, seeds: Sequence[int]) -> tuple[Tensor, np.ndarray]:
+        """r of the mean network, (replicas, repeats * conditions, times, n_rec), and the times.
+
+        In double precision; times in ms since the stimulus began.
+        """
+        batch = trials_of(CONDITIONS * self.repeats, self.timing)
+        r = rates(network, seeds, batch, noise=self.noise, every=self.step).double()
+        steps = self.step * np.arange(1, r.shape[2] + 1)
+        return r, steps * self.timing.dt - self.timing.fixation
 
 
 @torch.no_grad()

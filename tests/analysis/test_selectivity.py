@@ -5,6 +5,7 @@ import pytest
 from task import QUICK, SEEDS, integrator
 
 from sascli.analysis.selectivity import Criterion, classify, explained, permute, selectivity
+from sascli.analysis.trials import Recording
 
 DRAW = np.random.default_rng(1)
 HIGH = np.tile([True, False], 60)
@@ -71,9 +72,11 @@ def test_the_least_share_is_asked_for_too() -> None:
 def test_an_integrators_neurons() -> None:
     """Keepers of the evidence tell the choice, the sum of visual channels the modality."""
     table, responses = selectivity(
-        integrator(sigma=0.1), SEEDS, timing=QUICK, noise=0.1, repeats=2, every=100.0,
-        criterion=Criterion(permutations=199),
-    )  # fmt: skip
+        integrator(sigma=0.1),
+        SEEDS,
+        Recording(QUICK, noise=0.1, repeats=2, every=100.0),
+        Criterion(permutations=199),
+    )
     kinds = table.pivot(index="neuron", columns="seed", values="kind")
     for seed in SEEDS:
         assert kinds[seed].tolist()[:3] == ["choice", "choice", "modality"]

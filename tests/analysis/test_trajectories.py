@@ -8,13 +8,13 @@ import torch
 from task import QUICK, SEEDS, integrator
 
 from sascli.analysis.trajectories import neural, synaptic
-from sascli.analysis.trials import rates
+from sascli.analysis.trials import Recording, rates
 from sascli.data.multisensory import trials
 
 
 def test_components_keep_distances_and_shares() -> None:
     table, shares = neural(
-        integrator(sigma=0.1), SEEDS, timing=QUICK, noise=0.0, repeats=1, every=140.0
+        integrator(sigma=0.1), SEEDS, Recording(QUICK, noise=0.0, repeats=1, every=140.0)
     )
     assert len(table) == 2 * 24 * 10
     own = table[table["seed"] == 9]
