@@ -19,6 +19,7 @@ from sascli.config import (
     plain,
     population,
     seed_list,
+    training_of,
 )
 from sascli.errors import DivergedError, UserError
 from sascli.progress import Part, Progress
@@ -164,9 +165,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
     With a `directory`, that one is used, and continued if it was begun; workers have one of
     their own.
     """
-    names = Train.__dataclass_fields__
-    base = Train(**{name: getattr(config, name) for name in names})
-    base = replace(base, seeds=seed_list(config.seeds))
+    base = replace(training_of(config), seeds=seed_list(config.seeds))
     available = len(
         experiment.load_data(replace(base, train_size="all"), torch.device("cpu")).train_y
     )

@@ -77,6 +77,7 @@ from sascli.config.train import (
     hidden_widths,
     initial,
     run_name,
+    training_of,
 )
 from sascli.config.use import (
     Evaluate,
@@ -171,6 +172,7 @@ __all__ = [
     "seed_list",
     "setting",
     "strengths",
+    "training_of",
     "typed",
     "unknown",
     "varied",

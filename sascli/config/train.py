@@ -130,6 +130,11 @@ def initial(config: Train, name: str) -> list[Any]:
     return [value.get(layer) for layer in layers]
 
 
+def training_of(config: Train) -> Train:
+    """The settings of `sas train` among those of a command that has more."""
+    return Train(**{name: getattr(config, name) for name in Train.__dataclass_fields__})
+
+
 def check(config: Train) -> None:
     """Refuse what the types alone let through. Raises UserError."""
     if config.depth < 2:

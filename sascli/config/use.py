@@ -6,7 +6,7 @@ from sascli.config.continual import PROTOCOLS, Continual, Strength, check_contin
 from sascli.config.measurements import OnImages
 from sascli.config.settings import setting, unknown
 from sascli.config.sweeps import Searched, Study, check_positive, check_sweep, scaled
-from sascli.config.train import Train
+from sascli.config.train import training_of
 from sascli.errors import UserError
 
 
@@ -123,9 +123,8 @@ class FiguresUse(Study):
     @property
     def continual(self) -> list[Continual]:
         """The settings of the tasks in sequence, protocol by protocol."""
-        shared = {name: getattr(self, name) for name in Train.__dataclass_fields__}
         own = self.preset.continual
-        shared |= {
+        shared = vars(training_of(self)) | {
             "rule": {},
             "epochs": own.epochs,
             "batch_size": own.batch_size,

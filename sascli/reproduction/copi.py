@@ -12,7 +12,15 @@ from sascli import experiment, runs, sweeps
 from sascli.analysis.decorrelation import correlations, decorrelated
 from sascli.analysis.linear import compression, features
 from sascli.analysis.logistic import logistic
-from sascli.config import Compress, Decorrelation, FiguresCopi, Train, check, seed_list
+from sascli.config import (
+    Compress,
+    Decorrelation,
+    FiguresCopi,
+    Train,
+    check,
+    seed_list,
+    training_of,
+)
 from sascli.errors import UserError
 from sascli.measuring import Trained
 from sascli.reproduction import Reproduction
@@ -54,10 +62,8 @@ class Comparison:
         own, preset = self.config, self.config.preset
         size = self.available if own.train_size == "all" else own.train_size
         width = own.width if isinstance(own.width, list) else least(own.width, preset.width)
-        names = Train.__dataclass_fields__
-        whole = Train(**{name: getattr(own, name) for name in names})
         return replace(
-            whole,
+            training_of(own),
             train_size=least(size, preset.train_size),
             depth=least(own.depth, preset.depth),
             width=width,

@@ -19,6 +19,7 @@ from sascli.config import (
     population,
     scaled,
     seed_list,
+    training_of,
 )
 from sascli.reproduction import Reproduction
 from sascli.sweeps import Point, point
@@ -43,12 +44,9 @@ class Runs:
 
     def base(self, rule: str, lr: Any = None) -> Train:
         """The settings of a training run by `rule`."""
-        names = Train.__dataclass_fields__
-        own = {name: getattr(self.config, name) for name in names}
-        own |= {"rule": {"name": rule}, "seeds": seed_list(self.config.seeds)}
-        if lr is not None:
-            own["lr"] = {"default": lr}
-        return Train(**own)
+        own, seeds = training_of(self.config), seed_list(self.config.seeds)
+        rate = own.lr if lr is None else {"default": lr}
+        return replace(own, rule={"name": rule}, seeds=seeds, lr=rate)
 
     def search(self, rule: str) -> Point:
         """All rates side by side, tested on training images held out, never on the test set."""

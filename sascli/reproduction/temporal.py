@@ -12,7 +12,7 @@ import pandas as pd
 from sascli import behaviour, experiment, runs, sweeps, theory
 from sascli.analysis.ensemble import ensemble
 from sascli.analysis.perturbation import Thresholds, perturbation
-from sascli.config import FiguresTemporal, Train, check, seed_list
+from sascli.config import FiguresTemporal, check, seed_list, training_of
 from sascli.data import multisensory
 from sascli.measuring import Tables, Trained
 from sascli.reproduction import Reproduction
@@ -22,7 +22,6 @@ RULES = ("gbp", "bp")
 RECURRENT = 2
 """The layer whose connections are perturbed."""
 KINDS = ("vip_off", "random_off", "other_off")
-GATHERED = ("history", "layers", "histograms", "ensemble")
 
 
 class Temporal(Reproduction):
@@ -33,8 +32,7 @@ class Temporal(Reproduction):
 
     def __init__(self, config: FiguresTemporal) -> None:
         """Raises UserError for what cannot be, before any work."""
-        names, seeds = Train.__dataclass_fields__, seed_list(config.seeds)
-        digits = Train(**{name: getattr(config, name) for name in names})
+        digits, seeds = training_of(config), seed_list(config.seeds)
         shared = {key: getattr(config, key) for key in ("device", "threads", "outputs", "data")}
         cpu = experiment.pick_device("cpu")
         super().__init__(config, experiment.load_data(digits, cpu))
@@ -66,7 +64,7 @@ class Temporal(Reproduction):
     def train(self, directory: Path) -> dict[str, Any]:
         """Both models by both rules."""
         sweeps.train_points(self.points(), directory / "runs")
-        for name in GATHERED:
+        for name in sweeps.GATHERED:
             table = self.gather(name, self.points(), directory)
             runs.write_table(directory / f"{name}.csv", table)
         return {}
