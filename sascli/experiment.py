@@ -167,20 +167,26 @@ def pick_device(name: str) -> torch.device:
 
 
 def load_data(config: Train, device: torch.device) -> Data:
-    """The model's data set as tensors on the device."""
-    if config.model.source == "multisensory":
-        return multisensory(config, device)
-    return load(
-        config.model.source,
-        root=Path(config.data.root),
-        train_size=config.train_size,
-        test_size=config.test_size,
-        split=config.data.split,
-        image_size=config.model.image_size,
-        grey=config.model.grey,
-        device=device,
-        dtype=getattr(torch, config.precision),
-    )
+    """The model's data set as tensors on the device. Raises UserError where they do not fit."""
+    try:
+        if config.model.source == "multisensory":
+            return multisensory(config, device)
+        return load(
+            config.model.source,
+            root=Path(config.data.root),
+            train_size=config.train_size,
+            test_size=config.test_size,
+            split=config.data.split,
+            image_size=config.model.image_size,
+            grey=config.model.grey,
+            device=device,
+            dtype=getattr(torch, config.precision),
+        )
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the data do not fit into the memory of {device}: lower train_size or test_size, or "
+            "train with device=cpu"
+        ) from error
 
 
 def setup(config: Train, data: Data) -> Setup:

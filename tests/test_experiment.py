@@ -14,7 +14,16 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from conftest import DATA, Making, assert_same_run, assert_same_weights, have, run_killed, tables
+from conftest import (
+    DATA,
+    Making,
+    assert_same_run,
+    assert_same_weights,
+    composed,
+    have,
+    run_killed,
+    tables,
+)
 from counting import Fault
 
 from sascli import experiment, runs
@@ -312,6 +321,22 @@ def test_the_exit_code_tells_the_signal(
         os.kill(process.pid, number)
         process.join()
         assert process.exitcode == code and status(directory) == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("model", "loader"), [("digits", "load"), ("multisensory", "multisensory")]
+)
+def test_data_that_the_device_cannot_hold_are_told(
+    model: str, loader: str, tiny: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(experiment, loader, full)
+    config = composed("train", f"model={model}", f"outputs={tiny().outputs}", "device=cpu")
+    with pytest.raises(UserError, match="the data do not fit into the memory of cpu: lower train"):
+        experiment.run(config)
+    assert not Path(tiny().outputs).exists()
 
 
 def test_a_full_disk_fails_the_run_and_more_room_continues_it(tiny: Making, fault: Fault) -> None:
