@@ -39,7 +39,10 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.skip(message)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SAS_OUTPUTS", raising=False)
+    # A shell's background job ignores Ctrl-C, and so would all that it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
+    signal.signal(signal.SIGINT, before)
     subprocess.run(["scancel", "--me"], check=True)
 
 
