@@ -141,7 +141,10 @@ def selective(source: Source) -> str:
                 "seeds": len(found),
             }
         )
-    said = "\n\n±: standard deviation over seeds."
+    said = (
+        "\n\nPermuted: both labels; for mixed, the share with permuted choices plus that with "
+        "permuted modalities. ±: standard deviation over seeds."
+    )
     return markdown(records) + said + source.origin("selectivity")
 
 

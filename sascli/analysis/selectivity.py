@@ -7,7 +7,9 @@ of its variance over trials that two groups of trials explain is
     \eta^2 = n_1 n_2 / n \, (\bar r_1 - \bar r_2)^2 / \sum_k (r_k - \bar r)^2
 
 for choice (high against low) and for modality (v against a). The control permutes the choices
-among the trials of a modality, and the modalities among the trials of a choice.
+among the trials of a modality, and the modalities among the trials of a choice; for mixed
+selectivity only one of the two at a time, since what must not pass for mixed is a neuron that is
+selective for the other alone.
 """
 
 from collections.abc import Sequence
@@ -83,7 +85,8 @@ def classify(
     """A row per neuron: eta^2 and p of both groupings, its kind, and how often it is by chance.
 
     response is (trials, neurons), high and visual (trials,). The control classifies `CONTROLS`
-    permutations by the others, in the same way.
+    permutations by the others, in the same way. That of mixed is the sum of two shares: found
+    with permuted choices, and found with permuted modalities.
     """
     draw, count = np.random.default_rng(seed), response.shape[1]
     table = pd.DataFrame({"seed": seed, "neuron": range(count)})
@@ -100,6 +103,8 @@ def classify(
     table["kind"] = np.array(KINDS)[kinds[0]]
     for number, kind in enumerate(KINDS):
         table[f"control_{kind}"] = (kinds[1:] == number).mean(0)
+    with_one_permuted = (by_choice[1:] & by_modality[0], by_choice[0] & by_modality[1:])
+    table["control_mixed"] = sum(found.mean(0) for found in with_one_permuted)
     return table
 
 

@@ -76,7 +76,8 @@ def _important(results: Results) -> list[Check]:
 @claim(
     4,
     "Choices from both modalities are the steepest.",
-    f"In mean-field trials the fitted slope of va is above that of v and that of a, {TWICE}.",
+    "In mean-field trials the fitted slope of va, at most 20 s as every fit's, is above that of v "
+    f"and that of a, {TWICE}.",
 )
 def _steepest(results: Results) -> list[Check]:
     table = results.rows("sigmoids", rule=None, way="field")
@@ -107,14 +108,14 @@ def _monotone(results: Results) -> list[Check]:
 @claim(
     6,
     "Some neurons have mixed selectivity.",
-    f"The share of the neurons that are selective for choice and modality is above that with "
-    f"permuted labels, {TWICE}.",
+    "The share of the neurons that are selective for choice and modality is above that with the "
+    f"labels of the one or of the other permuted, {TWICE}.",
 )
 def _mixed(results: Results) -> list[Check]:
     table = results.rows("selectivity", rule=None)
     found = (table["kind"] == "mixed").groupby(table["seed"]).mean()
     excess = 100 * (found - table.groupby("seed")["control_mixed"].mean())
-    return [Check("mixed neurons - with permuted labels, % of all", excess, above=0)]
+    return [Check("mixed neurons - with one label permuted, % of all", excess, above=0)]
 
 
 @claim(

@@ -9,8 +9,9 @@ from sascli.figures.rows import Reference, Tables, rows, seeds
 TABLES = ("selectivity",)
 CAPTION = (
     "Share of the neurons (%) that are selective for choice, for modality, for both (mixed) and "
-    "for neither, from noise-reduced trials, beside the same with permuted labels. Bars: mean "
-    "over seeds; {bars}."
+    "for neither, from noise-reduced trials, beside the same with permuted labels (mixed: with "
+    "those of the choice permuted plus with those of the modality permuted). Bars: mean over "
+    "seeds; {bars}."
 )
 KINDS = ("choice", "modality", "mixed", "none")
 

@@ -55,8 +55,18 @@ def test_the_level_is_kept_where_there_is_nothing_to_find() -> None:
     table = classify(response, HIGH, VISUAL, Criterion(0.0, 0.05, 199), seed=3)
     for none in ((table["kind"] == "none").mean(), table["control_none"].mean()):
         assert none == pytest.approx(0.95**2, abs=0.02)
-    assert table.filter(like="control_").sum(axis=1).tolist() == pytest.approx([1] * 2000)
+    assert table["control_mixed"].mean() == pytest.approx(2 * 0.05**2, abs=0.002)
     assert (table["choice_p"] < 0.05).mean() == pytest.approx(0.05, abs=0.015)
+
+
+def test_neurons_of_the_choice_alone_are_no_more_often_mixed_than_the_control() -> None:
+    visual = DRAW.random(400) < 0.5
+    high = DRAW.random(400) < np.where(visual, 0.7, 0.3)  # so that modality is told by the choice
+    response = DRAW.normal(size=(400, 1000)) + 2.0 * high[:, None]
+    table = classify(response, high, visual, Criterion(level=0.05, permutations=199), seed=1)
+    found = (table["kind"] == "mixed").mean()
+    assert found == pytest.approx(0.05, abs=0.025)
+    assert table["control_mixed"].mean() == pytest.approx(found, abs=0.025)
 
 
 def test_the_least_share_is_asked_for_too() -> None:
