@@ -201,6 +201,8 @@ def check_widths(config: Widths) -> None:
     if config.lazy.source not in ("mnist", "digits"):
         raise UserError(f"lazy.source must be mnist or digits, not '{config.lazy.source}'")
     _at_least(config.lazy, 0, "width", "lr")
+    if config.lazy.width and not config.shared_start:
+        raise UserError("lazy training has one h(0) for all samples: add lazy.width=0")
     _at_least(config.lazy, 1, "images", "steps", "every", "seeds")
 
 
