@@ -1,6 +1,7 @@
 """The run directories that there are, as a table."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,6 +15,10 @@ from sascli import multirun, runs, slurm
 from sascli.errors import UserError
 
 COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
+STATUSES = (
+    "finished", "running", "waiting", "failed", "interrupted", "preempted", "killed", "damaged",
+    "other format",
+)  # fmt: skip
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -25,8 +30,13 @@ def listing(outputs: Path) -> pd.DataFrame:
     """
     rows = [row for path in directories(outputs) if (row := describe(path, {}))]
     lost = [row for row in rows if row["status"] == "killed"]
-    queued = slurm.queue() if lost else {}
-    for row in lost:  # perhaps at work on another machine
+    queued: Mapping[str, str] = {}
+    if lost:  # perhaps at work on another machine
+        try:
+            queued = slurm.queue()
+        except UserError as error:
+            print(f"warning: {error}; what it runs stands as killed", file=sys.stderr)
+    for row in lost:
         row |= describe(Path(row["directory"]), queued) or {}
     rows.sort(key=lambda row: str(row["start"] or ""), reverse=True)
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -67,7 +67,7 @@ class Sweep:
         except UserError as mistake:
             damaged = (directory / runs.MANIFEST).exists()
             status, error = ("damaged", str(mistake)) if damaged else ("missing", None)
-        if status not in ("finished", "failed", *AT_WORK) and state is not None:
+        if status not in ("finished", *AT_WORK) and state is not None:  # submitted again
             status = "running" if state == "RUNNING" else "waiting"
         return Standing(name, status, error)
 

@@ -5,6 +5,10 @@ import shutil
 import subprocess
 import time
 
+from sascli.errors import UserError
+
+TIMEOUT = 20.0
+"""Seconds in which SLURM is to answer."""
 GRACE = 900.0
 """Seconds for which a job that is to make room waits for its end."""
 
@@ -27,12 +31,16 @@ def make_room() -> None:
 
 
 def queue() -> dict[str, str]:
-    """The states of this user's jobs by their names; none where there is no SLURM."""
+    """The states of this user's jobs by their names; none where there is no SLURM.
+
+    Raises UserError where there is one that does not answer.
+    """
     if shutil.which("squeue") is None:
         return {}
     words = ["squeue", "--me", "--array", "--noheader", "--format=%i %T"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return {}
+        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        raise UserError(f"SLURM does not say which jobs are at work: {said[0]}") from error
     return dict(map(str.split, done.stdout.splitlines()))

@@ -1,5 +1,6 @@
 """Multiruns: kept settings, jobs that fail, are killed, lost or at work; one table of all."""
 
+import os
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from counting import Fault
 from sascli import collecting, multirun, runs, slurm, training
 from sascli.cli import main, submission
 from sascli.cli.composition import Composer
+from sascli.errors import UserError
 from sascli.multirun import Sweep
 
 TINY = "width=6 train_size=60 test_size=30 batch_size=30 threads=1 device=cpu eval.samples=2"
@@ -207,7 +209,7 @@ def test_jobs_at_work_are_left_to_those_that_have_them(capsys: pytest.CaptureFix
         ("RUNNING", "missing", "running"),
         ("PENDING", "preempted", "waiting"),
         ("RUNNING", "interrupted", "running"),
-        ("PENDING", "failed", "failed"),
+        ("PENDING", "failed", "waiting"),
         ("RUNNING", "finished", "finished"),
         (None, "preempted", "preempted"),
     ],
@@ -225,6 +227,20 @@ def test_a_job_that_slurm_has_is_waiting_or_running(
         runs.describe(directory / "seed-1", status=status)
     assert multirun.load(directory).ids == {"seed-0": "77_0", "seed-1": "77_1"}
     assert standings(directory) == {"seed-0": "finished", "seed-1": seen}
+
+
+@pytest.mark.parametrize("ends", ["echo squeue: no controller >&2; exit 1", "sleep 60"])
+def test_a_slurm_that_does_not_answer_is_not_taken_for_one_without_jobs(
+    ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f"#!/bin/sh\n{ends}\n")
+    squeue.chmod(0o755)
+    monkeypatch.undo()  # of the fixture that answers in its place
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(slurm, "TIMEOUT", 0.5)
+    with pytest.raises(UserError, match="SLURM does not say which jobs are at work: "):
+        slurm.queue()
 
 
 def test_a_job_on_another_machine_is_running_as_long_as_slurm_says_so() -> None:
