@@ -32,6 +32,12 @@ def evaluated(run: Trained, config: Evaluate) -> dict[str, pd.DataFrame]:
         x, y = foreign(run, source, Path(config.data.root or home.config.data.root))
     else:
         x, y = run.data.test_x, run.data.test_y
+    if run.network.r:
+        print(
+            f"warning: rule={run.manifest['rule']} learns outputs of 0 and 1, not probabilities: "
+            "calibration and uncertainty are those of a softmax of them",
+            flush=True,
+        )
     where = Path(home.root or home.config.data.root)
     tables = evaluation(
         run.network,

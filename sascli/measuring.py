@@ -105,13 +105,14 @@ def measure(
     command: str,
     work: Callable[[Trained], Tables],
     directory: Path | None = None,
+    also: Callable[[Path], object] | None = None,
 ) -> Path:
     """Write tables of measurements of `config.run` into `directory`, or a new version.
 
-    Raises UserError for a run that is not there or cannot be read.
+    `also` writes what else there is. Raises UserError for a run that is not there or cannot be
+    read.
     """
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    experiment.set_threads(config.threads)
     outputs = Path(config.outputs)
     device = experiment.pick_device(config.device)
     root = config.data.root if isinstance(config, OnImages) else None
@@ -121,7 +122,7 @@ def measure(
     name = config.name or (own.parent.name if own.name.startswith("v") else own.name)
     about = {key: run.manifest[key] for key in ("model", "rule", "data")}
     about |= {"run": str(run.directory), "seeds": run.seeds, "device": str(run.device)}
-    return record(config, command, name, tables, start, directory, **about)
+    return record(config, command, name, tables, start, directory, also, **about)
 
 
 def experiment_of(
@@ -131,8 +132,7 @@ def experiment_of(
     directory: Path | None = None,
 ) -> Path:
     """Write the tables of an experiment that needs no trained run, as `measure` those of one."""
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    experiment.set_threads(config.threads)
     start, tables, seeds = runs.now(), work(config), list(range(config.seeds))
     return record(config, command, config.name, tables, start, directory, seeds=seeds)
 
@@ -144,12 +144,18 @@ def record(
     tables: Tables,
     start: str,
     directory: Path | None = None,
+    also: Callable[[Path], object] | None = None,
     **about: Any,
 ) -> Path:
-    """Write tables with their settings and manifest into `directory`, or a new version."""
+    """Write tables with their settings and manifest into `directory`, or a new version.
+
+    The manifest comes last: it says that everything is there.
+    """
     directory = directory or runs.claim(Path(config.outputs) / command / name)
     for table, rows in tables.items():
         runs.write_table(directory / f"{table}.csv", rows)
+    if also is not None:
+        also(directory)
     runs.write_json(directory / runs.CONFIG, plain(config))
     runs.describe(
         directory,

@@ -52,14 +52,16 @@ class Tuning(BP):
 def pruned(run: Trained, config: Prune) -> tuple[pd.DataFrame, dict[str, bytes]]:
     """pruning.csv and the networks by file of a run, and of the baseline by magnitude.
 
-    Raises UserError for a baseline of other images, and for networks that are recurrent or whose
-    inputs are decorrelated.
+    Raises UserError for a baseline of other images or not of BP, and for networks that are
+    recurrent or whose inputs are decorrelated.
     """
     whole = [(run, config.criterion, config.threshold)]
     if config.baseline is not None:
         other = replace(run, directory=runs.locate(config.baseline, Path(config.outputs)))
         if other.manifest["data"]["checksum"] != run.manifest["data"]["checksum"]:
             raise UserError(f"{other.directory} and {run.directory} are of different images")
+        if other.manifest["rule"] != "bp" or run.manifest["rule"] == "bp":
+            raise UserError("baseline is a run of rule=bp beside one of another rule")
         whole.append((other, ["magnitude"], []))
     rows, files = list[dict[str, Any]](), dict[str, bytes]()
     for own, criteria, limits in whole:
@@ -103,7 +105,8 @@ def tuned(run: Trained, cut: Cut, how: Tune) -> Cut:
     seeds = [seed for seed in base.seeds for _ in cut.levels]
     rates = [how.lr or TENTH * own for own in base.lr["m"] for _ in cut.levels]
     decay = [own for own in base.decay["m"] for _ in cut.levels]
-    setup = replace(base, seeds=seeds, lr={"m": rates}, decay={"m": decay})
+    optim = replace(base.optim, halve_every=None)  # it would halve by the epochs of the run
+    setup = replace(base, seeds=seeds, lr={"m": rates}, decay={"m": decay}, optim=optim)
     like = run.network.flat["m"]
     network = FeedForward(run.network.widths, len(seeds), device=like.device, dtype=like.dtype)
     for layer, w in zip(network.layers, cut.weights, strict=True):

@@ -13,9 +13,10 @@ from PIL import Image
 from sklearn.metrics import accuracy_score
 from test_readme import SPARSE
 
-from sascli import experiment, runs
+from sascli import experiment, pruning, runs
 from sascli.cli import main
 from sascli.config import Evaluate, Prune, Tune
+from sascli.errors import UserError
 from sascli.evaluating import foreign, opened, others
 from sascli.measuring import Trained
 from sascli.pruning import Cut, pruned, tuned
@@ -243,6 +244,36 @@ def test_a_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
     }  # fmt: skip
 
 
+def test_nothing_counts_as_finished_before_the_networks_are_there(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise UserError("No space left on device")
+
+    monkeypatch.setattr(pruning, "keep", full)
+    assert main(["prune", f"outputs={tmp_path}", f"run={run}", "keep=[0.5]"]) == 2
+    (directory,) = (tmp_path / "prune").glob("*/v*")
+    assert (directory / "pruning.csv").exists() and not runs.begun(directory)
+
+
+def test_fine_tuning_knows_no_halving_of_rates(run: Path) -> None:
+    own = trained(run)
+    kept = Cut("any", (1,), *([w.unsqueeze(1) for w in part] for part in (
+        [torch.ones_like(w) for w in own.network.mean()], own.network.mean())))  # fmt: skip
+    plain = tuned(own, kept, Tune(1)).weights
+    own.config.optim.halve_every = 1
+    for w, other in zip(plain, tuned(own, kept, Tune(1)).weights, strict=True):
+        assert torch.equal(w, other)
+
+
+def test_a_rule_that_predicts_no_probabilities_is_told(
+    tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copi = experiment.run(tiny(epochs=1, rule={"name": "copi"}))
+    assert main(["evaluate", f"outputs={tmp_path}", f"run={copi}", "samples=1"]) == 0
+    assert "rule=copi learns outputs of 0 and 1, not probabilities" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -254,6 +285,9 @@ def test_a_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
         ("baseline=nothing", "there is no finished run 'nothing'"),
         ("baseline=other", "are of different images"),
         ("run=copi", "is of rule copi"),
+        ("baseline=RUN", "baseline is a run of rule=bp beside one of another rule"),
+        ("keep=[]", "keep needs at least one value"),
+        ("criterion=[]", "criterion needs at least one value"),
     ],
 )
 def test_mistakes_of_prune(
@@ -262,6 +296,7 @@ def test_mistakes_of_prune(
 ) -> None:  # fmt: skip
     if words.endswith("other"):
         experiment.run(tiny(epochs=1, name="other"))
+    words = words.replace("RUN", str(run))
     if words.endswith("copi"):
         experiment.run(tiny(epochs=1, name="copi", rule={"name": "copi"}))
     assert main(["prune", f"outputs={tmp_path}/outputs", f"run={run}", *words.split()]) == 2

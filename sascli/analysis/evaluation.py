@@ -31,7 +31,8 @@ def probabilities(
     """Predicted probabilities of the classes, (replicas, images, classes), in double precision.
 
     The draws of the mean field are those of the test after `epoch`, the sampled networks those of
-    ensemble.csv. A decorrelated network has no mean field: there it is the mean network.
+    ensemble.csv. A decorrelated network has no mean field: there it is the mean network. Nor was
+    it trained to predict probabilities: they are the softmax of outputs that learned 0 and 1.
     """
     gbp, noise = network.gbp(), streams(seeds, "evaluation", epoch, device=x.device)
     if way == "ensemble":

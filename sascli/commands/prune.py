@@ -23,8 +23,7 @@ def task(cfg: DictConfig) -> None:
         files.update(networks)
         return {"pruning": table}
 
-    directory = measure(config, "prune", work, job_directory())
-    keep(files, directory)
+    directory = measure(config, "prune", work, job_directory(), lambda own: keep(files, own))
     table = runs.read_table(directory / "pruning.csv")
     by = ["rule", "criterion"]
     mean = table.pivot_table("test_accuracy", ["epochs", "level"], by).sort_index(ascending=False)
