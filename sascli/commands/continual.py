@@ -13,7 +13,8 @@ def task(cfg: DictConfig) -> None:
     from sascli import continual, figures, runs  # seconds of torch: only where all is right
 
     directory = continual.run(config, job_directory())
-    for path in figures.plot(["continual", "continual_matrix"], directory, directory):
+    drawn = figures.plot(["continual", "continual_matrix"], directory, directory)
+    for path in [*sorted(directory.glob("*.csv")), *drawn]:
         print(path)
     table = runs.read_table(directory / "continual_summary.csv").groupby("method", sort=False)
     print(table[["average_accuracy", "forgetting"]].mean().round(4).to_string())

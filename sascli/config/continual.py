@@ -57,6 +57,12 @@ def check_continual(config: Continual) -> None:
         raise UserError("rule is decided by methods here: methods=[gbp,bp], say")
     if config.model.network != "feedforward":
         raise UserError("only feed-forward networks learn tasks in sequence: model=mnist, say")
+    if isinstance(config.resume, str):
+        raise UserError("resume is true or false here: the run of the same settings goes on")
+    if config.data.split != "test":
+        raise UserError("data.split=validation is what rates and strengths are searched on here")
+    if config.optim.halve_every is not None:
+        raise UserError("optim.halve_every would halve the rates of later tasks: leave it null")
     if len(alternatives(config.decay)) > 1:
         raise UserError("decay must be one number here; `sas train` takes a list")
     if config.task not in PROTOCOLS:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -31,7 +31,7 @@ class Images(NamedTuple):
     """What the methods are compared on, and what rates and strengths are searched on."""
 
     whole: Data
-    held_out: Data  # its test images are the last training images
+    held_out: Data  # its test images are the last training images, if anything is searched
 
 
 def run(config: Continual, directory: Path | None = None) -> Path:
@@ -61,7 +61,7 @@ def run(config: Continual, directory: Path | None = None) -> Path:
                 data=whole.description,
                 start=runs.now(),
             )
-        runs.describe(directory, status="running", end=None, error=None)
+        runs.describe(directory, **runs.at_work())
         with runs.recorded(directory, "the same command and resume=true"):
             compare(config, images, directory)
     return directory
@@ -78,7 +78,8 @@ def continual(config: Continual, directory: Path) -> None:
 def images_of(config: Continual) -> Images:
     """Load the images. Raises UserError where they do not make the tasks."""
     device = experiment.pick_device(config.device)
-    splits = (config.data.split, "validation")
+    searched = any(len(choices(config, method)) > 1 for method in config.methods)
+    splits = ("test", "validation" if searched else "test")
     parts = [replace(config, data=replace(config.data, split=split)) for split in splits]
     images = Images(*(experiment.load_data(part, device) for part in parts))
     for data in images:
@@ -86,18 +87,22 @@ def images_of(config: Continual) -> Images:
     return images
 
 
+def choices(config: Continual, method: str) -> list[tuple[Any, float]]:
+    """The rates with the strengths from which the best is chosen."""
+    return [(lr, s) for lr in alternatives(config.lr) for s in strengths(config, method)]
+
+
 def compare(config: Continual, images: Images, directory: Path) -> None:
     """Search, where there is a choice, and learn; the tables grow by a method at a time."""
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    experiment.set_threads(config.threads)
     torch.set_flush_denormal(True)  # as in experiment.run
     for method in config.methods:
-        choices = [(lr, s) for lr in alternatives(config.lr) for s in strengths(config, method)]
-        lr, strength = choices[0]
-        if len(choices) > 1:
+        tried = choices(config, method)
+        lr, strength = tried[0]
+        if len(tried) > 1:
             searching = partial(search, config, images.held_out, method)
             found = kept(directory / SEARCH, config.task, method, searching)
-            lr, strength = choices[best(found, config.search_seeds)]
+            lr, strength = tried[best(found, config.search_seeds)]
         learning = partial(matrix, replace(config, lr=lr), images.whole, method, [strength])
         kept(directory / MATRIX, config.task, method, learning)
         runs.write_table(directory / SUMMARY, summary(runs.read_table(directory / MATRIX)))

@@ -232,6 +232,12 @@ def test_one_directory_takes_both_protocols(tmp_path: Path) -> None:
     assert not (tmp_path / "continual_search.csv").exists()  # one rate, one strength
 
 
+def test_without_a_search_every_training_image_may_be_learned(tmp_path: Path) -> None:
+    words = f"tasks=2 epochs=1 seeds=1 methods=[bp] lr=0.05 train_size=1297 outputs={tmp_path}"
+    assert main(["continual", *words.split()]) == 0
+    assert main(["continual", *words.split(), "lr=[0.05,0.1]"]) == 2
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
@@ -250,6 +256,11 @@ def test_one_directory_takes_both_protocols(tmp_path: Path) -> None:
         ("decay=[0,1]", "decay must be one number"),
         ("lr=-1", "lr.m must be a number >= 0"),
         ("rule.name=gbp", "rule is decided by methods"),
+        ("model=multisensory", "only feed-forward networks learn tasks in sequence"),
+        ("resume=digits", "resume is true or false here"),
+        ("data.split=validation", "what rates and strengths are searched on"),
+        ("optim.halve_every=1", "would halve the rates of later tasks"),
+        ("threads=0", "threads must be at least 1"),
         ("width=[8]", "width lists 1 hidden layers"),
     ],
 )
