@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from sascli import checkpoint, rules, runs, slurm
+from sascli import checkpoint, rules, runs
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
 from sascli.config import (
@@ -40,8 +40,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     if config.model.network not in kind.networks:
         raise UserError(f"rule={settings.name} cannot train a {config.model.network} network")
     device = pick_device(config.device)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    set_threads(config.threads)
     torch.set_flush_denormal(True)  # moments of dead pixels decay to denormals: 10 x slower
     directory = directory or resumed(config)
     if directory is not None and finished(config, directory):
@@ -115,8 +114,7 @@ def begin(directory: Path, config: Train, data: Data, device: torch.device) -> N
     to have more epochs and counts as finished.
     """
     resumes = runs.begun(directory)
-    about = {"config_hash": config_hash(config), "slurm_job": slurm.this_job()}
-    about |= {"status": "running", "end": None, "error": None, "diverged": None}
+    about = {"config_hash": config_hash(config), **runs.at_work(), "diverged": None}
     if resumes:
         runs.describe(directory, **about)
     runs.write_json(directory / runs.CONFIG, plain(config))
@@ -164,6 +162,14 @@ def pick_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"device must be auto, cpu, cuda or cuda:N, not '{name}'")
     return device
+
+
+def set_threads(number: int | None) -> None:
+    """Let torch use so many threads of the CPU, its own choice for None. Raises UserError."""
+    if number is not None and number < 1:
+        raise UserError(f"threads must be at least 1 or null, not {number}")
+    if number is not None:
+        torch.set_num_threads(number)
 
 
 def load_data(config: Train, device: torch.device) -> Data:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -170,9 +171,21 @@ def _locked(descriptor: int, kind: int) -> bool:
     """Whether a lock was to be had; where the file system has none, it always is."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     except OSError as error:
-        return not isinstance(error, BlockingIOError)
+        _warn_of_no_locks(error.strerror)
     return True
+
+
+@functools.cache
+def _warn_of_no_locks(why: str) -> None:
+    """Say it, once."""
+    print(
+        f"warning: this file system has no locks ({why}): nothing keeps a second process from "
+        "writing to a run",
+        file=sys.stderr,
+    )
 
 
 @contextlib.contextmanager
@@ -258,6 +271,11 @@ def describe(directory: Path, **entries: Any) -> dict[str, Any]:
     return dict(manifest)
 
 
+def at_work() -> dict[str, Any]:
+    """The entries of a directory that this process begins, or goes on with."""
+    return {"status": "running", "end": None, "error": None, "slurm_job": slurm.this_job()}
+
+
 def begun(directory: Path) -> bool:
     """Whether there is a run; a job that failed before its run began leaves a manifest too."""
     path = directory / MANIFEST
@@ -299,9 +317,12 @@ def of_settings(parent: Path, config_hash: str) -> Path | None:
 def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
     """The run directory that a path, a name or `latest` means: the newest finished train run.
 
-    `latest` sees the jobs of multiruns too. With `unfinished`, a name means its newest run that
-    is not finished, if there is one. Raises UserError when there is none.
+    `latest` sees the jobs of multiruns too, and a name may end with a version. With `unfinished`,
+    a name means its newest run that is not finished, if there is one. Raises UserError when there
+    is none.
     """
+    if not run:
+        raise UserError("a run is to be named, but there is only an empty text")
     path = Path(run)
     if (path / MANIFEST).exists():
         kind = manifest_of(path).get("kind", "train")
@@ -310,14 +331,14 @@ def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
         return path
     train, found = outputs / "train", None
     if not path.is_absolute():
-        names = ("*/*", f"{MULTIRUN}/*/*") if run == "latest" else (f"{run}/*",)
+        names = ("*/*", f"{MULTIRUN}/*/*") if run == "latest" else (f"{run}/*", run)
         if unfinished:
             found = find(train, lambda own: own.get("status") != "finished", *names)
         found = found or find(train, lambda own: own.get("status") == "finished", *names)
     if found is None:
         raise UserError(
-            f"there is no finished run '{run}' in {train}: name a path, a run's name or latest; "
-            "`sas train` makes one"
+            f"there is no {'' if unfinished else 'finished '}run '{run}' in {train}: name "
+            "a path, a run's name or latest; `sas train` makes one"
         )
     return found
 

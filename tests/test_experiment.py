@@ -429,7 +429,7 @@ def test_a_named_run_may_get_more_epochs_and_nothing_else(tiny: Making) -> None:
 
 
 def test_resume_of_a_run_that_is_not_there(tiny: Making) -> None:
-    with pytest.raises(UserError, match="there is no finished run 'nowhere'"):
+    with pytest.raises(UserError, match="there is no run 'nowhere'"):
         experiment.run(tiny(resume="nowhere"))
     assert not list(Path(tiny().outputs).glob("**/v*"))
 

@@ -1,6 +1,8 @@
 """Run directories: claimed, written so that a kill leaves the last good file, locked, found."""
 
 import contextlib
+import errno
+import fcntl
 import json
 import resource
 import subprocess
@@ -95,6 +97,20 @@ def hold(directory: Path) -> None:
         (directory / "held").touch()
         while True:
             pass
+
+
+def test_a_file_system_without_locks_is_warned_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    for _ in range(2):
+        with runs.lock(tmp_path):
+            assert not runs.busy(tmp_path)
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "has no locks (No locks available)" in told
 
 
 def test_lock_of_a_killed_process_is_free(tmp_path: Path, forks: ForkServerContext) -> None:
@@ -282,6 +298,7 @@ def test_latest_is_the_newest_that_is_finished(tmp_path: Path) -> None:
     assert runs.locate("latest", tmp_path) == newest
     assert runs.locate("a", tmp_path) == train / "a" / "v002"
     assert runs.locate("b", tmp_path) == newest
+    assert runs.locate("b/v001", tmp_path) == newest
     job = run_at(train / "multirun" / "v001" / "seed-0", "12:30")
     run_at(train / "multirun" / "v001" / "seed-1", "12:31", "failed")
     assert runs.locate("latest", tmp_path) == job
@@ -314,6 +331,13 @@ def test_no_such_run(tmp_path: Path, run: str) -> None:
     run_at(tmp_path / "train" / "a" / "v001", "10:00", "interrupted")
     with pytest.raises(UserError, match=f"no finished run '{run}' in .*`sas train` makes one"):
         runs.locate(run, tmp_path)
+
+
+def test_an_empty_name_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is only an empty text"):
+        runs.locate("", tmp_path)
+    with pytest.raises(UserError, match="there is no run 'a' in "):
+        runs.locate("a", tmp_path, unfinished=True)
 
 
 def test_a_damaged_manifest_does_not_hide_the_others(tmp_path: Path) -> None:

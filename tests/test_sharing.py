@@ -88,7 +88,8 @@ def test_a_directory_that_another_finishes_is_left_to_it(
     assert config.worker == 1
 
     def begin(directory: Path) -> None:
-        runs.describe(directory, format=runs.FORMAT, start=runs.now(), config_hash="x")
+        about = {"format": runs.FORMAT, "start": runs.now(), "config_hash": "x"}
+        runs.describe(directory, **about, status="running")
 
     def finish(directory: Path) -> None:
         raise runs.BusyError("another process")
@@ -98,3 +99,20 @@ def test_a_directory_that_another_finishes_is_left_to_it(
         directory = sharing.share(tmp_path / "all", "x", begin, trained.append, finish)
         assert f"another worker finishes {directory}\n" in capsys.readouterr().out
     assert trained == [tmp_path / "all/v001"] * 2
+
+
+def test_a_study_that_another_worker_has_finished_is_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def begin(directory: Path) -> None:
+        about = {"format": runs.FORMAT, "start": runs.now(), "config_hash": "x"}
+        runs.describe(directory, **about, status="running")
+
+    finished: list[Path] = []
+    for train, count in (
+        (lambda directory: runs.describe(directory, status="finished"), 0),
+        (lambda directory: None, 1),  # typed again
+    ):
+        directory = sharing.share(tmp_path, "x", begin, train, finished.append)
+        assert finished == [directory] * count
+    assert f"another worker has finished {directory}\n" in capsys.readouterr().out

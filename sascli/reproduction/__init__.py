@@ -88,8 +88,7 @@ def begin(directory: Path, work: Reproduction) -> None:
         seeds=seed_list(config.seeds),
         device=str(experiment.pick_device(config.device)),
         data={"name": work.data.name, "checksum": work.data.checksum},
-        status="running",
-        end=None,
+        **runs.at_work(),
     )
     runs.write_json(directory / runs.CONFIG, plain(config))
 
