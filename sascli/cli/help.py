@@ -1,9 +1,10 @@
 """What `sas --help` and `sas COMMAND --help` print."""
 
 import dataclasses
+import re
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,6 +15,7 @@ from sascli.cli.composition import Composer, kind, schema_of, written
 from sascli.cli.overrides import read, trials
 from sascli.commands import COMMANDS
 
+REMARK = re.compile(r"\s*(\w+):.*?\s#\s*(.+)")
 FLAGS = (
     ("--help, -h", "this text; with overrides, the defaults as they make them"),
     ("--multirun, -m", "a run for every combination of values: depth=3,4 lr=0.1,0.2"),
@@ -76,7 +78,7 @@ def command_help(command: str, words: Sequence[str] = ()) -> str:
             "\ngroups (each option is a YAML file of settings; * is chosen):",
             table(groups(composer, cfg), 22),
             "\nsettings and their defaults:",
-            table(settings(schema_of(command), cfg), 22),
+            table(settings(schema_of(command), cfg, remarks(composer, cfg)), 22),
             "\nflags:",
             table(FLAGS, 22),
             "\nexamples:",
@@ -91,10 +93,11 @@ def groups(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
     for group, chosen in composer.groups(cfg).items():
         if group.startswith("hydra"):
             continue
-        folder = composer.conf / composer.place(group)
-        if not composer.options(group):
+        folder = composer.conf / composer.place(group.partition("@")[0])
+        options = composer.options(group.partition("@")[0])  # optim@task.optim is of optim
+        if not options:
             yield f"{group}=NAME", "none yet"
-        for option in composer.options(group):
+        for option in options:
             star = "*" if option == chosen else ""
             yield f"{group}={option}{star}", comment(folder / f"{option}.yaml")
 
@@ -106,18 +109,29 @@ def comment(path: Path) -> str:
     return said[0] if said else ""
 
 
-def settings(schema: Any, cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, str]]:
+def remarks(composer: Composer, cfg: DictConfig) -> dict[str, str]:
+    """The comments behind the settings of the rule that is chosen, in its YAML file."""
+    rule = composer.groups(cfg).get("rule")
+    path = composer.conf / "rule" / f"{rule}.yaml"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {own[1]: own[2] for line in lines if (own := REMARK.match(line))}
+
+
+def settings(
+    schema: Any, cfg: DictConfig, notes: Mapping[str, str], prefix: str = ""
+) -> Iterator[tuple[str, str]]:
     """Each setting of a schema as `key=default`, with its meaning and its type."""
     hints = get_type_hints(schema)
     for field in dataclasses.fields(schema):
         key, value = f"{prefix}{field.name}", cfg[field.name]
         meaning = field.metadata.get("help", "")
         if dataclasses.is_dataclass(hints[field.name]):
-            yield from settings(hints[field.name], value, f"{key}.")
+            yield from settings(hints[field.name], value, notes, f"{key}.")
         elif OmegaConf.is_dict(value) and "default" not in value:
             yield f"{key}.*", meaning
             for name in value:
                 own = f"as {key}={value.name} has it" if "name" in value else meaning
+                own = notes.get(name, own)
                 yield f"{key}.{name}={shown(value[name])}", own
         else:
             value = value.default if OmegaConf.is_dict(value) else value

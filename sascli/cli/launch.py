@@ -97,10 +97,11 @@ def checked(overrides: Sequence[Override], composer: Composer, args: Namespace) 
     if first.hydra.mode is not RunMode.MULTIRUN:
         for override in overrides:
             if override.is_sweep_override():
-                line = override.input_line
+                line, key = override.input_line, override.key_or_group
+                key = "seeds" if key == "seed" else key
                 raise UserError(
                     f"{line} has several values: add --multirun to run each of them, "
-                    f"or write a list as {override.key_or_group}=[...]"
+                    f"or write a list as {key}=[...]"
                 )
     return first
 

@@ -55,7 +55,7 @@ COMMANDS = {
         "the recurrent network: both tasks, perturbations, choices, selectivity, kernel, claims",
         "FiguresTemporal",
         (
-            ("sas figures-temporal", "digits row by row and the task at preset=quick"),
+            ("sas figures-temporal", "MNIST row by row and the task at preset=quick"),
             ("sas figures-temporal model=rnn_digits preset=smoke", "does everything run?"),
         ),
     ),

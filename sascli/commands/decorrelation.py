@@ -6,12 +6,15 @@ from sascli.commands import job_directory
 from sascli.config import Decorrelation, typed
 from sascli.errors import UserError
 
+MOST = 50
+"""Images that fit into a picture."""
+
 
 def task(cfg: DictConfig) -> None:
     """Write tables and pictures. Raises UserError for a run that does not decorrelate."""
     config = typed(cfg, Decorrelation)
-    if config.images < 1 or config.epsilon <= 0:
-        raise UserError("images must be at least 1, epsilon above 0")
+    if not 1 <= config.images <= MOST or config.epsilon <= 0:
+        raise UserError(f"images must be 1 to {MOST}, epsilon above 0")
     import pandas as pd
 
     from sascli import runs

@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from sascli.commands import job_directory
-from sascli.config import Entropy, typed, unknown
+from sascli.config import Entropy, need_values, typed, unknown
 
 ESTIMATORS = ("paper", "mixed")
 
@@ -11,6 +11,7 @@ ESTIMATORS = ("paper", "mixed")
 def task(cfg: DictConfig) -> None:
     """Write entropy.csv. Raises UserError for a run or an estimator that is not there."""
     config = typed(cfg, Entropy)
+    need_values(config, "estimator")
     for name in config.estimator:
         if name not in ESTIMATORS:
             raise unknown(name, ESTIMATORS, "estimator")

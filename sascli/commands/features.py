@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from sascli.commands import job_directory
-from sascli.config import Features, as_list, typed
+from sascli.config import Features, as_list, need_values, typed
 
 FIRST = 16
 """Units that are shown where none is named."""
@@ -12,6 +12,7 @@ FIRST = 16
 def task(cfg: DictConfig) -> None:
     """Write table and picture. Raises UserError for a layer or a unit that is not there."""
     config = typed(cfg, Features)
+    need_values(config, "unit")
     import pandas as pd
 
     from sascli.analysis.linear import features

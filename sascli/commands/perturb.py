@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from sascli.commands import job_directory
-from sascli.config import Perturb, as_list, typed, unknown
+from sascli.config import Perturb, as_list, need_values, typed, unknown
 from sascli.errors import UserError
 
 KINDS = ("vip_off", "uip_on", "random_off", "other_off")
@@ -12,6 +12,7 @@ KINDS = ("vip_off", "uip_on", "random_off", "other_off")
 def task(cfg: DictConfig) -> None:
     """Write perturbation.csv. Raises UserError for a run, kind or layer that is not there."""
     config = typed(cfg, Perturb)
+    need_values(config, "kind", "layer", "fractions")
     for kind in config.kind:
         if kind not in KINDS:
             raise unknown(kind, KINDS, "kind of perturbation")

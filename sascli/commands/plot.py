@@ -5,16 +5,23 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from sascli import figures, runs
-from sascli.config import Plot, as_list, typed
+from sascli.config import Plot, as_list, need_values, typed
+from sascli.errors import UserError
 from sascli.figures import directory_of
-from sascli.studies import study_of
+from sascli.studies import STUDIES, study_of
 
 
 def task(cfg: DictConfig) -> None:
     """Draw. Raises UserError naming the command that makes a missing table."""
     config = typed(cfg, Plot)
+    need_values(config, "figure")
     directory = directory_of(config.from_, Path(config.outputs), config.study)
-    study = study_of(runs.manifest_of(directory))
+    manifest = runs.manifest_of(directory)
+    study = study_of(manifest)
     names = study.figures if config.figure == "all" else as_list(config.figure)
+    for name in names:
+        of = [key for key, other in STUDIES.items() if name in other.figures]
+        if manifest["kind"] in STUDIES and name not in study.figures and of:
+            raise UserError(f"{name} is a figure of another study: add study={of[0]}")
     for path in figures.plot(names, directory, Path(config.out or directory / "pictures")):
         print(path)

@@ -7,6 +7,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from sascli import listing
+from sascli.commands import COMMANDS
 from sascli.config import Runs, as_list, typed, unknown
 
 FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
@@ -17,13 +18,16 @@ FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
 
 
 def task(cfg: DictConfig) -> None:
-    """Print the table. Raises UserError for a format that is not there."""
+    """Print the table. Raises UserError for what there cannot be."""
     config = typed(cfg, Runs)
     if config.format not in FORMATS:
         raise unknown(config.format, FORMATS, "format")
     table = listing.listing(Path(config.outputs))
-    for column in ("command", "status"):
+    for column, known in (("command", COMMANDS), ("status", listing.STATUSES)):
         wanted = getattr(config, column)
+        for name in as_list(wanted) if wanted is not None else []:
+            if name not in known:
+                raise unknown(str(name), known, column)
         if wanted is not None:
             table = table[table[column].isin(as_list(wanted))]
     if config.match is not None:

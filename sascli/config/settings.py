@@ -45,6 +45,13 @@ def unknown(key: str, known: Iterable[str], what: str) -> UserError:
     return UserError(f"there is no {what} '{key}'; {' '.join(hints) or '--help lists them'}")
 
 
+def need_values(config: object, *names: str) -> None:
+    """Refuse empty lists. Raises UserError."""
+    for name in names:
+        if getattr(config, name) == []:
+            raise UserError(f"{name} needs at least one value")
+
+
 def rule_settings(rule: Mapping[str, Any], schema: type[Settings]) -> Settings:
     """A rule's node, checked against the dataclass that the rule's file carries."""
     names = [own.name for own in fields(cast(Any, schema))]

@@ -80,14 +80,30 @@ def scaled(lr: Any, factors: list[float]) -> list[float]:
 def check_sweep(config: Train) -> None:
     """As `check`; the replicas of a sweep are told apart by their seeds alone."""
     check(config)
+    if isinstance(config.resume, str):
+        raise UserError("resume is true or false here: the run of the same settings goes on")
     for name in ("lr", "decay"):
         if len(alternatives(getattr(config, name))) > 1:
             raise UserError(f"{name} must be one number here; `sas train` takes a list")
 
 
+def check_rate(config: Study) -> None:
+    """Refuse rates of their own for kinds or layers where the one rate is searched."""
+
+    def some(lr: Any) -> bool:
+        if not isinstance(lr, Mapping):
+            return lr is not None
+        return any(some(value) for key, value in lr.items() if key != "default")
+
+    lr = alternatives(config.lr)[0]
+    if isinstance(lr, Mapping) and some(lr):
+        raise UserError("lr must be one number here, the same for all: rates are searched")
+
+
 def check_figures(config: Figures) -> None:
     """As `check_sweep`, and what a preset must hold."""
     check_sweep(config)
+    check_rate(config)
     preset = config.preset
     for name in ("sizes", "deep_sizes", "rates"):
         check_positive(f"preset.{name}", getattr(preset, name))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sascli.config.measurements import FromRun, Where
-from sascli.config.settings import setting, unknown
+from sascli.config.settings import need_values, setting, unknown
 from sascli.config.sweeps import AnyPreset, Study, check_fractions, check_sweep
 from sascli.config.train import Train
 from sascli.errors import UserError
@@ -172,9 +172,7 @@ def check_curves(config: Curves) -> None:
     for name in config.way:
         if name not in WAYS:
             raise unknown(name, WAYS, "way")
-    for key in ("way", "modality", "frequencies"):
-        if not getattr(config, key):
-            raise UserError(f"{key} needs at least one value")
+    need_values(config, "way", "modality", "frequencies")
     _at_least(config, 1, "trials", "samples")
 
 

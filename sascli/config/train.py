@@ -85,7 +85,10 @@ class Train:
     epochs: int = setting(100, "passes over the training images")
     batch_size: int = setting(500, "images of a mini-batch; the last of an epoch may be smaller")
     batches: int | None = setting(None, "mini-batches of an epoch; null: every image once")
-    lr: Any = setting(0.1, "learning rate: a number, or lr.m, lr.pi, lr.xi; a list: side by side")
+    lr: Any = setting(
+        0.1,
+        "learning rate: a number, or lr.m, lr.pi, lr.xi, lr.r (COPI's R); a list: side by side",
+    )
     decay: Any = setting(1e-4, "decoupled L2 decay, as lr: a number, decay.m ..., or a list")
     init: Init = setting(Init, "initial parameters")
     eval: Evaluation = setting(Evaluation, "evaluation")
@@ -153,6 +156,7 @@ def check(config: Train) -> None:
         ("checkpoint_every", config.checkpoint_every, 1),
         ("snapshot_every", config.snapshot_every, 0),
         ("seed", config.seed, 0),
+        ("threads", config.threads, 1),
         ("eval.samples", config.eval.samples, 0),
         ("eval.mean_every", config.eval.mean_every, 1),
         ("optim.halve_every", config.optim.halve_every, 1),
@@ -190,6 +194,8 @@ def check(config: Train) -> None:
         if len(set(seeds)) < len(seeds) or min(seeds) < 0:
             raise UserError(f"seeds must be different whole numbers >= 0, not {config.seeds}")
     for name in ("lr", "decay"):
+        if not alternatives(getattr(config, name)):
+            raise UserError(f"{name} needs at least one value")
         for value in alternatives(getattr(config, name)):
             per_kind(value, name, RATES if name == "lr" else KINDS, layers)
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sascli.config.continual import PROTOCOLS, Continual, Strength, check_continual
 from sascli.config.measurements import OnImages
-from sascli.config.settings import setting, unknown
-from sascli.config.sweeps import Searched, Study, check_positive, check_sweep, scaled
+from sascli.config.settings import need_values, setting, unknown
+from sascli.config.sweeps import Searched, Study, check_positive, check_rate, check_sweep, scaled
 from sascli.config.train import training_of
 from sascli.errors import UserError
 
@@ -67,6 +67,7 @@ class Prune(OnImages):
 
 def check_prune(config: Prune) -> None:
     """Refuse what the types alone let through. Raises UserError."""
+    need_values(config, "criterion", "keep")
     for name in config.criterion:
         if name not in CRITERIA:
             raise unknown(name, CRITERIA, "criterion")
@@ -147,3 +148,4 @@ def check_figures_use(config: FiguresUse) -> None:
     check_positive("preset.continual.rates", config.preset.continual.rates)
     for protocol in config.continual:
         check_continual(protocol)
+    check_rate(config)

@@ -99,7 +99,7 @@ def directory_of(named: str | None, outputs: Path, study: str) -> Path:
     """
     if study not in STUDIES:
         raise unknown(study, STUDIES, "study")
-    if named is not None:
+    if named:
         runs.manifest_of(Path(named))
         return Path(named)
     newest = runs.find(outputs / study, lambda manifest: True, "*/*")

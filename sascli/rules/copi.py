@@ -12,6 +12,7 @@ from sascli.config import unknown
 from sascli.core.copi import Decorrelated, correlation, decorrelate_, infer_, mean_square
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators, fill_normal, streams
+from sascli.errors import UserError
 from sascli.rules.base import Rule, RuleSettings, Setup
 
 
@@ -40,6 +41,9 @@ class COPI(Rule):
     def __init__(self, network: FeedForward, settings: RuleSettings, setup: Setup) -> None:
         super().__init__(network, settings, setup)
         self.own = cast(COPISettings, settings)
+        for name in ("halve_every", "clip"):
+            if getattr(setup.optim, name) is not None:
+                raise UserError(f"rule={settings.name} has no optim.{name}: leave it null")
         self.lr, self.decay = self._rates(setup.lr["m"]), self._rates(setup.decay["m"])
         self.lr_r = self._rates(setup.lr["r"])
         self.layers = Decorrelated(network, self.own.slope)

@@ -98,6 +98,11 @@ def test_command_help_shows_groups_and_composed_defaults(
     out = capsys.readouterr().out
     assert "\n  model=mnist* " in out and "\n  model=cifar10 " in out
     assert "\n  batch_size=500 " in out and "\n  lr=0.3 " in out and "experiment=NAME" in out
+    assert main(["train", "--help", "rule=copi"]) == 0
+    assert "\n  rule.gain=1000.0        p = -gain dC/da at the output\n" in capsys.readouterr().out
+    assert main(["figures-temporal", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "\n  optim@task.optim=adamw  Adam with" in out and "optim=NAME" not in out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -217,6 +222,24 @@ MISTAKES = [
     ("train --config-name x", "use --config-dir"),
     ("train --config-dir nowhere", "there is no folder nowhere"),
     ("train depth=1", "depth must be at least 2"),
+    ("train seed=0,1", "or write a list as seeds=[...]"),
+    ("train threads=0", "threads must be at least 1, not 0"),
+    ("order-parameters threads=-1", "threads must be at least 1 or null, not -1"),
+    ("train lr=[]", "lr needs at least one value"),
+    ("train resume=", "there is only an empty text"),
+    ("train rule=copi optim.clip=1", "rule=copi has no optim.clip: leave it null"),
+    ("train rule=bp_decor optim.halve_every=2", "rule=bp_decor has no optim.halve_every"),
+    ("sweep-datasize resume=digits", "resume is true or false here"),
+    ("figures lr.pi=0.1", "lr must be one number here, the same for all"),
+    ("perturb kind=[]", "kind needs at least one value"),
+    ("perturb fractions=[]", "fractions needs at least one value"),
+    ("perturb layer=[]", "layer needs at least one value"),
+    ("entropy estimator=[]", "estimator needs at least one value"),
+    ("features unit=[]", "unit needs at least one value"),
+    ("plot figure=[]", "figure needs at least one value"),
+    ("runs status=finnished", "no status 'finnished'; did you mean 'finished'?"),
+    ("runs command=[train,trian]", "there is no command 'trian'; did you mean 'train'?"),
+    ("claims from=", "there is nothing in outputs/figures"),
 ]
 
 

@@ -114,7 +114,7 @@ def test_again_nothing_is_computed_twice(directory: Path, monkeypatch: pytest.Mo
         ("task.depth=1", "depth"),
         ("lr=[0.1,0.2]", "lr must be one number here"),
         ("kernel.widths=[100]", "widths must be at least two different widths"),
-        ("kernel.shared_start=false", "lazy training has one h\\(0\\) for all samples"),
+        ("kernel.shared_start=false", "lazy training has one h(0) for all samples"),
         ("selectivity.every=0.1", "every must be at least dt"),
         ("neuron.pi_max=2", "pi_max is a probability, not 2"),
     ],
