@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,slurm]'
 	@touch $@
 
-demo: $(READY) ## Train gBP and BP on the digits and draw a first picture (two minutes, no network)
+demo: $(READY) ## Train gBP and BP on the digits and draw a first picture
 	$(BIN)/sas train rule=gbp name=demo-gbp
 	$(BIN)/sas train rule=bp name=demo-bp
 	@for rule in gbp bp; do \
