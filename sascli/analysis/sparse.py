@@ -69,7 +69,7 @@ def dense_bytes(weights: Sequence[Matrix]) -> bytes:
 
 def classified(weights: Sequence[Any], x: Matrix) -> Classified:
     """Classes of images x (n_in, images) by dense or sparse weights: W relu(... relu(W x))."""
-    times = []
+    times, x = [], np.ascontiguousarray(x)  # scipy would copy it anew each time
     with threadpool_limits(1):  # scipy has one thread, so dense products get no more
         for _ in range(REPEATS):
             start, a = perf_counter(), x
