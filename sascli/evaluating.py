@@ -11,7 +11,6 @@ from sascli.analysis.evaluation import evaluation
 from sascli.config import Evaluate
 from sascli.core.streams import stream
 from sascli.data import Data, fitted, load
-from sascli.data.tasks import Task
 from sascli.errors import UserError
 from sascli.measuring import Trained
 
@@ -24,7 +23,7 @@ def evaluated(run: Trained, config: Evaluate) -> dict[str, pd.DataFrame]:
     Raises UserError for images of other classes, for data that are not there, and for a run that
     has no images.
     """
-    if isinstance(run.data, Task):
+    if run.config.model.source == "multisensory":
         raise UserError(f"{run.directory} is of a task without images: nothing to evaluate")
     source, home = config.model.default, run
     if source is not None:
@@ -74,7 +73,8 @@ def opened(run: Trained, source: str, root: Path) -> Data:
 def foreign(run: Trained, source: str, root: Path) -> Images:
     """The test images of another data set of the same classes, and their labels.
 
-    A folder that has no test part is one. Raises UserError where the classes are others.
+    A folder that has no test part is one, unless the run was trained on it. Raises UserError where
+    the classes are others.
     """
     data = opened(run, source, root)
     if set(data.classes) != set(run.classes):
@@ -82,7 +82,9 @@ def foreign(run: Trained, source: str, root: Path) -> Images:
         raise UserError(f"{data.name} and the run do not have the same classes: {odd}")
     order = torch.tensor([run.classes.index(name) for name in data.classes], device=run.device)
     x, y = data.test_x, data.test_y
-    if source == "folder" and not (root / "test").is_dir():
+    home = Path(run.config.data.root)
+    mine = run.config.model.source == "folder" and root.resolve() == home.resolve()
+    if source == "folder" and not mine and not (root / "test").is_dir():
         x, y = torch.cat([data.train_x, x]), torch.cat([data.train_y, y])
     return fitted(x, data.image_shape, run.image_shape), order[y]
 

@@ -9,9 +9,9 @@ from sascli import checkpoint, rules, runs
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
 from sascli.config import (
-    UNHASHED,
     Train,
     config_hash,
+    decisive,
     initial,
     plain,
     population,
@@ -50,6 +50,8 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
             progress.skip(config.epochs)
         return directory
     data = load_data(config, device)
+    if directory is not None and runs.begun(directory):
+        same_data(directory, data)
     members = setup(config, data)
 
     def make(own: Setup, where: torch.device) -> Rule:
@@ -94,17 +96,24 @@ def finished(config: Train, directory: Path) -> bool:
     if not runs.begun(directory):
         return False
     manifest = runs.manifest_of(directory)
-    before = runs.read_json(directory / runs.CONFIG)
-    after = plain(config)
-    different = sorted(
-        key for key in after
-        if after[key] != before.get(key) and key not in UNHASHED
-    )  # fmt: skip
+    before = decisive(runs.read_json(directory / runs.CONFIG))
+    after = decisive(plain(config))
+    different = sorted(key for key in after if after[key] != before.get(key))
     if "epochs" in different and after["epochs"] > before["epochs"]:
         different.remove("epochs")
     if different:
         raise UserError(f"{directory} was run with another {', '.join(different)}")
     return bool(manifest["status"] == "finished") and after["epochs"] == before["epochs"]
+
+
+def same_data(directory: Path, data: Data) -> None:
+    """Refuse images that a run was not begun with: its test images may be among them."""
+    before = runs.manifest_of(directory)["data"]["checksum"]
+    if before != data.checksum:
+        raise UserError(
+            f"{directory} is of other images: theirs have the checksum {before}, those that are "
+            f"there now {data.checksum}"
+        )
 
 
 def begin(directory: Path, config: Train, data: Data, device: torch.device) -> None:

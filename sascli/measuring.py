@@ -21,6 +21,7 @@ from sascli.config import (
     config_hash,
     plain,
     typed,
+    varied,
 )
 from sascli.core.copi import Decorrelated
 from sascli.core.network import FeedForward
@@ -89,9 +90,11 @@ class Trained:
 
     @cached_property
     def data(self) -> Data:
-        """The images that it was trained and tested on."""
+        """The images that it was trained and tested on. Raises UserError where they are others."""
         where = replace(self.config.data, root=self.root or self.config.data.root)
-        return experiment.load_data(replace(self.config, data=where), self.device)
+        data = experiment.load_data(replace(self.config, data=where), self.device)
+        experiment.same_data(self.directory, data)
+        return data
 
     def training_images(self, count: Any) -> Tensor:
         """The first so many training images, all of them where there are fewer."""
@@ -118,11 +121,18 @@ def measure(
     root = config.data.root if isinstance(config, OnImages) else None
     run = Trained(runs.locate(config.run, outputs), device, root)
     start, tables = runs.now(), work(run)
+    if rates := varied(run.config):
+        tables = {name: with_rates(table, rates) for name, table in tables.items()}
     own = run.directory.resolve()  # run=. has no name
     name = config.name or (own.parent.name if own.name.startswith("v") else own.name)
     about = {key: run.manifest[key] for key in ("model", "rule", "data")}
     about |= {"run": str(run.directory), "seeds": run.seeds, "device": str(run.device)}
     return record(config, command, name, tables, start, directory, also, **about)
+
+
+def with_rates(table: pd.DataFrame, rates: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """A table of replicas with what tells those of different rates apart."""
+    return runs.told_apart(table, rates) if "replica" in table else table
 
 
 def experiment_of(

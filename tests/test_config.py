@@ -112,6 +112,9 @@ def test_lists_of_rates_are_a_population_told_apart_by_columns(tiny: Making) -> 
     assert {member.lr["xi"] for member in members} == {0.2}
     assert [member.decay["pi"] for member in members] == [0.1, 0.1, 0.0, 0.0] * 2
     assert varied(config) == {"lr": [0.1] * 4 + [0.3] * 4, "decay": [0.1] * 8}
+    own = tiny(lr={"default": [0.1, 0.3], "m": 0.2})
+    assert [member.lr["m"] for member in population(own)] == [0.2, 0.2]
+    assert varied(own) == {"lr": [0.1, 0.3]}
 
 
 @pytest.mark.parametrize(("seeds", "expected"), [(3, [0, 1, 2]), ([3, 7], [3, 7]), ([0], [0])])
@@ -250,7 +253,14 @@ def test_recurrent_models_have_the_papers_rates(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"resume": True}, {"device": "cuda"}, {"threads": 7}, {"outputs": "elsewhere"}]
+    "changes",
+    [
+        {"resume": True},
+        {"device": "cuda"},
+        {"threads": 7},
+        {"outputs": "elsewhere"},
+        {"data": DataSettings(root="elsewhere")},
+    ],
 )
 def test_hash_ignores_what_does_not_change_the_numbers(
     changes: dict[str, Any], tiny: Making
@@ -268,6 +278,7 @@ def test_hash_ignores_what_does_not_change_the_numbers(
         {"init": Init(pi=0.1)},
         {"precision": "float64"},
         {"width": [8, 8]},
+        {"data": DataSettings(split="validation")},
     ],
 )
 def test_hash_sees_every_other_setting(changes: dict[str, Any], tiny: Making) -> None:

@@ -1,7 +1,9 @@
 """`sas evaluate` and `sas prune`: a trained run tested, on other images too, and pruned."""
 
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from test_readme import SPARSE
 
 from sascli import experiment, pruning, runs
 from sascli.cli import main
-from sascli.config import Evaluate, Prune, Tune
+from sascli.config import DataSettings, Evaluate, Model, Prune, Tune
 from sascli.errors import UserError
 from sascli.evaluating import foreign, opened, others
 from sascli.measuring import Trained
@@ -81,6 +83,44 @@ def test_other_images_of_the_same_classes(run: Path, tree: Path, tmp_path: Path)
     assert np.abs(mean[0] - mean[1]).max() < 0.02  # 256 grey levels for 17
     classes = [t["classes"].query("way == 'mean' and seed == 3") for t in (own, other)]
     assert classes[0]["n_images"].tolist() == classes[1]["n_images"].tolist()
+
+
+def test_a_run_of_folders_is_tested_on_other_folders_and_not_on_its_training_images(
+    tree: Path, tiny: Making, tmp_path: Path
+) -> None:
+    model = Model(name="folder", source="folder")
+    settings = {"model": model, "train_size": "all", "test_size": "all", "epochs": 1}
+    own = trained(experiment.run(tiny(data=DataSettings(root=str(tree)), **settings)))
+    assert len(foreign(own, "folder", tree)[0]) == len(own.data.test_x) == 12  # a fifth of 60
+    shutil.copytree(tree, tmp_path / "other")
+    assert len(foreign(own, "folder", tmp_path / "other")[0]) == 60
+
+
+def test_other_images_in_the_place_of_a_runs_own_are_told(
+    tree: Path, tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Model(name="folder", source="folder")
+    settings = {"model": model, "train_size": "all", "test_size": "all", "epochs": 1}
+    config = tiny(data=DataSettings(root=str(tree)), **settings)
+    run = experiment.run(config)
+    moved = shutil.copytree(tree, tmp_path / "moved")
+    assert main(["evaluate", f"run={run}", f"data.root={moved}", f"outputs={tmp_path}"]) == 0
+    longer = replace(config, epochs=2, resume=str(run), data=DataSettings(root=str(moved)))
+    assert experiment.run(longer) == run
+    next(moved.glob("*/*.png")).unlink()
+    for words in (["evaluate"], ["perturb"]):
+        assert main([*words, f"run={run}", f"data.root={moved}", f"outputs={tmp_path}"]) == 2
+        assert "is of other images: theirs have the checksum sha256:" in capsys.readouterr().err
+    with pytest.raises(UserError, match="is of other images"):
+        experiment.run(replace(longer, epochs=3))
+
+
+def test_rates_of_replicas_are_told(tiny: Making, tmp_path: Path) -> None:
+    run = experiment.run(tiny(lr={"default": [0.05, 0.1]}, epochs=1))
+    assert main(["evaluate", f"run={run}", f"outputs={tmp_path}", "samples=1"]) == 0
+    (path,) = tmp_path.glob("evaluate/*/*/evaluation.csv")
+    table = runs.read_table(path)
+    assert table.groupby("replica")["lr"].unique().map(list).tolist() == [[0.05], [0.1]]
 
 
 def test_a_test_part_is_what_a_folder_is_tested_on(run: Path, tree: Path) -> None:

@@ -1,6 +1,8 @@
 """The replicas that the settings of a run stand for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sascli.config.layers import LAYERS, RATES, alternatives, per_kind
 from sascli.config.train import Train
@@ -26,8 +28,17 @@ def population(config: Train) -> list[Member]:
 
 def varied(config: Train) -> dict[str, list[float]]:
     """Columns that tell replicas of different rates apart; none where all have the same."""
+    lrs, decays = ([own(value) for value in alternatives(v)] for v in (config.lr, config.decay))
+    count = len(population(config)) // (len(lrs) * len(decays))
+    each = [(lr, decay) for lr in lrs for decay in decays for _ in range(count)]
     columns = {}
-    for name in ("lr", "decay"):
-        if len(alternatives(getattr(config, name))) > 1:
-            columns[name] = [getattr(member, name)["m"] for member in population(config)]
+    if len(lrs) > 1:
+        columns["lr"] = [lr for lr, _ in each]
+    if len(decays) > 1:
+        columns["decay"] = [decay for _, decay in each]
     return columns
+
+
+def own(value: Any) -> float:
+    """The number that one value of a list stands for."""
+    return float(value["default"] if isinstance(value, Mapping) else value)

@@ -127,6 +127,10 @@ def cifar10(root: Path) -> Source:
     return Source("cifar10", tuple(sets[0].classes), 255, train, test)
 
 
+PARTS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+"""Folders of these names alone are parts of a data set, no classes."""
+
+
 def folder(root: Path, name: str, *, image_size: int | None = None, grey: bool = False) -> Source:
     """Read a tree of class folders: root/{train,test}/CLASS/*, or root/CLASS/* split 80/20."""
     if image_size is not None and image_size < 1:
@@ -139,6 +143,11 @@ def folder(root: Path, name: str, *, image_size: int | None = None, grey: bool =
             raise UserError(f"{root}/train and {root}/test have different classes: {odd}")
     else:
         classes, paths, labels = _listing(root)
+        if {name.lower() for name in classes} <= PARTS:
+            raise UserError(
+                f"{root} holds {' and '.join(classes)}: name the parts train and test, or give "
+                "the folder of one of them"
+            )
         cut = min(round(0.8 * len(labels)), len(labels) - 1)
         paths, test_paths = paths[:cut], paths[cut:]
         labels, test_labels = labels[:cut], labels[cut:]

@@ -340,6 +340,18 @@ def test_empty_class_is_named(tree: Path) -> None:
         small("folder", tree)
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("Test", "training")])
+def test_parts_of_a_data_set_are_no_classes(names: tuple[str, str], tmp_path: Path) -> None:
+    for name in names:
+        for own in ("cat", "dog"):
+            (tmp_path / name / own).mkdir(parents=True)
+            Image.new("L", (2, 2)).save(tmp_path / name / own / "0.png")
+    with pytest.raises(
+        UserError, match="name the parts train and test, or give the folder of one"
+    ):
+        load("folder", root=tmp_path, train_size="all", test_size="all")
+
+
 def test_one_class_is_too_few(tree: Path) -> None:
     shutil.rmtree(tree / "dog")
     with pytest.raises(UserError, match="one class only, cat"):
