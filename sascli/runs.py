@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ MANIFEST, CONFIG, LOCK = "manifest.json", "config.json", ".lock"
 MULTIRUN = "multirun"
 """The folder of a command's outputs in which the directories of its multiruns lie."""
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "safetensors")
+TEXTS = {"class": str, "predicted": str}
+"""Columns of names that may look like something else: a class may be called 01, or None."""
 PATIENCE = 0.5
 """Seconds for which a lock is tried: `busy` holds it for a moment."""
 
@@ -114,17 +117,22 @@ def write_table(
     path: Path, table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]] | None = None
 ) -> None:
     """Write a tidy table as CSV in place of `path` at once, with what tells replicas apart."""
-    for name, values in (by_replica or {}).items():
-        table = table.assign(**{name: table["replica"].map(dict(enumerate(values)))})
     with replacing(path, "w") as file:
-        table.to_csv(file, index=False)
+        told_apart(table, by_replica or {}).to_csv(file, index=False)
+
+
+def told_apart(table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """The table with a column more for each of these values of the replicas."""
+    for name, values in by_replica.items():
+        table = table.assign(**{name: table["replica"].map(dict(enumerate(values)))})
+    return table
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a table. Raises UserError when it is missing, empty or cut off."""
     try:
         text = path.read_bytes()
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=TEXTS)
     except FileNotFoundError as error:
         raise UserError(f"there is no table {path}") from error
     except (ValueError, OSError) as error:
@@ -236,12 +244,13 @@ def _git(*words: str) -> str | None:
 
 def code_version() -> dict[str, Any]:
     """Commit, whether the code differs from it, and a checksum of the code itself."""
-    status = _git("status", "--porcelain")
+    ours = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    status = _git("status", "--porcelain") if ours else None  # not of a repository around it
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(f"{path.name}\n".encode() + path.read_bytes())
     return {
-        "git_commit": _git("rev-parse", "HEAD"),
+        "git_commit": _git("rev-parse", "HEAD") if ours else None,
         "git_dirty": None if status is None else bool(status),
         "code": f"sha256:{digest.hexdigest()}",
     }
@@ -255,7 +264,7 @@ def provenance() -> dict[str, Any]:
             versions[package] = metadata.version(package)
     return {
         "format": FORMAT,
-        "command": " ".join(["sas", *sys.argv[1:]]),
+        "command": shlex.join(["sas", *sys.argv[1:]]),
         **code_version(),
         "packages": versions,
         "cores": os.cpu_count(),

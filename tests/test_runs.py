@@ -244,6 +244,22 @@ def test_provenance_names_command_code_and_packages(monkeypatch: pytest.MonkeyPa
     assert type(own["git_dirty"]) is bool or commit is None
 
 
+def test_provenance_is_not_that_of_a_repository_around_the_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setattr(runs, "__file__", str(tmp_path / "runs.py"))
+    version = runs.code_version()
+    assert version["git_commit"] is None and version["git_dirty"] is None
+
+
+def test_names_of_classes_stay_texts(tmp_path: Path) -> None:
+    names = ["01", "None", "NA"]
+    runs.write_table(tmp_path / "t.csv", pd.DataFrame({"class": names, "x": [1.5, None, 2]}))
+    table = runs.read_table(tmp_path / "t.csv")
+    assert table["class"].tolist() == names and table["x"].isna().tolist() == [False, True, False]
+
+
 def test_provenance_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     own = runs.provenance()

@@ -124,6 +124,8 @@ def reference_of(directory: Path) -> dict[str, int]:
 
 def maker(manifest: Mapping[str, Any]) -> str:
     """The command that makes the tables which a manifest describes."""
+    if manifest.get("kind") == "sweep-datasize":
+        return f"sas figures model={manifest['model']}"
     if "preset" in manifest:
         return f"sas {manifest['kind']} model={manifest['model']} preset={manifest['preset']}"
     return str(manifest["command"])

@@ -55,21 +55,22 @@ def averaged(table: pd.DataFrame) -> str:
 
 
 def pooled(histogram: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Probability density over all seeds of one layer's histogram, and its bin edges.
+    """Probability density over all networks of one layer's histogram, and its bin edges.
 
-    Seeds may have bins of their own: within a bin the density is taken as constant. Outer empty
-    bins are cut off. Shapes (n,), (n + 1,).
+    Networks may have bins of their own: within a bin the density is taken as constant. Outer
+    empty bins are cut off. Shapes (n,), (n + 1,).
     """
     edges = np.unique(histogram[["bin_left", "bin_right"]].to_numpy())
     centres = (edges[:-1] + edges[1:]) / 2
-    per_seed = [_density_at(centres, one) for _, one in histogram.groupby("seed")]
-    density = np.mean(per_seed, axis=0)
+    own = [key for key in ("seed", "replica") if key in histogram]  # rates differ by replica
+    each = [_density_at(centres, one) for _, one in histogram.groupby(own)]
+    density = np.mean(each, axis=0)
     full = np.flatnonzero(density)
     return density[full[0] : full[-1] + 1], edges[full[0] : full[-1] + 2]
 
 
 def _density_at(x: np.ndarray, histogram: pd.DataFrame) -> np.ndarray:
-    """Density of one seed's histogram at the points x, 0 outside its bins."""
+    """Density of one network's histogram at the points x, 0 outside its bins."""
     bins = histogram.sort_values("bin_left")
     left, right = bins["bin_left"].to_numpy(), bins["bin_right"].to_numpy()
     count = bins["count"].to_numpy(float)

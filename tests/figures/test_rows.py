@@ -11,6 +11,18 @@ from sascli.figures.histograms import _round_down
 from sascli.figures.rows import over_seeds, pooled, rows, seeds
 
 
+def test_networks_of_one_seed_and_several_rates_are_all_pooled() -> None:
+    bins = {"bin_left": [0.0, 0.5], "bin_right": [0.5, 1.0], "seed": 0}
+    table = pd.concat(
+        [
+            pd.DataFrame(bins | {"replica": 0, "count": [8, 0]}),
+            pd.DataFrame(bins | {"replica": 1, "count": [4, 4]}),
+        ]
+    )
+    density, edges = pooled(table)
+    assert density.tolist() == [1.5, 0.5] and edges.tolist() == [0, 0.5, 1]
+
+
 def test_rows_are_chosen_by_every_key() -> None:
     tables = {"t": pd.DataFrame({"rule": ["gbp", "gbp", "bp"], "depth": [4, 5, 4]})}
     assert list(rows(tables, "t", rule="gbp", depth=4).index) == [0]
