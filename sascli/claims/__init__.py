@@ -1,5 +1,6 @@
-"""Tables -> which of a study's claims hold, by rules fixed before any result was seen.
+"""Tables -> which of a study's claims hold, by rules.
 
+They were fixed before results were seen; where one was not, the document of its study says so.
 Every claim comes down to checks: a number per seed whose mean must clear a bound by two standard
 errors over seeds, so that noise alone confirms nothing. What the paper only denies ("not worse",
 "does not rise") need not be shown: there the mean may miss the bound by the noise. A claim holds

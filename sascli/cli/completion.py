@@ -35,7 +35,7 @@ def completion(words: list[str]) -> str:
 def candidates(line: str) -> list[str]:
     """The words that may stand at the end of a command line, a space after the finished ones."""
     done = line.split()
-    word = "" if line[-1:].isspace() else done.pop()
+    word = "" if not done or line[-1:].isspace() else done.pop()
     match done[1:]:
         case []:
             found = [f"{name} " for name in [*COMMANDS, "completion", "--help", "--version"]]

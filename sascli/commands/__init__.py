@@ -88,7 +88,7 @@ COMMANDS = {
         "Evaluate",
         (
             ("sas evaluate run=latest", "on its own test set"),
-            ("sas evaluate model=folder data.root=my/images", "on other images, same classes"),
+            ("sas evaluate model=folder data.root=other/images", "on other images, same classes"),
             ("sas evaluate against=[shuffled,cifar10]", "what is it uncertain about?"),
         ),
         plain=("model",),

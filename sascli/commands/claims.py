@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from sascli import claims, figures, runs
 from sascli.config import Claims, typed, unknown
+from sascli.errors import UserError
 from sascli.figures import directory_of
 from sascli.studies import study_of
 
@@ -23,8 +24,13 @@ def task(cfg: DictConfig) -> None:
     if config.format not in FORMATS:
         raise unknown(config.format, FORMATS, "format")
     directory = directory_of(config.from_, Path(config.outputs), config.study)
+    manifest = runs.manifest_of(directory)
+    study = study_of(manifest)
     other = measured(Path(config.other)) if config.other else None
-    study = study_of(runs.manifest_of(directory))
+    if config.other and {manifest["kind"], runs.manifest_of(Path(config.other))["kind"]} != {
+        "figures"
+    }:
+        raise UserError("other is for two directories of `sas figures`")
     table = claims.evaluate(*measured(directory), other, register=study.claims)
     print(FORMATS[config.format](table))
 

@@ -104,6 +104,8 @@ def check_figures(config: Figures) -> None:
     """As `check_sweep`, and what a preset must hold."""
     check_sweep(config)
     check_rate(config)
+    if config.eval.samples < 1:
+        raise UserError("eval.samples must be at least 1: Fig. 2b shows sampled networks")
     preset = config.preset
     for name in ("sizes", "deep_sizes", "rates"):
         check_positive(f"preset.{name}", getattr(preset, name))

@@ -176,6 +176,13 @@ def check(config: Train) -> None:
         if value not in choices:
             raise unknown(value, choices, name)
     check_time(config)
+    for name, beta in (("beta1", config.optim.beta1), ("beta2", config.optim.beta2)):
+        if not 0 <= beta < 1:
+            raise UserError(f"optim.{name} must be in [0, 1), not {beta}")
+    if not config.optim.eps >= 0:
+        raise UserError(f"optim.eps must be at least 0, not {config.optim.eps}")
+    if config.name is not None and (not config.name or ".." in config.name.split("/")):
+        raise UserError(f"name must be the name of a folder, not {config.name!r}")
     if config.optim.pi not in (None, "sgd") or (config.optim.pi and config.optim.name == "adamw"):
         raise UserError("optim.pi is null or, with optim=rmsprop, sgd")
     if config.optim.clip is not None and not config.optim.clip > 0:

@@ -141,6 +141,8 @@ class Copi(Reproduction):
         base = self.comparison.base
         if base.train_size > self.comparison.available:
             raise sweeps.too_many(base.train_size, self.comparison.available)
+        if base.train_size < 5:
+            raise UserError("train_size must be at least 5: a fifth chooses a penalty")
         check(base)
 
     @property

@@ -15,7 +15,10 @@ from sascli.rules.copi import COPI, COPISettings
 
 @dataclass
 class BPDecorSettings(COPISettings):
-    """Settings of BP with decorrelation; lr.r = 0 keeps R the identity: plain BP."""
+    """Settings of BP with decorrelation; lr.r = 0 keeps R the identity.
+
+    Plain BP is that with decorrelation_epochs = 0, or W waits for nothing.
+    """
 
     adam: bool = False  # W by Adam instead of plain gradient descent
 
