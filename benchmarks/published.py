@@ -55,7 +55,7 @@ def main() -> None:
         times, accuracy = table["times"].median(), table["test_accuracy"].min()
         print(
             f"published setting: {PUBLISHED / times:.1f} s, {times:.1f} times as fast as the "
-            f"the NumPy reference, bar {BAR} ({PUBLISHED / BAR:.1f} s), dream {DREAM}; "
+            f"NumPy reference, bar {BAR} ({PUBLISHED / BAR:.1f} s), dream {DREAM}; "
             f"test accuracy {accuracy:.3f}, bar {ACCURACY}"
         )
         sys.exit(not (times >= BAR and accuracy >= ACCURACY))

@@ -121,18 +121,13 @@ def measure(
     root = config.data.root if isinstance(config, OnImages) else None
     run = Trained(runs.locate(config.run, outputs), device, root)
     start, tables = runs.now(), work(run)
-    if rates := varied(run.config):
-        tables = {name: with_rates(table, rates) for name, table in tables.items()}
+    rates = varied(run.config)
+    tables = {n: runs.told_apart(t, rates) if "replica" in t else t for n, t in tables.items()}
     own = run.directory.resolve()  # run=. has no name
     name = config.name or (own.parent.name if own.name.startswith("v") else own.name)
     about = {key: run.manifest[key] for key in ("model", "rule", "data")}
     about |= {"run": str(run.directory), "seeds": run.seeds, "device": str(run.device)}
     return record(config, command, name, tables, start, directory, also, **about)
-
-
-def with_rates(table: pd.DataFrame, rates: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """A table of replicas with what tells those of different rates apart."""
-    return runs.told_apart(table, rates) if "replica" in table else table
 
 
 def experiment_of(

@@ -41,6 +41,8 @@ def queue() -> dict[str, str]:
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        raise UserError(f"SLURM does not say which jobs are at work: {said[0]}") from error
+        said = str(getattr(error, "stderr", None) or "").strip() or str(error)
+        raise UserError(
+            f"SLURM does not say which jobs are at work: {said.splitlines()[0]}"
+        ) from error
     return dict(map(str.split, done.stdout.splitlines()))

@@ -81,15 +81,17 @@ def test_a_killed_workers_points_are_taken_over(
         assert_same_tables(one, other)
 
 
+def begin(directory: Path) -> None:
+    """What the first worker of a study does."""
+    about = {"format": runs.FORMAT, "start": runs.now(), "config_hash": "x"}
+    runs.describe(directory, **about, status="running")
+
+
 def test_a_directory_that_another_finishes_is_left_to_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = composed(*SWEEP.split(), f"outputs={tmp_path}", "worker=1")
     assert config.worker == 1
-
-    def begin(directory: Path) -> None:
-        about = {"format": runs.FORMAT, "start": runs.now(), "config_hash": "x"}
-        runs.describe(directory, **about, status="running")
 
     def finish(directory: Path) -> None:
         raise runs.BusyError("another process")
@@ -104,10 +106,6 @@ def test_a_directory_that_another_finishes_is_left_to_it(
 def test_a_study_that_another_worker_has_finished_is_left_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def begin(directory: Path) -> None:
-        about = {"format": runs.FORMAT, "start": runs.now(), "config_hash": "x"}
-        runs.describe(directory, **about, status="running")
-
     finished: list[Path] = []
     for train, count in (
         (lambda directory: runs.describe(directory, status="finished"), 0),

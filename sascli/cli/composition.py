@@ -115,12 +115,17 @@ class Composer:
         return list(self.loader.get_group_options(self.place(group)))
 
     def place(self, group: str) -> str:
-        """The folder of a group's files: GROUP/COMMAND where the command has its own."""
+        """The folder of a group's files: GROUP/COMMAND where the command has its own.
+
+        That of optim@task.optim is optim's.
+        """
+        group = group.partition("@")[0]
         own = f"{group}/{self.command}"
         return own if self.loader.get_group_options(own) else group
 
     def placed(self, group: str, choices: str) -> str:
         """Choices as Hydra finds them: the command's own with their folder."""
+        group = group.partition("@")[0]
         folder, known = self.place(group).removeprefix(f"{group}/"), self.options(group)
         if folder == group:
             return choices

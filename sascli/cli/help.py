@@ -93,8 +93,7 @@ def groups(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
     for group, chosen in composer.groups(cfg).items():
         if group.startswith("hydra"):
             continue
-        folder = composer.conf / composer.place(group.partition("@")[0])
-        options = composer.options(group.partition("@")[0])  # optim@task.optim is of optim
+        folder, options = composer.conf / composer.place(group), composer.options(group)
         if not options:
             yield f"{group}=NAME", "none yet"
         for option in options:

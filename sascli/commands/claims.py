@@ -26,11 +26,12 @@ def task(cfg: DictConfig) -> None:
     directory = directory_of(config.from_, Path(config.outputs), config.study)
     manifest = runs.manifest_of(directory)
     study = study_of(manifest)
-    other = measured(Path(config.other)) if config.other else None
-    if config.other and {manifest["kind"], runs.manifest_of(Path(config.other))["kind"]} != {
-        "figures"
-    }:
-        raise UserError("other is for two directories of `sas figures`")
+    other = None
+    if config.other:
+        second = Path(config.other)
+        if not manifest["kind"] == runs.manifest_of(second)["kind"] == "figures":
+            raise UserError("other is for two directories of `sas figures`")
+        other = measured(second)
     table = claims.evaluate(*measured(directory), other, register=study.claims)
     print(FORMATS[config.format](table))
 

@@ -79,9 +79,11 @@ def images_of(config: Continual) -> Images:
     """Load the images. Raises UserError where they do not make the tasks."""
     device = experiment.pick_device(config.device)
     searched = any(len(choices(config, method)) > 1 for method in config.methods)
-    splits = ("test", "validation" if searched else "test")
-    parts = [replace(config, data=replace(config.data, split=split)) for split in splits]
-    images = Images(*(experiment.load_data(part, device) for part in parts))
+    whole = held_out = experiment.load_data(config, device)
+    if searched:
+        part = replace(config, data=replace(config.data, split="validation"))
+        held_out = experiment.load_data(part, device)
+    images = Images(whole, held_out)
     for data in images:
         sequence(config.task, data, config.tasks, [0])
     return images
