@@ -19,6 +19,7 @@ from counting import Fault
 
 from sascli import runs
 from sascli.errors import UserError
+from sascli.runs import code
 
 
 def claim_many(parent: Path, count: int, both: Barrier) -> None:
@@ -248,7 +249,8 @@ def test_provenance_is_not_that_of_a_repository_around_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    monkeypatch.setattr(runs, "__file__", str(tmp_path / "runs.py"))
+    (tmp_path / "errors.py").touch()
+    monkeypatch.setattr(code, "PACKAGE", tmp_path)
     version = runs.code_version()
     assert version["git_commit"] is None and version["git_dirty"] is None
 

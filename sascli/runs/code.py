@@ -1,0 +1,34 @@
+"""The version of the code that made a result."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def _git(*words: str) -> str | None:
+    """Output of a git command in the source checkout, None outside one."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(PACKAGE), *words],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+def code_version() -> dict[str, Any]:
+    """Commit, whether the code differs from it, and a checksum of the code itself."""
+    ours = _git("ls-files", "--error-unmatch", "errors.py") is not None
+    status = _git("status", "--porcelain") if ours else None  # not of a repository around it
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    return {
+        "git_commit": _git("rev-parse", "HEAD") if ours else None,
+        "git_dirty": None if status is None else bool(status),
+        "code": f"sha256:{digest.hexdigest()}",
+    }

@@ -1,0 +1,108 @@
+"""Files that are written whole or not at all: JSON and tables."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from sascli.errors import UserError
+
+TEXTS = {"class": str, "predicted": str}
+"""Columns of names that may look like something else: a class may be called 01, or None."""
+
+
+def make(directory: Path) -> None:
+    """Make a directory where there is none. Raises UserError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """The message for a full disk, a read-only folder and their kind."""
+    return UserError(f"cannot write to {path}: {error.strerror}")
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file that takes the place of `path` once it is whole and on disk.
+
+    A kill at any moment leaves the last good file. Raises UserError where it cannot be written.
+    """
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            mode, dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = file.name
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in place of `path` at once."""
+    with replacing(path, "w") as file:
+        json.dump(content, file, indent=1)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises UserError when it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("it holds no object")
+        return content
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist") from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+
+
+def write_table(
+    path: Path, table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]] | None = None
+) -> None:
+    """Write a tidy table as CSV in place of `path` at once, with what tells replicas apart."""
+    with replacing(path, "w") as file:
+        told_apart(table, by_replica or {}).to_csv(file, index=False)
+
+
+def told_apart(table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """The table with a column more for each of these values of the replicas."""
+    for name, values in by_replica.items():
+        table = table.assign(**{name: table["replica"].map(dict(enumerate(values)))})
+    return table
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table. Raises UserError when it is missing, empty or cut off."""
+    try:
+        text = path.read_bytes()
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=TEXTS)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no table {path}") from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    if not text.endswith(b"\n"):
+        raise UserError(f"{path} is cut off in its last line")
+    return table
+
+
+def rows(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A table of one record per row."""
+    return pd.DataFrame.from_records(list(records))
