@@ -1,10 +1,10 @@
 # `make` lists the targets; `make setup PYTHON=python3.12` picks another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults figures figures-use figures-copi figures-temporal \
-  bench bench-scaling bench-check lint docs check-docs audit clean
+.PHONY: help setup demo test faults figures bench bench-scaling bench-check lint docs check-docs audit clean
 
 PYTHON ?= python3
-MODEL ?= mnist
+STUDY ?= credit
+MODEL ?=
 PRESET ?= quick
 OUTPUTS := $(or $(SAS_OUTPUTS),outputs)
 BIN := .venv/bin
@@ -36,17 +36,8 @@ test: $(READY) ## Run the tests
 faults: $(READY) ## Inject every fault, SLURM's too where one answers; count in docs/data/faults.csv
 	SAS_FAULTS=docs/data/faults.csv $(BIN)/python -m pytest -q -m fault
 
-figures: $(READY) ## Reproduce the figures: MODEL=mnist PRESET=quick unless told otherwise
-	$(BIN)/sas figures model=$(MODEL) preset=$(PRESET)
-
-figures-use: $(READY) ## What credit is good for: MODEL=mnist PRESET=quick unless told otherwise
-	$(BIN)/sas figures-use model=$(MODEL) preset=$(PRESET)
-
-figures-copi: $(READY) ## COPI beside BP and gBP, MODEL and PRESET as above
-	$(BIN)/sas figures-copi model=$(MODEL) preset=$(PRESET)
-
-figures-temporal: $(READY) ## The recurrent network: PRESET=quick unless told otherwise
-	$(BIN)/sas figures-temporal preset=$(PRESET)
+figures: $(READY) ## Reproduce a study: STUDY=credit (or temporal, copi, use) MODEL=mnist PRESET=quick
+	$(BIN)/sas reproduce $(STUDY) $(if $(MODEL),model=$(MODEL)) preset=$(PRESET)
 
 bench: $(READY) ## Measure speed and memory of one training step against the baselines
 	$(BIN)/python -m benchmarks.step

@@ -24,16 +24,16 @@ from PIL import Image
 from sascli import figures, runs
 from sascli.errors import UserError
 from sascli.figures.neurons import examples
-from sascli.studies import study_of
+from sascli.studies import name_of, study_of
 
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
 TABLES = {
-    "figures": "history ensemble histograms layers datasize datasize_layers perturbation search",
-    "figures-use": "search evaluation confusion reliability uncertainty pruning continual "
+    "credit": "history ensemble histograms layers datasize datasize_layers perturbation search",
+    "use": "search evaluation confusion reliability uncertainty pruning continual "
     "continual_search continual_summary",
-    "figures-temporal": "history histograms perturbation redraw psychometric sigmoids selectivity "
+    "temporal": "history histograms perturbation redraw psychometric sigmoids selectivity "
     "responses trajectories synapses components kernel kernel_decay lazy order_parameters",
-    "figures-copi": "history rates decorrelation decorrelated features compression linear",
+    "copi": "history rates decorrelation decorrelated features compression linear",
 }
 """What the documents show of a study."""
 MEASURED = "performance"
@@ -108,7 +108,7 @@ def collect(docs: Path, directory: Path, name: str) -> None:
     """Copy what the documents need of a study's directory into docs/data/NAME."""
     reference, out = figures.reference_of(directory), docs / "data" / name
     out.mkdir(parents=True, exist_ok=True)
-    for table in TABLES[runs.manifest_of(directory)["kind"]].split():
+    for table in TABLES[name_of(runs.manifest_of(directory)) or "credit"].split():
         (out / f"{table}.csv").write_text(thinned(directory / f"{table}.csv", reference))
     runs.write_table(out / "times.csv", times(directory))
     shutil.copyfile(directory / runs.MANIFEST, out / runs.MANIFEST)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from sascli import multirun, runs, slurm
 from sascli.errors import UserError
+from sascli.studies import name_of
 
 COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
 STATUSES = (
@@ -63,7 +64,7 @@ def describe(directory: Path, queued: Mapping[str, str]) -> dict[str, Any] | Non
         return row | {"status": "other format" if "format version" in str(error) else "damaged"}
     kind, start = manifest.get("kind"), manifest.get("start")
     return row | {
-        "command": kind,
+        "command": f"reproduce {study}" if (study := name_of(manifest)) else kind,
         "model": manifest.get("model"),
         "seeds": " ".join(map(str, manifest.get("seeds", []))),
         "status": multirun.status_of(directory, manifest, queued),

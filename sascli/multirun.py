@@ -105,7 +105,7 @@ def newest(outputs: Path) -> Path:
     """The directory of the newest multirun. Raises UserError when there is none."""
     found = [
         (runs.read_json(path)["start"], str(path.parent))
-        for path in outputs.glob(f"*/{runs.MULTIRUN}/*/{SWEEP}")
+        for path in outputs.glob(f"**/{runs.MULTIRUN}/*/{SWEEP}")
     ]
     if not found:
         raise UserError(f"there is no multirun in {outputs}: `sas train --multirun` makes one")

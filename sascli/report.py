@@ -93,7 +93,7 @@ def write(directory: Path, pictures: Iterable[Path], claims: pd.DataFrame) -> Pa
     """Write directory/report.html and return its path.
 
     Args:
-        directory: A directory of `sas figures`: its manifest and configuration are shown.
+        directory: A directory of `sas reproduce`: its manifest and configuration are shown.
         pictures: Its pictures in order; the PNGs among them go in, with the captions they carry.
         claims: The table of `claims.evaluate`.
 

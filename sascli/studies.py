@@ -30,13 +30,13 @@ class Study:
 
 
 STUDIES = {
-    "figures": Study(
+    "credit": Study(
         title="Learning credit assignment",
         source=LI_HUANG,
         figures=("fig2a", "fig2b", "fig3a", "fig3b", "fig3c", "fig4a", "fig4b", "variance"),
         claims="credit",
     ),
-    "figures-use": Study(
+    "use": Study(
         title="The use of credit",
         source=f"what {LI_HUANG} say the learned distribution is good for",
         figures=(
@@ -50,7 +50,7 @@ STUDIES = {
         ),
         claims="use",
     ),
-    "figures-copi": Study(
+    "copi": Study(
         title="Constrained parameter inference",
         source=AHMAD,
         figures=(
@@ -63,7 +63,7 @@ STUDIES = {
         ),
         claims="copi",
     ),
-    "figures-temporal": Study(
+    "temporal": Study(
         title="Temporal credit assignment",
         source=ZOU_LI_HUANG,
         figures=(
@@ -93,9 +93,22 @@ STUDIES = {
         ),
     ),
 }
-"""By the command that makes the directory, which is also the `kind` of its manifest."""
+"""By name: `sas reproduce NAME` makes a study's directory."""
+
+OLD_KINDS = {
+    "figures": "credit",
+    "figures-use": "use",
+    "figures-copi": "copi",
+    "figures-temporal": "temporal",
+}
+"""The kinds that manifests of earlier versions have, with the study that each of them is now."""
+
+
+def name_of(manifest: Mapping[str, Any]) -> str | None:
+    """The name of the study whose directory a manifest describes; None for another command's."""
+    return OLD_KINDS.get(manifest.get("kind", ""), manifest.get("study"))
 
 
 def study_of(manifest: Mapping[str, Any]) -> Study:
     """The study whose tables a manifest describes; Figs. 2-4 where it is another command's."""
-    return STUDIES.get(manifest.get("kind", ""), STUDIES["figures"])
+    return STUDIES[name_of(manifest) or "credit"]

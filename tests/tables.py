@@ -1,4 +1,4 @@
-"""Small made-up tables that look like a finished `sas figures` directory, for tests."""
+"""Small made-up tables that look like a finished `sas reproduce credit` directory, for tests."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -160,13 +160,13 @@ def violate(made: Tables, *claims: int) -> Tables:
 
 
 def directory(path: Path, made: Tables, **manifest: object) -> Path:
-    """Write tables and a manifest as `sas figures` leaves them."""
+    """Write tables and a manifest as `sas reproduce credit` leaves them."""
     path.mkdir(parents=True, exist_ok=True)
     for name, table in made.items():
         table.to_csv(path / f"{name}.csv", index=False)
-    about = {"format": 1, "kind": "figures", "model": "mnist", "preset": "quick",
-             "reference": REFERENCE,
-             "command": "sas figures model=mnist preset=quick", "git_commit": "0123abc",
+    about = {"format": 1, "kind": "reproduce", "study": "credit", "model": "mnist",
+             "preset": "quick", "reference": REFERENCE,
+             "command": "sas reproduce credit model=mnist preset=quick", "git_commit": "0123abc",
              "git_dirty": False, "packages": {"torch": "2.15.0", "numpy": "2.4.6"},
              "data": {"name": "mnist", "checksum": "sha256:abc"}, "device": "cpu",
              "start": "2026-11-21T00:00:00+0000"}  # fmt: skip

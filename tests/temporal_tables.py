@@ -1,4 +1,4 @@
-"""Small made-up tables that look like a finished `sas figures-temporal` directory, for tests."""
+"""Small made-up tables that look like a finished `sas reproduce temporal` directory, for tests."""
 
 from collections.abc import Callable, Iterator
 from itertools import product

@@ -183,7 +183,7 @@ def test_what_is_right_passes(changes: dict[str, Any], tiny: Making) -> None:
     check(tiny(**changes))
 
 
-@pytest.mark.parametrize("command", ["train", "figures", "sweep-datasize"])
+@pytest.mark.parametrize("command", ["train", "reproduce credit", "sweep-datasize"])
 @pytest.mark.parametrize("model", ["digits", "mnist", "cifar10", "folder"])
 def test_composed_defaults_pass(command: str, model: str) -> None:
     config = composed(command, f"model={model}")

@@ -21,7 +21,7 @@ from sascli.studies import STUDIES
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCKS = ("provenance", "accuracy", "layers", "search", "datasize", "perturbation", "claims")
-ALL, FEW = STUDIES["figures"].figures, ("fig2a", "fig4a")
+ALL, FEW = STUDIES["credit"].figures, ("fig2a", "fig4a")
 TEXT = "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in BLOCKS)
 TEXT += (
     "<!-- BEGIN figure made fig2a -->\n<!-- END -->\n<!-- BEGIN accuracy none -->\n<!-- END -->\n"
@@ -32,13 +32,13 @@ TEXT += (
 def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """docs/build.py, drawing two figures only."""
     monkeypatch.syspath_prepend(DOCS)
-    monkeypatch.setitem(STUDIES, "figures", replace(STUDIES["figures"], figures=FEW))
+    monkeypatch.setitem(STUDIES, "credit", replace(STUDIES["credit"], figures=FEW))
     return import_module("build")
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A directory like that of `sas figures`, with more in it than the documents need."""
+    """A directory like that of `sas reproduce credit`, with more in it than the documents need."""
     made = maker.tables(2)
     for rule in ("gbp", "bp"):
         key = {"rule": rule, "depth": 4, "train_size": 10_000}
@@ -77,7 +77,7 @@ def docs(tmp_path: Path, source: Path, tool: ModuleType) -> Path:
 def test_what_is_kept_gives_the_same_pictures_and_claims(
     docs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STUDIES, "figures", replace(STUDIES["figures"], figures=ALL))
+    monkeypatch.setitem(STUDIES, "credit", replace(STUDIES["credit"], figures=ALL))
     kept = docs / "data" / "made"
     pictures = [
         figures.plot(ALL, path, tmp_path / name) for name, path in (("all", source), ("few", kept))
@@ -104,7 +104,7 @@ def test_generated_parts_say_what_the_tables_say(docs: Path) -> None:
     assert "| 0.1 | 90.50 ± 0.71 | 90.50 ± 0.71 | 2 |" in text
     assert "![fig2a](figures/made/fig2a.png)\n\nFig. 2(a). Test accuracy" in text
     assert "there is no `docs/data/none`" in text
-    assert text.count("made by `sas figures model=mnist preset=quick`") == 5
+    assert text.count("made by `sas reproduce credit model=mnist preset=quick`") == 5
 
 
 def test_check_finds_what_is_not_true(
@@ -174,7 +174,7 @@ def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> 
     made["search"] = pd.DataFrame([key | {"lr": 0.1, "seed": 0, "validation_accuracy": 0.91}])
     made["continual_search"] = pd.DataFrame({"protocol": ["split"], "method": ["ewc"]})
     source = maker.directory(
-        tmp_path / "use", made, kind="figures-use", reference=use_tables.REFERENCE
+        tmp_path / "use", made, kind="reproduce", study="use", reference=use_tables.REFERENCE
     )
     (source / "runs" / "bp").mkdir(parents=True)
     maker.tables()["history"].to_csv(source / "runs/bp/history.csv", index=False)
@@ -185,7 +185,7 @@ def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> 
     assert tool.main(["build"], tmp_path) == 0
     kept = runs.read_table(tmp_path / "data/made/confusion.csv")
     assert len(kept) == len(made["confusion"]) / 6  # one rule and way of two and three
-    text, all_names = (tmp_path / "results.md").read_text(), STUDIES["figures-use"].figures
+    text, all_names = (tmp_path / "results.md").read_text(), STUDIES["use"].figures
     pictures = [
         figures.plot(all_names, path, tmp_path / name)
         for name, path in (("all", source), ("few", tmp_path / "data/made"))
@@ -246,7 +246,12 @@ def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
     made = copi_tables.tables()
     rates = dict.fromkeys(["bp-plain", "copi-local", *copi_tables.RATES], 0.001)
     source = maker.directory(
-        tmp_path / "copi", made, kind="figures-copi", reference=copi_tables.REFERENCE, rates=rates
+        tmp_path / "copi",
+        made,
+        kind="reproduce",
+        study="copi",
+        reference=copi_tables.REFERENCE,
+        rates=rates,
     )
     (source / "runs" / "gbp").mkdir(parents=True)
     maker.tables()["history"].to_csv(source / "runs/gbp/history.csv", index=False)

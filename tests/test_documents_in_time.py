@@ -25,14 +25,14 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A directory like that of `sas figures-temporal`, with other rows in it as well."""
+    """A directory like that of `sas reproduce temporal`, with other rows in it as well."""
     made = made_up.tables()
     made["histograms"] = pd.concat(
         [made["histograms"], made["histograms"].assign(model="rnn_rows")]
     )
     path = maker.directory(
-        tmp_path / "study", made, kind="figures-temporal", reference=made_up.REFERENCE,
-        command="sas figures-temporal", cores=2, status="finished", end=None,
+        tmp_path / "study", made, kind="reproduce", study="temporal", reference=made_up.REFERENCE,
+        command="sas reproduce temporal", cores=2, status="finished", end=None,
     )  # fmt: skip
     (path / "runs" / "x").mkdir(parents=True)
     made["history"].query("model == 'rnn_rows' and rule == 'bp'").to_csv(
@@ -46,7 +46,7 @@ def test_what_is_kept_gives_the_same_pictures_and_claims(
 ) -> None:
     docs = tmp_path / "docs"
     tool.collect(docs, source, "made")
-    kept, names = docs / "data" / "made", STUDIES["figures-temporal"].figures
+    kept, names = docs / "data" / "made", STUDIES["temporal"].figures
     drawn = [
         figures.plot(names, path, tmp_path / path.name, suffixes=[".png"])
         for path in (source, kept)

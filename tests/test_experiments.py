@@ -56,7 +56,7 @@ def test_a_sweep_can_be_drawn_but_a_single_run_cannot(
     capsys.readouterr()
     for words in (["plot", "figure=fig3a"], ["claims"]):
         assert main([*words, "from=outputs/train/x/v001"]) == 2
-        assert "figures and claims need one of `sas figures`" in capsys.readouterr().err
+        assert "figures and claims need one of `sas reproduce`" in capsys.readouterr().err
 
 
 def test_an_experiment_of_another_command_is_told(

@@ -103,7 +103,7 @@ def test_claims_provenance_and_settings_are_there(source: Path) -> None:
         "0123abc",
         "torch 2.15.0",
         "2026-11-21T00:00:00+0000",
-        "sas figures model=mnist preset=quick",
+        "sas reproduce credit model=mnist preset=quick",
         '"m": 0.125',
     ):
         assert expected in page.text

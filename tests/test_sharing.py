@@ -15,7 +15,9 @@ from sascli.splitting import Population, Trained
 
 TINY = "width=6 test_size=30 batch_size=30 threads=1 device=cpu epochs=6"
 SWEEP = f"sweep-datasize depth=[3,4] train_size=[40,60,80] seeds=2 eval.samples=2 {TINY}"
-FIGURES = "figures model=digits preset=smoke preset.depths=[4] preset.sizes=[1] train_size=60"
+FIGURES = (
+    "reproduce credit model=digits preset=smoke preset.depths=[4] preset.sizes=[1] train_size=60"
+)
 FIGURES = f"{FIGURES} preset.deep_sizes=[1] seeds=1 {TINY}"
 
 
@@ -43,7 +45,7 @@ def work_beside_another(line: str, worker: int, outputs: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "where", "points"),
-    [(SWEEP, "sweep-datasize/digits-gbp", 6), (FIGURES, "figures/digits-smoke", 6)],
+    [(SWEEP, "sweep-datasize/digits-gbp", 6), (FIGURES, "reproduce/credit/digits-smoke", 6)],
     ids=["sweep-datasize", "figures"],
 )
 def test_three_workers_leave_what_one_process_leaves(

@@ -13,7 +13,6 @@ from pandas.api import types
 from sascli.cli import main
 from sascli.cli.composition import schema_of
 from sascli.rules.gbp import GBP
-from sascli.studies import STUDIES
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "tables.md"
 SMALL = "model=digits epochs=1 width=4 test_size=40 batch_size=20 eval.samples=2 device=cpu"
@@ -36,11 +35,11 @@ COMMANDS = (
     "trajectories run=task trials=1 dt=20",
     f"sweep-datasize {SMALL} train_size=[40,60] seeds=2",
     f"continual {SMALL} tasks=2 seeds=2 lr=[0.01,0.1]",
-    f"figures {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
+    f"reproduce credit {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1]",
-    f"figures-use {SMALL} train_size=60 preset=smoke",
-    f"figures-copi {SMALL} train_size=60 preset=smoke preset.rates=[1,1000]",
-    "figures-temporal model=rnn_digits preset=smoke kernel.lazy.source=digits device=cpu",
+    f"reproduce use {SMALL} train_size=60 preset=smoke",
+    f"reproduce copi {SMALL} train_size=60 preset=smoke preset.rates=[1,1000]",
+    "reproduce temporal model=rnn_digits preset=smoke kernel.lazy.source=digits device=cpu",
 )
 TYPES = {
     "text": types.is_string_dtype,
@@ -52,7 +51,7 @@ TYPES = {
 }
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
 KEYED |= {"decorrelation", "redraw"}
-GATHERING = ("sweep-datasize", *STUDIES)
+GATHERING = ("sweep-datasize", "reproduce")
 IN_DOCS = {"times", "ablation", "faults", "temporal"}  # tests/test_documents.py looks at these
 
 
@@ -99,7 +98,7 @@ def test_every_column_is_documented_with_its_type_and_nothing_else(outputs: Path
         manifest = manifest_of(path.parent)
         if path.stem in KEYED and manifest["kind"] in GATHERING:
             expected = keys | expected
-            if manifest["kind"] == "figures-temporal":
+            if manifest.get("study") == "temporal":
                 expected = {"model": "text"} | expected
         run = manifest_of(outputs.parent / manifest["run"]) if "run" in manifest else manifest
         if run["kind"] == "train" and "replica" in expected:
@@ -131,7 +130,9 @@ def test_every_key_of_a_manifest_is_documented(outputs: Path) -> None:
 
 def test_config_json_holds_every_setting(outputs: Path) -> None:
     for path in outputs.rglob("config.json"):
-        settings = schema_of(manifest_of(path.parent)["kind"]).__dataclass_fields__
+        manifest = manifest_of(path.parent)
+        command = " ".join(filter(None, (manifest["kind"], manifest.get("study"))))
+        settings = schema_of(command).__dataclass_fields__
         assert set(json.loads(path.read_text())) == set(settings)
 
 

@@ -45,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Results:
-    """The tables of one `sas figures` directory and its reference point."""
+    """The tables of one `sas reproduce` directory and its reference point."""
 
     tables: Mapping[str, pd.DataFrame]
     reference: Mapping[str, int]

@@ -10,7 +10,7 @@ from sascli.cli.completion import completion
 from sascli.cli.help import command_help, overview
 from sascli.cli.launch import launch
 from sascli.cli.overrides import with_key
-from sascli.commands import COMMANDS
+from sascli.commands import COMMANDS, RENAMED, REPRODUCE, studies, with_study
 from sascli.config import unknown
 from sascli.errors import UserError
 
@@ -40,9 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def dispatch(words: list[str]) -> None:
     """Do what the command line says."""
-    match words:
+    match with_study(words):
         case [] | ["--help" | "-h", *_]:
             print(overview())
+        case [command, "--help" | "-h", *_] if command == REPRODUCE:
+            print(overview(REPRODUCE))
+        case [command, *rest] if command == REPRODUCE:
+            if not rest or "=" in rest[0] or rest[0].startswith("-"):
+                raise UserError(f"`sas reproduce` needs a study: {', '.join(studies())}")
+            raise unknown(rest[0], studies(), "study")
         case _ if "--version" in words:
             print(f"sas {version()}")
         case ["completion", *rest]:
@@ -53,6 +59,8 @@ def dispatch(words: list[str]) -> None:
                 print(command_help(command, rest))
             else:
                 launch(command, rest)
+        case [command, *_] if command in RENAMED:
+            raise UserError(f"`sas {command}` is called `sas {RENAMED[command]}` now")
         case [command, *_]:
             raise unknown(command, [*COMMANDS, "completion", "--help", "--version"], "command")
 

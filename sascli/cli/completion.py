@@ -5,7 +5,7 @@ import argparse
 from hydra._internal.utils import get_args_parser
 
 from sascli.cli.composition import Composer, is_hydra
-from sascli.commands import COMMANDS
+from sascli.commands import COMMANDS, REPRODUCE, studies, with_study
 from sascli.errors import UserError
 
 # Candidates are whole words; where '=' breaks words, readline replaces what follows it only.
@@ -36,9 +36,12 @@ def candidates(line: str) -> list[str]:
     """The words that may stand at the end of a command line, a space after the finished ones."""
     done = line.split()
     word = "" if not done or line[-1:].isspace() else done.pop()
-    match done[1:]:
+    match with_study(done[1:]):
         case []:
-            found = [f"{name} " for name in [*COMMANDS, "completion", "--help", "--version"]]
+            names = [*(name.split()[0] for name in COMMANDS), "completion", "--help", "--version"]
+            found = [f"{name} " for name in dict.fromkeys(names)]
+        case [command] if command == REPRODUCE:
+            found = [f"{study} " for study in studies()]
         case ["completion"]:
             found = ["bash "]
         case [command, *_] if command in COMMANDS:

@@ -42,9 +42,14 @@ def conf_directory(command: str) -> Path:
     """The folder of the YAML files: the one in a wheel, else the checkout's."""
     package = Path(__file__).parents[1]
     for folder in (package / CONF, package.parent / CONF):
-        if (folder / f"{command}.yaml").is_file():
+        if (folder / f"{config_name(command)}.yaml").is_file():
             return folder
-    raise UserError(f"conf/{command}.yaml is missing: install sas again")
+    raise UserError(f"conf/{config_name(command)}.yaml is missing: install sas again")
+
+
+def config_name(command: str) -> str:
+    """The primary configuration of a command: `reproduce credit` has reproduce/credit.yaml."""
+    return command.replace(" ", "/")
 
 
 def schema_of(command: str) -> type:
@@ -93,7 +98,8 @@ class Composer:
         self.folders = [self.conf]
         version.setbase(VERSION_BASE)
         for each in COMMANDS:
-            ConfigStore.instance().store(name=f"{each}_schema", node=schema_of(each))
+            name = f"{each.replace(' ', '-')}_schema"
+            ConfigStore.instance().store(name=name, node=schema_of(each))
         path = create_config_search_path(str(self.conf))
         if extra:
             if not Path(extra).is_dir():
@@ -106,7 +112,9 @@ class Composer:
     def compose(self, overrides: Sequence[str] = ()) -> DictConfig:
         """The configuration of one run, Hydra's own node included."""
         try:
-            return self.loader.load_configuration(self.command, list(overrides), RunMode.RUN)
+            return self.loader.load_configuration(
+                config_name(self.command), list(overrides), RunMode.RUN
+            )
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
             raise self.mistake(error) from error
 
@@ -115,12 +123,12 @@ class Composer:
         return list(self.loader.get_group_options(self.place(group)))
 
     def place(self, group: str) -> str:
-        """The folder of a group's files: GROUP/COMMAND where the command has its own.
+        """The folder of a group's files: GROUP/STUDY where the study has its own.
 
         That of optim@task.optim is optim's.
         """
         group = group.partition("@")[0]
-        own = f"{group}/{self.command}"
+        own = f"{group}/{self.command.split()[-1]}"
         return own if self.loader.get_group_options(own) else group
 
     def placed(self, group: str, choices: str) -> str:
@@ -140,7 +148,7 @@ class Composer:
     def groups(self, cfg: DictConfig) -> dict[str, Any]:
         """The groups of this command with the option chosen."""
         chosen = reversed(cfg.hydra.runtime.choices.items())  # in the order of the YAML
-        own = f"{self.command}/"
+        own = f"{self.command.split()[-1]}/"
         return {group: option and option.removeprefix(own) for group, option in chosen}
 
     def unknown_option(self, group: str, option: Any) -> UserError:

@@ -57,11 +57,12 @@ def table(rows: Iterable[tuple[str, str]], column: int) -> str:
     return "\n".join(lines)
 
 
-def overview() -> str:
-    """`sas --help`."""
-    commands = [(name, command.summary) for name, command in COMMANDS.items()]
-    examples = [example for command in COMMANDS.values() for example in command.examples[:2]]
-    listed = table(commands, max(map(len, COMMANDS)))
+def overview(beginning: str = "") -> str:
+    """`sas --help`; or of the commands with this beginning alone."""
+    chosen = {name: own for name, own in COMMANDS.items() if name.startswith(beginning)}
+    commands = [(name, command.summary) for name, command in chosen.items()]
+    examples = [example for command in chosen.values() for example in command.examples[:2]]
+    listed = table(commands, max(map(len, chosen)))
     return f"{HEAD}\ncommands:\n{listed}\n\nexamples:\n{table(examples, 30)}\n{TAIL}".rstrip()
 
 

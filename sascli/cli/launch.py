@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from sascli import slurm
-from sascli.cli.composition import CONF, VERSION_BASE, Composer
+from sascli.cli.composition import CONF, VERSION_BASE, Composer, config_name
 from sascli.cli.overrides import job_name, read, trials
 from sascli.commands import job_directory, module_of
 from sascli.errors import UserError
@@ -139,17 +139,19 @@ def launch(command: str, words: Sequence[str]) -> None:
         submitted = submission.submit(command, cfg, overrides, composer, words)
         print(submitted, flush=True)
         if submitted.count:
-            job = Job(command, ("sas", command, *words), submitted.version)
+            job = Job(command, ("sas", *command.split(), *words), submitted.version)
             with submitted.told():
                 run(job, Composer(command, conf=submitted.conf), ["-m", *submitted.lines, *lines])
     else:
-        run(Job(command, ("sas", command, *words)), composer, [*flags, *lines])
+        run(Job(command, ("sas", *command.split(), *words)), composer, [*flags, *lines])
 
 
 def run(job: Job, composer: Composer, words: Sequence[str]) -> None:
     """Hand over to Hydra, with words that it understands."""
     main = hydra.main(
-        version_base=VERSION_BASE, config_path=str(composer.conf), config_name=job.command
+        version_base=VERSION_BASE,
+        config_path=str(composer.conf),
+        config_name=config_name(job.command),
     )
     failure: Any = None
     # Full errors, so that Hydra raises them instead of printing and exiting.

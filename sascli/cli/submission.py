@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sascli import multirun, runs
-from sascli.cli.composition import CONF, Composer
+from sascli.cli.composition import CONF, Composer, config_name
 from sascli.cli.overrides import quoted
 from sascli.errors import UserError
 
@@ -69,7 +69,7 @@ def submit(
     if on_cluster and shutil.which("sbatch") is None:
         raise UserError("there is no SLURM here (no sbatch): write hydra/launcher=local")
     if cfg.hydra.sweep.dir == "auto":
-        directory = runs.claim(Path(cfg.outputs) / command / runs.MULTIRUN).absolute()
+        directory = runs.claim(Path(cfg.outputs) / config_name(command) / runs.MULTIRUN).absolute()
     else:
         directory = Path(cfg.hydra.sweep.dir).absolute()
         runs.make(directory)
@@ -86,7 +86,7 @@ def submit(
             if standing.status in ("finished", *multirun.AT_WORK)
         }
         left = [name for name in jobs if name not in done]
-        number = multirun.submitted(directory, [command, *words], jobs, left)
+        number = multirun.submitted(directory, [*command.split(), *words], jobs, left)
     if len(left) < len(jobs):
         skip = [place for place, name in enumerate(jobs) if name in done]
         own += ["hydra.sweeper._target_=hydra_plugins.sas_sweeper.Remaining"]

@@ -1,5 +1,10 @@
-"""The commands: an entry below, conf/<name>.yaml and a module with `task(cfg)` make one."""
+"""The commands: an entry below, conf/<name>.yaml and a module with `task(cfg)` make one.
 
+A study is a command of two words, `reproduce credit`, with conf/reproduce/credit.yaml and the
+module sascli.commands.reproduce.credit.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,30 +38,38 @@ COMMANDS = {
             ("sas train -m seed=0,1,2,3 hydra/launcher=slurm", "four jobs of a SLURM cluster"),
         ),
     ),
-    "figures": Command(
+    "reproduce credit": Command(
         "regenerate Figs. 2-4 and measure the paper's claims; again: only what is missing",
         "Figures",
         (
-            ("sas figures model=mnist", "every figure at preset=quick"),
-            ("sas figures model=mnist preset=paper", "the paper's own settings, five seeds"),
-            ("sas figures model=digits preset=smoke", "seconds: does everything run?"),
-            ("sas figures -m worker=1,2,3 hydra/launcher=slurm", "three jobs share the work"),
+            ("sas reproduce credit model=mnist", "every figure at preset=quick"),
+            ("sas reproduce credit preset=paper", "the paper's settings, five seeds"),
+            ("sas reproduce credit model=digits preset=smoke", "seconds: does everything run?"),
+            ("sas reproduce credit -m worker=1,2 hydra/launcher=slurm", "two jobs share the work"),
         ),
     ),
-    "figures-copi": Command(
-        "COPI beside BP and gBP: accuracy, rates, decorrelation, features, compression, claims",
-        "FiguresCopi",
-        (
-            ("sas figures-copi model=mnist", "every picture and claim at preset=quick"),
-            ("sas figures-copi model=digits preset=smoke", "seconds: does everything run?"),
-        ),
-    ),
-    "figures-temporal": Command(
+    "reproduce temporal": Command(
         "the recurrent network: both tasks, perturbations, choices, selectivity, kernel, claims",
         "FiguresTemporal",
         (
-            ("sas figures-temporal", "MNIST row by row and the task at preset=quick"),
-            ("sas figures-temporal model=rnn_digits preset=smoke", "does everything run?"),
+            ("sas reproduce temporal", "MNIST row by row and the task at preset=quick"),
+            ("sas reproduce temporal model=rnn_digits preset=smoke", "does everything run?"),
+        ),
+    ),
+    "reproduce copi": Command(
+        "COPI beside BP and gBP: accuracy, rates, decorrelation, features, compression, claims",
+        "FiguresCopi",
+        (
+            ("sas reproduce copi model=mnist", "every picture and claim at preset=quick"),
+            ("sas reproduce copi model=digits preset=smoke", "seconds: does everything run?"),
+        ),
+    ),
+    "reproduce use": Command(
+        "what credit is good for: calibration, pruning, protection of old tasks, with claims",
+        "FiguresUse",
+        (
+            ("sas reproduce use model=mnist", "every picture and claim at preset=quick"),
+            ("sas reproduce use model=digits preset=smoke", "seconds: does everything run?"),
         ),
     ),
     "sweep-datasize": Command(
@@ -128,14 +141,6 @@ COMMANDS = {
         "Compress",
         (("sas compress run=latest", "the first k layers and the last k, for every k"),),
     ),
-    "figures-use": Command(
-        "what credit is good for: calibration, pruning, protection of old tasks, with claims",
-        "FiguresUse",
-        (
-            ("sas figures-use model=mnist", "every picture and claim at preset=quick"),
-            ("sas figures-use model=digits preset=smoke", "seconds: does everything run?"),
-        ),
-    ),
     "psychometric": Command(
         "choices of a network of the multisensory task against frequency, fitted sigmoids, slopes",
         "Psychometric",
@@ -168,7 +173,7 @@ COMMANDS = {
         (("sas order-parameters", "10,000 inputs, ten networks"),),
     ),
     "plot": Command(
-        "draw figures from the tables of `sas figures`; never trains",
+        "draw figures from the tables of `sas reproduce`; never trains",
         "Plot",
         (("sas plot figure=fig2a", "one figure of the newest reproduction"),),
     ),
@@ -198,9 +203,32 @@ COMMANDS = {
 }
 
 
+REPRODUCE = "reproduce"
+"""The command whose next word names a study."""
+
+RENAMED = {
+    "figures": "reproduce credit",
+    "figures-temporal": "reproduce temporal",
+    "figures-copi": "reproduce copi",
+    "figures-use": "reproduce use",
+}
+"""What commands of earlier versions are called now."""
+
+
+def studies() -> list[str]:
+    """The studies that `sas reproduce` knows."""
+    return [name.split()[1] for name in COMMANDS if " " in name]
+
+
+def with_study(words: Sequence[str]) -> list[str]:
+    """The words, the first two as one where they name a study: `reproduce credit`."""
+    named = words[:1] == [REPRODUCE] and words[1:2] and words[1] in studies()
+    return [" ".join(words[:2]), *words[2:]] if named else list(words)
+
+
 def module_of(command: str) -> str:
     """The module that holds the command's `task`."""
-    return f"sascli.commands.{command.replace('-', '_')}"
+    return f"sascli.commands.{command.replace('-', '_').replace(' ', '.')}"
 
 
 def job_directory() -> Path | None:

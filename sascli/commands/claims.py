@@ -1,4 +1,4 @@
-"""`sas claims`: the paper's claims, measured on the tables of one `sas figures` directory."""
+"""`sas claims`: the paper's claims, measured on the tables of one `sas reproduce` directory."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from sascli import claims, figures, runs
 from sascli.config import Claims, typed, unknown
 from sascli.errors import UserError
 from sascli.figures import directory_of
-from sascli.studies import study_of
+from sascli.studies import name_of, study_of
 
 FORMATS = {
     "text": claims.as_text,
@@ -29,8 +29,8 @@ def task(cfg: DictConfig) -> None:
     other = None
     if config.other:
         second = Path(config.other)
-        if not manifest["kind"] == runs.manifest_of(second)["kind"] == "figures":
-            raise UserError("other is for two directories of `sas figures`")
+        if not name_of(manifest) == name_of(runs.manifest_of(second)) == "credit":
+            raise UserError("other is for two directories of `sas reproduce credit`")
         other = measured(second)
     table = claims.evaluate(*measured(directory), other, register=study.claims)
     print(FORMATS[config.format](table))

@@ -1,4 +1,4 @@
-"""`sas plot`: pictures from the tables of one `sas figures` directory. It never trains."""
+"""`sas plot`: pictures from the tables of one `sas reproduce` directory. It never trains."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from sascli import figures, runs
 from sascli.config import Plot, as_list, need_values, typed
 from sascli.errors import UserError
 from sascli.figures import directory_of
-from sascli.studies import STUDIES, study_of
+from sascli.studies import STUDIES, name_of, study_of
 
 
 def task(cfg: DictConfig) -> None:
@@ -21,7 +21,7 @@ def task(cfg: DictConfig) -> None:
     names = study.figures if config.figure == "all" else as_list(config.figure)
     for name in names:
         of = [key for key, other in STUDIES.items() if name in other.figures]
-        if manifest["kind"] in STUDIES and name not in study.figures and of:
+        if name_of(manifest) and name not in study.figures and of:
             raise UserError(f"{name} is a figure of another study: add study={of[0]}")
     for path in figures.plot(names, directory, Path(config.out or directory / "pictures")):
         print(path)

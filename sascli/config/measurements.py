@@ -56,10 +56,10 @@ class Perturb(OnImages):
 
 @dataclass
 class FromFigures:
-    """What the commands that read a directory of `sas figures` share."""
+    """What the commands that read a directory of `sas reproduce` share."""
 
     from_: str | None = setting(None, "directory of a study; null: its newest")
-    study: str = setting("figures", "the command that made the directory")
+    study: str | None = setting(None, "credit, temporal, copi or use; null: any")
     outputs: str = setting("outputs", "where it is looked for; default $SAS_OUTPUTS")
 
 

@@ -1,4 +1,4 @@
-"""The settings of many runs together: `sas sweep-datasize` and `sas figures`."""
+"""The settings of many runs together: `sas sweep-datasize` and `sas reproduce`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

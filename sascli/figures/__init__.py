@@ -10,7 +10,7 @@ import pandas as pd
 from sascli import runs
 from sascli.config import unknown
 from sascli.errors import UserError
-from sascli.studies import STUDIES, study_of
+from sascli.studies import STUDIES, name_of, study_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,19 +92,23 @@ def plot(
     return paths
 
 
-def directory_of(named: str | None, outputs: Path, study: str) -> Path:
-    """The directory of a study at a path, by default the study's newest under `outputs`.
+def directory_of(named: str | None, outputs: Path, study: str | None) -> Path:
+    """The directory of a study at a path, by default the newest under `outputs`.
 
-    Raises UserError when there is none.
+    With a `study`, the newest of that one. Raises UserError when there is none.
     """
-    if study not in STUDIES:
+    if study is not None and study not in STUDIES:
         raise unknown(study, STUDIES, "study")
     if named:
         runs.manifest_of(Path(named))
         return Path(named)
-    newest = runs.find(outputs / study, lambda manifest: True, "*/*")
+    parent = outputs / "reproduce"
+    newest = runs.find(parent, lambda manifest: True, f"{study or '*'}/*/*")
     if newest is None:
-        raise UserError(f"there is nothing in {outputs / study}: `sas {study}` makes it")
+        place = parent / study if study else parent
+        raise UserError(
+            f"there is nothing in {place}: `sas reproduce {study or 'STUDY'}` makes it"
+        )
     return newest
 
 
@@ -117,7 +121,7 @@ def reference_of(directory: Path) -> dict[str, int]:
     if "reference" not in manifest:
         raise UserError(
             f"{directory} is of `sas {manifest['kind']}`: figures and claims need one of "
-            "`sas figures` or `sas sweep-datasize`"
+            "`sas reproduce` or `sas sweep-datasize`"
         )
     return dict(manifest["reference"])
 
@@ -125,9 +129,10 @@ def reference_of(directory: Path) -> dict[str, int]:
 def maker(manifest: Mapping[str, Any]) -> str:
     """The command that makes the tables which a manifest describes."""
     if manifest.get("kind") == "sweep-datasize":
-        return f"sas figures model={manifest['model']}"
-    if "preset" in manifest:
-        return f"sas {manifest['kind']} model={manifest['model']} preset={manifest['preset']}"
+        return f"sas reproduce credit model={manifest['model']}"
+    if study := name_of(manifest):
+        settings = f"model={manifest['model']} preset={manifest['preset']}"
+        return f"sas reproduce {study} {settings}"
     return str(manifest["command"])
 
 

@@ -14,7 +14,7 @@ from sascli.studies import study_of
 class Reproduction(ABC):
     """What a study runs. Either half keeps what it finds done in the directory."""
 
-    kind: ClassVar[str]  # of sascli.studies.STUDIES; the command's name
+    study: ClassVar[str]  # its name in sascli.studies.STUDIES
 
     def __init__(self, config: Study, data: Data) -> None:
         self.config, self.data = config, data
@@ -70,7 +70,12 @@ def claim(work: Reproduction) -> Path:
 def parent_of(work: Reproduction) -> Path:
     """Where the versions of a model and preset lie."""
     config = work.config
-    return Path(config.outputs) / work.kind / f"{config.model.name}-{config.preset.name}"
+    return (
+        Path(config.outputs)
+        / "reproduce"
+        / work.study
+        / f"{config.model.name}-{config.preset.name}"
+    )
 
 
 def begin(directory: Path, work: Reproduction) -> None:
@@ -80,7 +85,8 @@ def begin(directory: Path, work: Reproduction) -> None:
     runs.describe(
         directory,
         **({} if started else own | {"start": runs.now()}),
-        kind=work.kind,
+        kind="reproduce",
+        study=work.study,
         model=config.model.name,
         preset=config.preset.name,
         config_hash=config_hash(config),

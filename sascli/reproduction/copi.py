@@ -130,7 +130,7 @@ def least(number: int, limit: int | None) -> int:
 class Copi(Reproduction):
     """The trial of learning rates, then every arm, then what the COPI network has learnt."""
 
-    kind = "figures-copi"
+    study = "copi"
     config: FiguresCopi
 
     def __init__(self, config: FiguresCopi) -> None:

@@ -88,7 +88,7 @@ class Grid(Runs):
 class Credit(Reproduction):
     """The search of learning rates, then every point of the grid."""
 
-    kind = "figures"
+    study = "credit"
     config: Figures
 
     def __init__(self, config: Figures) -> None:

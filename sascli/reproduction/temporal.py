@@ -27,7 +27,7 @@ KINDS = ("vip_off", "random_off", "other_off")
 class Temporal(Reproduction):
     """Both models by both rules, then what gBP's networks have learnt, then the theory."""
 
-    kind = "figures-temporal"
+    study = "temporal"
     config: FiguresTemporal
 
     def __init__(self, config: FiguresTemporal) -> None:

@@ -24,7 +24,7 @@ EVALUATION = ("evaluation", "classes", "confusion", "reliability", "uncertainty"
 class Use(Reproduction):
     """BP's search of rates, a run of each rule, then what is done with them."""
 
-    kind = "figures-use"
+    study = "use"
     config: FiguresUse
 
     def __init__(self, config: FiguresUse) -> None:

@@ -15,10 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 import sascli
 from sascli.cli import composition, main
-from sascli.cli.composition import Composer, conf_directory, schema_of, written
+from sascli.cli.composition import Composer, conf_directory, config_name, schema_of, written
 from sascli.cli.launch import Job, checked, parsed
 from sascli.cli.overrides import job_name, read, with_key
-from sascli.commands import COMMANDS, train
+from sascli.commands import COMMANDS, train, with_study
 from sascli.config import Train, typed
 from sascli.errors import UserError
 
@@ -100,7 +100,7 @@ def test_command_help_shows_groups_and_composed_defaults(
     assert "\n  batch_size=500 " in out and "\n  lr=0.3 " in out and "experiment=NAME" in out
     assert main(["train", "--help", "rule=copi"]) == 0
     assert "\n  rule.gain=1000.0        p = -gain dC/da at the output\n" in capsys.readouterr().out
-    assert main(["figures-temporal", "--help"]) == 0
+    assert main(["reproduce", "temporal", "--help"]) == 0
     out = capsys.readouterr().out
     assert "\n  optim@task.optim=adamw  Adam with" in out and "optim=NAME" not in out
 
@@ -108,11 +108,12 @@ def test_command_help_shows_groups_and_composed_defaults(
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_example_of_the_help_is_valid(command: str) -> None:
     for line, _ in COMMANDS[command].examples:
-        program, name, *words = line.split()
+        program, *words = line.split()
+        name, *words = with_study(words)
         args, _ = parsed(with_key(words, COMMANDS[command].argument))
         composer = Composer(name)
         cfg = checked(read(args.overrides, composer), composer, args)
-        assert (program, name, cfg.hydra.job.name) == ("sas", command, command)
+        assert (program, name, cfg.hydra.job.name) == ("sas", command, config_name(command))
 
 
 def test_help_completion_and_mistakes_import_no_torch() -> None:
@@ -228,14 +229,18 @@ MISTAKES = [
     ("train optim.beta1=1", "optim.beta1 must be in [0, 1), not 1.0"),
     ("train optim.eps=-1", "optim.eps must be at least 0, not -1.0"),
     ("train name=../x", "name must be the name of a folder, not '../x'"),
-    ("figures eval.samples=0", "eval.samples must be at least 1"),
-    ("figures-copi model=digits train_size=4", "train_size must be at least 5"),
+    ("reproduce credit eval.samples=0", "eval.samples must be at least 1"),
+    ("reproduce", "`sas reproduce` needs a study: credit, temporal, copi, use"),
+    ("reproduce model=mnist", "`sas reproduce` needs a study"),
+    ("reproduce crdit", "there is no study 'crdit'; did you mean 'credit'?"),
+    ("figures-copi model=digits", "`sas figures-copi` is called `sas reproduce copi` now"),
+    ("reproduce copi model=digits train_size=4", "train_size must be at least 5"),
     ("train lr=[]", "lr needs at least one value"),
     ("train resume=", "there is only an empty text"),
     ("train rule=copi optim.clip=1", "rule=copi has no optim.clip: leave it null"),
     ("train rule=bp_decor optim.halve_every=2", "rule=bp_decor has no optim.halve_every"),
     ("sweep-datasize resume=digits", "resume is true or false here"),
-    ("figures lr.pi=0.1", "lr must be one number here, the same for all"),
+    ("reproduce credit lr.pi=0.1", "lr must be one number here, the same for all"),
     ("perturb kind=[]", "kind needs at least one value"),
     ("perturb fractions=[]", "fractions needs at least one value"),
     ("perturb layer=[]", "layer needs at least one value"),
@@ -244,7 +249,7 @@ MISTAKES = [
     ("plot figure=[]", "figure needs at least one value"),
     ("runs status=finnished", "no status 'finnished'; did you mean 'finished'?"),
     ("runs command=[train,trian]", "there is no command 'trian'; did you mean 'train'?"),
-    ("claims from=", "there is nothing in outputs/figures"),
+    ("claims from=", "there is nothing in outputs/reproduce"),
 ]
 
 

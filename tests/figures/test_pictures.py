@@ -26,8 +26,8 @@ from sascli.errors import UserError
 from sascli.studies import STUDIES
 
 REFERENCE = maker.REFERENCE | temporal_tables.REFERENCE
-PAPER = STUDIES["figures"].figures
-COPI = STUDIES["figures-copi"].figures
+PAPER = STUDIES["credit"].figures
+COPI = STUDIES["copi"].figures
 IMAGES = ("decorrelated", "features")
 
 
@@ -52,11 +52,11 @@ def single_run(rule: str, replicas: int, layers: int = 3) -> maker.Tables:
 
 
 def tables_for(name: str, seeds: int = 3) -> maker.Tables:
-    if name in STUDIES["figures-use"].figures:
+    if name in STUDIES["use"].figures:
         return use_tables.tables(seeds)
     if name in COPI:
         return copi_tables.tables(seeds)
-    if name in STUDIES["figures-temporal"].figures:
+    if name in STUDIES["temporal"].figures:
         return temporal_tables.tables(seeds)
     return single_run("gbp", seeds) if name == "overview" else maker.tables(seeds)
 
@@ -413,7 +413,7 @@ def test_missing_table_is_named_with_its_maker(tmp_path: Path) -> None:
     del made["perturbation"]
     source = maker.directory(tmp_path, made)
     with pytest.raises(
-        UserError, match=r"perturbation\.csv.*`sas figures model=mnist preset=quick`"
+        UserError, match=r"perturbation\.csv.*`sas reproduce credit model=mnist preset=quick`"
     ):
         figures.plot(["fig4a"], source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -423,7 +423,9 @@ def test_missing_rows_are_named_with_their_maker(tmp_path: Path) -> None:
     made = maker.tables(1)
     made["datasize_layers"] = made["datasize_layers"].query("depth == 4")
     source = maker.directory(tmp_path, made)
-    with pytest.raises(UserError, match=r"depth=5.*`sas figures model=mnist preset=quick`"):
+    with pytest.raises(
+        UserError, match=r"depth=5.*`sas reproduce credit model=mnist preset=quick`"
+    ):
         figures.plot(["fig3c"], source, tmp_path)
 
 

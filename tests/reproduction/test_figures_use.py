@@ -1,4 +1,4 @@
-"""`sas figures-use`: what is trained, that breaks change nothing, and what is refused."""
+"""`sas reproduce use`: what is trained, that breaks change nothing, and what is refused."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ SMALL = "model=digits preset=smoke width=6 train_size=600 test_size=60 batch_siz
 
 def settings(outputs: Path, *words: str) -> FiguresUse:
     """A small smoke preset."""
-    config: FiguresUse = composed("figures-use", *SMALL.split(), f"outputs={outputs}", *words)
+    config: FiguresUse = composed("reproduce use", *SMALL.split(), f"outputs={outputs}", *words)
     check_figures_use(config)
     return config
 
@@ -34,13 +34,13 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_leaves_tables_pictures_claims_and_the_page(unbroken: Path) -> None:
-    study = STUDIES["figures-use"]
+    study = STUDIES["use"]
     assert {path.stem for path in unbroken.glob("pictures/*.png")} == set(study.figures)
     claims = pd.read_csv(unbroken / "claims.csv")
     assert len(claims) == 10 and "not measured" not in set(claims["verdict"])
     assert study.title in (unbroken / "report.html").read_text()
     about = runs.manifest_of(unbroken)
-    assert (about["kind"], about["status"]) == ("figures-use", "finished")
+    assert (about["kind"], about["status"]) == ("reproduce", "finished")
     assert about["reference"] == {"depth": 4, "train_size": 600}
 
 
@@ -75,7 +75,7 @@ def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
 def test_every_preset_has_what_the_claims_need(preset: str) -> None:
-    config: FiguresUse = composed("figures-use", f"preset={preset}")
+    config: FiguresUse = composed("reproduce use", f"preset={preset}")
     check_figures_use(config)
     assert config.prune.threshold[0] == 1 and min(config.prune.keep) <= 0.5
     assert config.prune.tune.epochs > 0 and "shuffled" in config.evaluate.against
@@ -96,7 +96,7 @@ def test_a_break_changes_nothing(
     monkeypatch.setattr(continual, "matrix", stopped)
     with pytest.raises(KeyboardInterrupt):
         reproduce(Use(settings(tmp_path)))
-    (directory,) = tmp_path.glob("figures-use/*/v*")
+    (directory,) = tmp_path.glob("reproduce/use/*/v*")
     assert runs.manifest_of(directory)["status"] == "interrupted"
     monkeypatch.setattr(continual, "matrix", matrix)
     assert reproduce(Use(settings(tmp_path))) == directory
@@ -124,5 +124,5 @@ def test_refused_before_any_work(
     words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = [*SMALL.split(), f"outputs={tmp_path}/outputs", words]
-    assert main(["figures-use", *line]) == 2
+    assert main(["reproduce", "use", *line]) == 2
     assert said in capsys.readouterr().err and not (tmp_path / "outputs").exists()

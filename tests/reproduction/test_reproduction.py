@@ -1,4 +1,4 @@
-"""`sas figures`: what a preset asks for, what is done already, and kills at any moment."""
+"""`sas reproduce credit`: what a preset asks for, what is done already, kills at any moment."""
 
 import random
 import time
@@ -27,7 +27,7 @@ SMALL = "model=digits preset=smoke width=6 test_size=60 batch_size=20 threads=1"
 
 def settings(outputs: Path, *words: str) -> Figures:
     """A small smoke preset."""
-    config: Figures = composed("figures", *SMALL.split(), f"outputs={outputs}", *words)
+    config: Figures = composed("reproduce credit", *SMALL.split(), f"outputs={outputs}", *words)
     return config
 
 
@@ -38,13 +38,13 @@ def few(outputs: Path, *words: str) -> Figures:
 
 
 def reproduced(config: Figures) -> Path:
-    """`sas figures`."""
+    """`sas reproduce credit`."""
     return reproduce(Credit(config))
 
 
 def grid(model: str, preset: str, available: int) -> Grid:
     """The grid of a preset for a data set of so many training images."""
-    return Grid(composed("figures", f"model={model}", f"preset={preset}"), available)
+    return Grid(composed("reproduce credit", f"model={model}", f"preset={preset}"), available)
 
 
 def places(own: Grid) -> list[tuple[int, int]]:
@@ -143,7 +143,12 @@ def test_the_best_rate_is_that_of_the_highest_mean_over_seeds() -> None:
 def test_refused_before_any_work(
     words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["figures", *SMALL.split(), f"outputs={tmp_path}/outputs", *words.split()]) == 2
+    assert (
+        main(
+            ["reproduce", "credit", *SMALL.split(), f"outputs={tmp_path}/outputs", *words.split()]
+        )
+        == 2
+    )
     assert said in capsys.readouterr().err and not (tmp_path / "outputs").exists()
 
 
@@ -174,7 +179,7 @@ def test_the_tables_of_a_reproduction(unbroken: tuple[Path, float]) -> None:
     }
     pictures = {path.name for path in (directory / "pictures").iterdir()}
     assert pictures == {
-        f"{name}.{kind}" for name in STUDIES["figures"].figures for kind in ("pdf", "png")
+        f"{name}.{kind}" for name in STUDIES["credit"].figures for kind in ("pdf", "png")
     }
     assert len(made["claims"]) == 15 and (directory / "report.html").stat().st_size > 100_000
 
@@ -211,7 +216,7 @@ def test_again_nothing_is_computed_twice(
     signal_in(1)
     with pytest.raises(Stopped):
         reproduce(Credit(config))
-    (directory,) = (tmp_path / "figures/digits-smoke").iterdir()
+    (directory,) = (tmp_path / "reproduce/credit/digits-smoke").iterdir()
     assert runs.manifest_of(directory)["status"] == "interrupted"
     assert done == ["train gbp-L4-T60-search"]
 
@@ -256,7 +261,7 @@ def test_killed_five_times_it_ends_with_the_tables_of_an_unbroken_run(
         moment = random.uniform(0.1, took / 3)
         hits += run_killed(forks, reproduced, (config,), moment)
     assert hits >= 2
-    with fault("SIGKILL at a random moment of `sas figures`", hits):
+    with fault("SIGKILL at a random moment of `sas reproduce credit`", hits):
         directory = reproduce(Credit(config))
         assert_same_tables(expected, directory)
         for run in (expected / "runs").iterdir():
@@ -271,7 +276,7 @@ def test_plot_never_trains_and_names_what_makes_a_missing_table(
     unbroken: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    copy = tmp_path / "figures/digits-smoke/v001"
+    copy = tmp_path / "reproduce/credit/digits-smoke/v001"
     copy.mkdir(parents=True)
     for path in [*unbroken[0].glob("*.csv"), unbroken[0] / runs.MANIFEST]:
         (copy / path.name).write_bytes(path.read_bytes())
@@ -286,7 +291,7 @@ def test_plot_never_trains_and_names_what_makes_a_missing_table(
     (copy / "history.csv").unlink()
     assert main(["plot", f"from={copy}"]) == 2
     said = capsys.readouterr().err
-    assert "history.csv; `sas figures model=digits preset=smoke` makes it" in said
+    assert "history.csv; `sas reproduce credit model=digits preset=smoke` makes it" in said
     assert not (copy / "runs").exists()
 
 
@@ -295,7 +300,7 @@ def test_plot_and_claims_where_nothing_was_made(
 ) -> None:
     for command in ("plot", "claims"):
         assert main([command, f"outputs={tmp_path}"]) == 2
-        assert "`sas figures` makes it" in capsys.readouterr().err
+        assert "`sas reproduce STUDY` makes it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`sas figures-copi`: what a preset asks for, divergence on the way, what is done already."""
+"""`sas reproduce copi`: what a preset asks for, divergence on the way, what is done already."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def settings(outputs: Path, *words: str) -> FiguresCopi:
     """A small smoke preset, at whose largest rate plain BP diverges."""
     rates = ["preset.rates=[0.03,1,30]", "preset.rate_seeds=2"]
     config: FiguresCopi = composed(
-        "figures-copi", *SMALL.split(), *rates, f"outputs={outputs}", *words
+        "reproduce copi", *SMALL.split(), *rates, f"outputs={outputs}", *words
     )
     return config
 
@@ -32,7 +32,7 @@ def settings(outputs: Path, *words: str) -> FiguresCopi:
 def comparison(model: str, preset: str, available: int, *words: str) -> Comparison:
     """The points of a preset for a data set of so many training images."""
     line = (f"model={model}", f"preset={preset}", *words)
-    return Comparison(composed("figures-copi", *line), available)
+    return Comparison(composed("reproduce copi", *line), available)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,14 @@ def test_the_best_rate_is_that_of_the_highest_mean_and_not_one_that_diverged() -
 def test_mistakes(
     word: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = ["figures-copi", "model=digits", f"outputs={tmp_path}", "preset.train_size=null", word]
+    line = [
+        "reproduce",
+        "copi",
+        "model=digits",
+        f"outputs={tmp_path}",
+        "preset.train_size=null",
+        word,
+    ]
     assert main(line) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -147,7 +154,7 @@ def test_mistakes(
 
 
 def test_tables_pictures_claims_and_page(unbroken: Path) -> None:
-    study = STUDIES["figures-copi"]
+    study = STUDIES["copi"]
     found = tables(unbroken)
     assert set(found) == {
         "history", "rates", "decorrelation", "decorrelated", "features", "compression", "linear",
@@ -215,7 +222,7 @@ def test_what_is_done_is_not_done_twice(
     signal_in(3)  # in the last epoch of the first full run, whose tables are still to come
     with pytest.raises(Stopped):
         reproduce(Copi(config))
-    (directory,) = (tmp_path / "figures-copi" / "digits-smoke").iterdir()
+    (directory,) = (tmp_path / "reproduce/copi/digits-smoke").iterdir()
     assert runs.manifest_of(directory)["status"] == "interrupted"
     trained: list[str] = []
     work = training.train
@@ -237,8 +244,8 @@ def test_what_is_done_is_not_done_twice(
 def test_plot_and_claims_read_the_study(
     unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outputs = unbroken.parents[2]
-    words = ["study=figures-copi", f"outputs={outputs}"]
+    outputs = unbroken.parents[3]
+    words = ["study=copi", f"outputs={outputs}"]
     assert main(["plot", *words, "figure=copi_rates", f"out={tmp_path}"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"copi_rates.pdf", "copi_rates.png"}
     assert main(["claims", *words]) == 0
@@ -246,19 +253,19 @@ def test_plot_and_claims_read_the_study(
 
 
 def test_help_lists_the_presets_of_the_study(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["figures-copi", "--help"]) == 0
+    assert main(["reproduce", "copi", "--help"]) == 0
     said = capsys.readouterr().out
     assert "preset=quick*" in said and "The published networks, all training images" in said
     assert "preset.rate_epochs=5" in said and "preset.deep=" not in said
-    assert main(["figures", "--help"]) == 0
+    assert main(["reproduce", "credit", "--help"]) == 0
     said = capsys.readouterr().out
     assert "preset=quick*" in said and "The paper's settings, five seeds" in said
 
 
 def test_a_sweep_over_presets_takes_the_studys_own(capsys: pytest.CaptureFixture[str]) -> None:
-    own = [composed("figures-copi", f"preset={name}").preset for name in ("smoke", "paper")]
+    own = [composed("reproduce copi", f"preset={name}").preset for name in ("smoke", "paper")]
     assert [preset.name for preset in own] == ["smoke", "paper"]
     assert [preset.rate_size for preset in own] == [200, 10_000]
-    assert main(["figures-copi", "preset=smoke,paper", "--cfg", "job"]) == 2
+    assert main(["reproduce", "copi", "preset=smoke,paper", "--cfg", "job"]) == 2
     said = capsys.readouterr().err
     assert "has several values" in said

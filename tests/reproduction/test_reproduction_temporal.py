@@ -1,4 +1,4 @@
-"""`sas figures-temporal`: what it trains and leaves, and what is done already."""
+"""`sas reproduce temporal`: what it trains and leaves, and what is done already."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ MODELS = ("multisensory", "rnn_digits")
 def settings(outputs: Path, *words: str) -> FiguresTemporal:
     """Less than the smoke preset."""
     config: FiguresTemporal = composed(
-        "figures-temporal", *SMALL.split(), f"outputs={outputs}", *words
+        "reproduce temporal", *SMALL.split(), f"outputs={outputs}", *words
     )
     return config
 
@@ -35,7 +35,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
 def test_either_task_keeps_its_settings(preset: str, tmp_path: Path) -> None:
-    config = composed("figures-temporal", "model=rnn_digits", f"preset={preset}", "seeds=[4,7]")
+    config = composed("reproduce temporal", "model=rnn_digits", f"preset={preset}", "seeds=[4,7]")
     points = {own.name: own.config for own in Temporal(config).points()}
     assert set(points) == {f"{model}-{rule}" for model in MODELS for rule in ("gbp", "bp")}
     for name, own in points.items():
@@ -68,7 +68,7 @@ def test_tables_pictures_and_claims(directory: Path) -> None:
     assert manifest["reference"] == {"digits": "rnn_digits"}
     assert manifest["status"] == "finished" and len(made["claims"]) == 8
     pictures = {path.name for path in (directory / "pictures").iterdir()}
-    study = STUDIES["figures-temporal"]
+    study = STUDIES["temporal"]
     assert pictures == {f"{name}.{kind}" for name in study.figures for kind in ("pdf", "png")}
     for name in study.figures:
         with Image.open(directory / "pictures" / f"{name}.png") as image:
@@ -94,7 +94,7 @@ def test_again_nothing_is_computed_twice(directory: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(behaviour, "selectivity", selectivity)
     kept = tables(directory)
     (directory / "selectivity.csv").unlink()
-    assert reproduce(Temporal(settings(directory.parents[2]))) == directory
+    assert reproduce(Temporal(settings(directory.parents[3]))) == directory
     assert done == ["selectivity"]
     assert set(tables(directory)) == set(kept)
 
@@ -122,6 +122,6 @@ def test_again_nothing_is_computed_twice(directory: Path, monkeypatch: pytest.Mo
 def test_mistakes_are_told_before_any_work(
     word: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = ["figures-temporal", *SMALL.split(), f"outputs={tmp_path}/outputs", word]
+    line = ["reproduce", "temporal", *SMALL.split(), f"outputs={tmp_path}/outputs", word]
     assert main(line) == 2
     assert said in capsys.readouterr().err and not (tmp_path / "outputs").exists()

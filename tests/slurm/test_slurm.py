@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slurm
 TINY = "width=8 train_size=120 test_size=60 batch_size=50 threads=1 device=cpu eval.samples=2"
 CLUSTER = "hydra/launcher=slurm hydra.launcher.cpus_per_task=1 hydra.launcher.mem_gb=1"
 SMALL = TINY.replace("train_size=120 ", "")
-SWEEP, FIGURES = "sweep-datasize/digits-gbp", "figures/digits-smoke"
+SWEEP, FIGURES = "sweep-datasize/digits-gbp", "reproduce/credit/digits-smoke"
 LONG = 800
 """Epochs of a job that is to be met while it trains."""
 
@@ -211,7 +211,7 @@ def test_cancelled_and_failed_jobs_are_told_and_run_again(
     ("line", "where"),
     [
         (f"sweep-datasize depth=[3,4] train_size=[40,80] epochs=4 seeds=2 {SMALL}", SWEEP),
-        (f"figures model=digits preset=smoke train_size=60 epochs=2 {SMALL}", FIGURES),
+        (f"reproduce credit model=digits preset=smoke train_size=60 epochs=2 {SMALL}", FIGURES),
     ],
     ids=["sweep-datasize", "figures"],
 )

@@ -1,4 +1,4 @@
-"""`sas figures-copi`: COPI beside BP and gBP at a preset, from nothing to the page."""
+"""`sas reproduce copi`: COPI beside BP and gBP at a preset, from nothing to the page."""
 
 from omegaconf import DictConfig
 

@@ -1,4 +1,4 @@
-"""`sas figures-use`: what the credit is good for, at a preset, from nothing to the page."""
+"""`sas reproduce use`: what the credit is good for, at a preset, from nothing to the page."""
 
 from omegaconf import DictConfig
 

@@ -1,4 +1,4 @@
-"""`sas figures`: Figs. 2-4 of a model at a preset, from nothing to the page."""
+"""`sas reproduce credit`: Figs. 2-4 of a model at a preset, from nothing to the page."""
 
 from omegaconf import DictConfig
 

@@ -1,4 +1,4 @@
-"""`sas figures-temporal`: the recurrent network at a preset, from nothing to the page."""
+"""`sas reproduce temporal`: the recurrent network at a preset, from nothing to the page."""
 
 from omegaconf import DictConfig
 
