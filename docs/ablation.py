@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 from omegaconf import OmegaConf
+from sascli.cli.overrides import job_name, read
 
 from sascli import experiment, runs
 from sascli.cli.composition import Composer
-from sascli.cli.overrides import job_name, read
 from sascli.config import Train, check, typed
 from sascli.errors import UserError
 

@@ -1,18 +1,43 @@
-"""Hydra finds its plugins in this namespace: a sweeper that leaves some jobs out."""
+"""Hydra finds its plugins in this namespace: a sweeper that launches what `sas` submitted."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 
-class Remaining(BasicSweeper):
-    """Hydra's own grid in one batch, without the jobs of these numbers."""
+class Submitted(Sweeper):
+    """Launches the jobs of the last submission to `hydra.sweep.dir`, all in one batch."""
 
-    def __init__(self, skip: Sequence[int], params: dict[str, str] | None, **_: object) -> None:
-        super().__init__(max_batch_size=None, params=params)
-        self.skip = frozenset(skip)
+    def __init__(self, **_: Any) -> None:
+        self.launcher: Launcher | None = None
+        self.directory = Path()
 
-    def get_job_batch(self) -> Sequence[Sequence[str]]:
-        """The jobs that are left."""
-        batch = super().get_job_batch()
-        return [job for number, job in enumerate(batch) if number not in self.skip]
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher that is chosen."""
+        self.directory = Path(config.hydra.sweep.dir)
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: Sequence[str]) -> Sequence[JobReturn]:
+        """Run the jobs, each in the folder of its name; the error of a failed one is raised."""
+        from sascli import multirun  # here, because Hydra imports every plugin at its start
+        from sascli.cli.words import quoted
+
+        assert self.launcher is not None
+        sweep = multirun.load(self.directory)
+        names = sweep.known["submissions"][-1]["submitted"]
+        jobs = [[*sweep.jobs[name], f"hydra.sweep.subdir={quoted(name)}"] for name in names]
+        results = self.launcher.launch(jobs, initial_job_idx=0)
+        for result in results:
+            _ = result.return_value  # raises the error of a job that failed
+        return results

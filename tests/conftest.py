@@ -13,13 +13,13 @@ import counting
 import pandas as pd
 import pytest
 import torch
-from omegaconf import open_dict
 from safetensors.torch import load_file
 
 import sascli
 from sascli import training
+from sascli.cli import without_hydra
 from sascli.cli.composition import Composer, schema_of
-from sascli.cli.overrides import read
+from sascli.cli.words import read
 from sascli.config import Evaluation, Train, typed
 from sascli.data import Data
 from sascli.rules.base import Rule
@@ -94,10 +94,9 @@ def tiny(tmp_path: Path) -> Making:
 def composed(command: str, *words: str) -> Any:
     """The settings that a command line gives, checked by its types and not run."""
     composer = Composer(command)
-    cfg = composer.compose([str(override.input_line) for override in read(words, composer)])
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return typed(cfg, schema_of(command))
+    overrides = [composer.resolved(read(word)) for word in words]
+    cfg = composer.compose([str(override.input_line) for override in overrides])
+    return typed(without_hydra(cfg), schema_of(command))
 
 
 def tables(directory: Path) -> dict[str, pd.DataFrame]:

@@ -1,10 +1,7 @@
-"""Bash completion: the script that a shell evaluates, and the candidates it asks for."""
+"""Shell completion: the script that a shell evaluates, and the candidates it asks for."""
 
-import argparse
-
-from hydra._internal.utils import get_args_parser
-
-from sascli.cli.composition import Composer, is_hydra
+from sascli.cli.composition import Composer, same_side
+from sascli.cli.words import FLAGS
 from sascli.commands import COMMANDS, REPRODUCE, studies, with_study
 from sascli.errors import UserError
 
@@ -33,39 +30,33 @@ def completion(words: list[str]) -> str:
 
 
 def candidates(line: str) -> list[str]:
-    """The words that may stand at the end of a command line, a space after the finished ones."""
+    """The words that may be at the end of a command line, a space after the complete ones."""
     done = line.split()
     word = "" if not done or line[-1:].isspace() else done.pop()
     match with_study(done[1:]):
         case []:
             names = [*(name.split()[0] for name in COMMANDS), "completion", "--help", "--version"]
-            found = [f"{name} " for name in dict.fromkeys(names)]
+            words = [f"{name} " for name in dict.fromkeys(names)]
         case [command] if command == REPRODUCE:
-            found = [f"{study} " for study in studies()]
+            words = [f"{study} " for study in studies()]
         case ["completion"]:
-            found = ["bash "]
+            words = ["bash "]
         case [command, *_] if command in COMMANDS:
-            found = flags() if word.startswith("-") else overrides(command, word)
+            flags = [f"{flag.split()[0].rstrip(',')} " for flag in FLAGS]
+            words = flags if word.startswith("-") else settings(command, word)
         case _:
-            found = []
-    return [candidate for candidate in found if candidate.startswith(word)]
+            words = []
+    return [candidate for candidate in words if candidate.startswith(word)]
 
 
-def flags() -> list[str]:
-    """Hydra's long flags."""
-    actions: list[argparse.Action] = get_args_parser()._actions
-    return [f"{flag} " for action in actions for flag in action.option_strings if flag[1] == "-"]
-
-
-def overrides(command: str, word: str) -> list[str]:
+def settings(command: str, word: str) -> list[str]:
     """Keys, options of groups, and true or false where a setting is one of them."""
     composer = Composer(command)
-    cfg = composer.compose()
+    defaults = composer.settings(composer.compose())
     key, equals, _ = word.partition("=")
-    settings = composer.settings(cfg)
     if not equals:
-        return [f"{name}=" for name in settings if is_hydra(name, word)]
+        return [f"{name}=" for name in defaults if same_side(name, word)]
     values = composer.options(key)
-    if isinstance(settings.get(key), bool):
+    if isinstance(defaults.get(key), bool):
         values = ["true", "false"]
     return [f"{key}={value} " for value in values]

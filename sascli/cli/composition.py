@@ -2,23 +2,24 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
-from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from omegaconf.errors import ValidationError as WrongType
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from sascli import config
+from sascli.cli.words import quoted, read, rewritten
 from sascli.commands import COMMANDS
 from sascli.config import unknown
 from sascli.errors import UserError
@@ -26,7 +27,7 @@ from sascli.errors import UserError
 VERSION_BASE = "1.3"
 CONF = "conf"
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
-WORDS: dict[Any, str] = {
+TYPES: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -38,6 +39,11 @@ WORDS: dict[Any, str] = {
 }
 
 
+def config_name(command: str) -> str:
+    """The primary configuration of a command: `reproduce credit` has reproduce/credit.yaml."""
+    return command.replace(" ", "/")
+
+
 def conf_directory(command: str) -> Path:
     """The folder of the YAML files: the one in a wheel, else the checkout's."""
     package = Path(__file__).parents[1]
@@ -47,23 +53,18 @@ def conf_directory(command: str) -> Path:
     raise UserError(f"conf/{config_name(command)}.yaml is missing: install sas again")
 
 
-def config_name(command: str) -> str:
-    """The primary configuration of a command: `reproduce credit` has reproduce/credit.yaml."""
-    return command.replace(" ", "/")
-
-
 def schema_of(command: str) -> type:
     """The dataclass of the command's settings."""
     schema: type = getattr(config, COMMANDS[command].schema)
     return schema
 
 
-def kind(annotation: Any) -> str:
-    """A type in words, empty where anything goes."""
+def describe_type(annotation: Any) -> str:
+    """A type in words, empty where every value is allowed."""
     if dataclasses.is_dataclass(annotation):
         return f"a map of {', '.join(field.name for field in dataclasses.fields(annotation))}"
     parts = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    return " or ".join(WORDS[part] for part in parts if part in WORDS)
+    return " or ".join(TYPES[part] for part in parts if part in TYPES)
 
 
 def annotation_of(schema: Any, key: str) -> Any:
@@ -88,39 +89,55 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield written(f"{prefix}{key}"), value
 
 
+def same_side(name: str, key: str) -> bool:
+    """Whether both or neither are Hydra's own settings."""
+    return name.startswith("hydra") == key.startswith("hydra")
+
+
 class Composer:
     """Composes the settings of one command; its errors are UserErrors."""
 
-    def __init__(self, command: str, extra: str | None = None, conf: Path | None = None) -> None:
-        """`extra` is another folder of YAML files, Hydra's --config-dir; `conf` replaces ours."""
+    def __init__(self, command: str, folder: str | None = None, conf: Path | None = None) -> None:
+        """`folder` holds more YAML files (--config-dir); `conf` replaces ours."""
         self.command = command
         self.conf = conf or conf_directory(command)
         self.folders = [self.conf]
-        version.setbase(VERSION_BASE)
-        for each in COMMANDS:
-            name = f"{each.replace(' ', '-')}_schema"
-            ConfigStore.instance().store(name=name, node=schema_of(each))
-        path = create_config_search_path(str(self.conf))
-        if extra:
-            if not Path(extra).is_dir():
-                raise UserError(f"--config-dir: there is no folder {extra}")
-            self.folders.append(Path(extra).absolute())
-            source = f"file://{self.folders[-1]}"
-            path.prepend("command-line", source, SearchPathQuery(provider="schema"))
-        self.loader = ConfigLoaderImpl(path)
+        self._search: list[str] = []
+        if folder is not None:
+            if not Path(folder).is_dir():
+                raise UserError(f"--config-dir: there is no folder {folder}")
+            self.folders.append(Path(folder).absolute())
+            self._search = [f"hydra.searchpath=[{quoted(f'file://{self.folders[-1]}')}]"]
+        name = f"{command.replace(' ', '-')}_schema"
+        ConfigStore.instance().store(name=name, node=schema_of(command))
+
+    @contextmanager
+    def _opened(self) -> Iterator[ConfigLoader]:
+        """Hydra with our folder of YAML files."""
+        with initialize_config_dir(str(self.conf), version_base=VERSION_BASE):
+            yield GlobalHydra.instance().config_loader()
 
     def compose(self, overrides: Sequence[str] = ()) -> DictConfig:
         """The configuration of one run, Hydra's own node included."""
+        lines = [*self._search, *overrides]
         try:
-            return self.loader.load_configuration(
-                config_name(self.command), list(overrides), RunMode.RUN
-            )
+            with self._opened():
+                return compose(config_name(self.command), lines, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-            raise self.mistake(error) from error
+            raise self.explained(error) from error
 
     def options(self, group: str) -> list[str]:
-        """The choices of a group, the command's own where it has some; empty if it is none."""
-        return list(self.loader.get_group_options(self.place(group)))
+        """The choices of a group; empty if it is none."""
+        with self._opened() as loader:
+            listed: list[str] = loader.get_group_options(self.place(group))
+        extra = [
+            path.stem for folder in self.folders[1:] for path in folder.glob(f"{group}/*.yaml")
+        ]
+        return sorted({*listed, *extra})
+
+    def is_group(self, key: str) -> bool:
+        """Whether a key chooses a YAML file of ours."""
+        return any((folder / key.partition("@")[0]).is_dir() for folder in self.folders)
 
     def place(self, group: str) -> str:
         """The folder of a group's files: GROUP/STUDY where the study has its own.
@@ -128,16 +145,29 @@ class Composer:
         That of optim@task.optim is optim's.
         """
         group = group.partition("@")[0]
-        own = f"{group}/{self.command.split()[-1]}"
-        return own if self.loader.get_group_options(own) else group
+        of_study = f"{group}/{self.command.split()[-1]}"
+        return of_study if (self.conf / of_study).is_dir() else group
 
     def placed(self, group: str, choices: str) -> str:
-        """Choices as Hydra finds them: the command's own with their folder."""
-        group = group.partition("@")[0]
-        folder, known = self.place(group).removeprefix(f"{group}/"), self.options(group)
-        if folder == group:
+        """Choices of a group as Hydra finds them: those of a study with its folder."""
+        folder = self.place(group).removeprefix(group.partition("@")[0]).lstrip("/")
+        if not folder:
             return choices
-        return ",".join(f"{folder}/{c}" if c in known else c for c in choices.split(","))
+        return ",".join(f"{folder}/{choice}" for choice in choices.split(","))
+
+    def resolved(self, override: Override) -> Override:
+        """An override as Hydra takes it: choices with their folder, `lr` as `lr.default`.
+
+        Raises UserError for a number as the choice of a group.
+        """
+        key = override.key_or_group
+        if self.is_group(key):
+            if isinstance(override.value(), bool | int | float):
+                raise self.unknown_option(key, override.value())
+            text = override.get_value_string()
+            if self.placed(key, text) != text:
+                override = read(f"{override.get_key_element()}={self.placed(key, text)}")
+        return rewritten(override, COMMANDS[self.command].plain)
 
     def settings(self, cfg: DictConfig) -> dict[str, Any]:
         """Dotted keys with their values, interpolations unresolved; groups with their choice."""
@@ -148,15 +178,15 @@ class Composer:
     def groups(self, cfg: DictConfig) -> dict[str, Any]:
         """The groups of this command with the option chosen."""
         chosen = reversed(cfg.hydra.runtime.choices.items())  # in the order of the YAML
-        own = f"{self.command.split()[-1]}/"
-        return {group: option and option.removeprefix(own) for group, option in chosen}
+        study = f"{self.command.split()[-1]}/"
+        return {group: option and option.removeprefix(study) for group, option in chosen}
 
     def unknown_option(self, group: str, option: Any) -> UserError:
-        """The error for a choice that a group has not."""
+        """The error for a choice that a group does not have."""
         return unknown(str(option), self.options(group), group)
 
-    def mistake(self, error: Exception) -> UserError:
-        """What the user did wrong, in one sentence without Hydra's advice to write '+'."""
+    def explained(self, error: Exception) -> UserError:
+        """What is wrong, in one sentence without Hydra's advice to write '+'."""
         cause = error.__cause__
         if isinstance(error, MissingConfigException) and error.missing_cfg_file:
             group, _, option = error.missing_cfg_file.rpartition("/")
@@ -165,21 +195,16 @@ class Composer:
             return self.unknown_option(group, option)
         if isinstance(cause, ConfigAttributeError | ConfigKeyError):
             key = str(cause.full_key)
-            own = [name for name in self.settings(self.compose()) if is_hydra(name, key)]
-            deeper = [name for name in own if name.endswith(f".{key}")]
-            return unknown(key, deeper or own, "setting")
+            names = [name for name in self.settings(self.compose()) if same_side(name, key)]
+            deeper = [name for name in names if name.endswith(f".{key}")]
+            return unknown(key, deeper or names, "setting")
         if isinstance(cause, WrongType):
             key = str(cause.full_key).split("[")[0]
-            expected = kind(annotation_of(schema_of(self.command), key))
+            expected = describe_type(annotation_of(schema_of(self.command), key))
             if expected:
                 line = str(error).removeprefix("Error merging override ")
                 return UserError(f"{line}: {key} must be {expected}")
-        said = f"{error}: {cause}" if cause else str(error)
-        if said.startswith("In 'experiment/"):
-            said += f"; `sas {self.command} --help` tells each experiment's command"
-        return UserError(" ".join(said.split("\nTo append")[0].split()))
-
-
-def is_hydra(name: str, key: str) -> bool:
-    """Whether both or neither are Hydra's own settings."""
-    return name.startswith("hydra") == key.startswith("hydra")
+        text = f"{error}: {cause}" if cause else str(error)
+        if text.startswith("In 'experiment/"):
+            text += f"; `sas {self.command} --help` shows each experiment's command"
+        return UserError(" ".join(text.split("\nTo append")[0].split()))

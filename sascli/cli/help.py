@@ -4,25 +4,17 @@ import dataclasses
 import re
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
-from sascli.cli.composition import Composer, kind, schema_of, written
-from sascli.cli.overrides import read, trials
+from sascli.cli.composition import Composer, describe_type, schema_of, written
+from sascli.cli.words import FLAGS
 from sascli.commands import COMMANDS
 
 REMARK = re.compile(r"\s*(\w+):.*?\s#\s*(.+)")
-FLAGS = (
-    ("--help, -h", "this text; with overrides, the defaults as they make them"),
-    ("--multirun, -m", "a run for every combination of values: depth=3,4 lr=0.1,0.2"),
-    ("--cfg job", "print the composed settings as YAML and stop"),
-    ("--config-dir DIR", "a folder with groups of your own, e.g. DIR/experiment/mine.yaml"),
-    ("--hydra-help", "the flags and settings of Hydra, which reads this command line"),
-)
 NOTES = """
 Later wins: the groups as they stand above, then the command line. experiment=NAME takes what the
 file conf/experiment/NAME.yaml sets and is for the command named beside it above. Lists are
@@ -66,11 +58,9 @@ def overview(beginning: str = "") -> str:
     return f"{HEAD}\ncommands:\n{listed}\n\nexamples:\n{table(examples, 30)}\n{TAIL}".rstrip()
 
 
-def command_help(command: str, words: Sequence[str] = ()) -> str:
-    """`sas COMMAND --help`, with the defaults that the overrides among the words make."""
-    args = get_args_parser().parse_intermixed_args(list(words))
-    composer = Composer(command, args.config_dir)
-    cfg = composer.compose(next(trials(read(args.overrides, composer))))
+def command_help(composer: Composer, cfg: DictConfig) -> str:
+    """`sas COMMAND --help`, with the defaults of a composed configuration."""
+    command = composer.command
     entry = COMMANDS[command]
     return "\n".join(
         [
@@ -81,7 +71,7 @@ def command_help(command: str, words: Sequence[str] = ()) -> str:
             "\nsettings and their defaults:",
             table(settings(schema_of(command), cfg, remarks(composer, cfg)), 22),
             "\nflags:",
-            table(FLAGS, 22),
+            table(FLAGS.items(), 22),
             "\nexamples:",
             table(entry.examples, 42),
             NOTES.rstrip(),
@@ -135,7 +125,7 @@ def settings(
                 yield f"{key}.{name}={shown(value[name])}", own
         else:
             value = value.default if OmegaConf.is_dict(value) else value
-            words = kind(hints[field.name])
+            words = describe_type(hints[field.name])
             yield f"{written(key)}={shown(value)}", f"{meaning} ({words})" if words else meaning
 
 

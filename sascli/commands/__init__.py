@@ -6,10 +6,12 @@ module sascli.commands.reproduce.credit.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import DictConfig
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,11 @@ def with_study(words: Sequence[str]) -> list[str]:
 def module_of(command: str) -> str:
     """The module that holds the command's `task`."""
     return f"sascli.commands.{command.replace('-', '_').replace(' ', '.')}"
+
+
+def run(command: str, cfg: DictConfig) -> None:
+    """Run a command, whose module is imported only now."""
+    import_module(module_of(command)).task(cfg)
 
 
 def job_directory() -> Path | None:

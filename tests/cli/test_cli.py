@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 import sascli
 from sascli.cli import composition, main
 from sascli.cli.composition import Composer, conf_directory, config_name, schema_of, written
-from sascli.cli.launch import Job, checked, parsed
-from sascli.cli.overrides import job_name, read, with_key
+from sascli.cli.multirun import Job
+from sascli.cli.words import job_name, parsed, read, with_key
 from sascli.commands import COMMANDS, train, with_study
 from sascli.config import Train, typed
 from sascli.errors import UserError
