@@ -25,6 +25,8 @@ from sascli.errors import UserError
 
 VERSION_BASE = "1.3"
 CONF = "conf"
+ADJUST = "adjust"
+"""The group of what a preset changes for a model: chosen by these two, never by the user."""
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
 WORDS: dict[Any, str] = {
     int: "a whole number",
@@ -147,9 +149,10 @@ class Composer:
 
     def groups(self, cfg: DictConfig) -> dict[str, Any]:
         """The groups of this command with the option chosen."""
-        chosen = reversed(cfg.hydra.runtime.choices.items())  # in the order of the YAML
+        chosen = dict(reversed(cfg.hydra.runtime.choices.items()))  # in the order of the YAML
+        chosen.pop(ADJUST, None)
         own = f"{self.command.split()[-1]}/"
-        return {group: option and option.removeprefix(own) for group, option in chosen}
+        return {group: option and option.removeprefix(own) for group, option in chosen.items()}
 
     def unknown_option(self, group: str, option: Any) -> UserError:
         """The error for a choice that a group has not."""
