@@ -100,16 +100,16 @@ def test_the_papers_grid_of_cifar10(available: int) -> None:
 
 @pytest.mark.parametrize(("model", "steps"), [("mnist", 2_000), ("cifar10", 25_000)])
 def test_published_steps_are_those_of_the_models_settings(model: str, steps: int) -> None:
-    config = composed("figures", f"model={model}", "preset=paper")
+    config = composed("reproduce credit", f"model={model}", "preset=paper")
     size = {"mnist": 10_000, "cifar10": 50_000}[model]
     assert credit.PUBLISHED_STEPS[model] == credit.steps(config, size) == steps
     assert credit.steps(config, 1) == 100  # a batch may be larger than T
-    short = composed("figures", f"model={model}", "preset=quick")
+    short = composed("reproduce credit", f"model={model}", "preset=quick")
     assert credit.steps(short, 10_000) < steps
 
 
 def test_wording_of_a_cut_is_not_hashed() -> None:
-    config = composed("figures", "model=cifar10", "preset=paper")
+    config = composed("reproduce credit", "model=cifar10", "preset=paper")
     other = replace(config, preset=replace(config.preset, cut="other words"))
     assert config_hash(other) == config_hash(config)
     fewer = replace(config, preset=replace(config.preset, other_seeds=2))
@@ -118,10 +118,10 @@ def test_wording_of_a_cut_is_not_hashed() -> None:
 
 @pytest.mark.parametrize("preset", ["smoke", "quick"])
 def test_short_presets_of_cifar10_take_a_part_of_the_images(preset: str) -> None:
-    for command in "figures", "figures-use":
+    for command in ("reproduce credit", "reproduce use"):
         config = composed(command, "model=cifar10", f"preset={preset}")
         assert (config.train_size, config.preset.name) == (10_000, preset)
-    assert composed("figures", f"preset={preset}").preset.cut == ""
+    assert composed("reproduce credit", f"preset={preset}").preset.cut == ""
 
 
 def test_sizes_are_scaled_down_where_the_data_are_too_few() -> None:
