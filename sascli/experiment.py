@@ -49,8 +49,9 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
         else:
             progress.skip(config.epochs)
         return directory
-    data = load_data(config, device)
-    if directory is not None and runs.begun(directory):
+    begun = directory is not None and runs.begun(directory)
+    data = load_data(config, device, recorded_data(directory) if directory and begun else None)
+    if directory is not None and begun:
         same_data(directory, data)
     members = setup(config, data)
 
@@ -104,6 +105,11 @@ def finished(config: Train, directory: Path) -> bool:
     if different:
         raise UserError(f"{directory} was run with another {', '.join(different)}")
     return bool(manifest["status"] == "finished") and after["epochs"] == before["epochs"]
+
+
+def recorded_data(directory: Path) -> str:
+    """The name of the data that the run in a directory was begun with."""
+    return str(runs.manifest_of(directory)["data"]["name"])
 
 
 def same_data(directory: Path, data: Data) -> None:
@@ -181,8 +187,11 @@ def set_threads(number: int | None) -> None:
         torch.set_num_threads(number)
 
 
-def load_data(config: Train, device: torch.device) -> Data:
-    """The model's data set as tensors on the device. Raises UserError where they do not fit."""
+def load_data(config: Train, device: torch.device, recorded: str | None = None) -> Data:
+    """The model's data set as tensors on the device. Raises UserError where they do not fit.
+
+    `recorded` is the name of the data in a run's manifest, for a run that is read or resumed.
+    """
     try:
         if config.model.source == "multisensory":
             return multisensory(config, device)
@@ -194,6 +203,7 @@ def load_data(config: Train, device: torch.device) -> Data:
             split=config.data.split,
             image_size=config.model.image_size,
             grey=config.model.grey,
+            recorded=recorded,
             device=device,
             dtype=getattr(torch, config.precision),
         )

@@ -92,7 +92,8 @@ class Trained:
     def data(self) -> Data:
         """The images that it was trained and tested on. Raises UserError where they are others."""
         where = replace(self.config.data, root=self.root or self.config.data.root)
-        data = experiment.load_data(replace(self.config, data=where), self.device)
+        recorded = experiment.recorded_data(self.directory)
+        data = experiment.load_data(replace(self.config, data=where), self.device, recorded)
         experiment.same_data(self.directory, data)
         return data
 

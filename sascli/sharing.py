@@ -15,14 +15,16 @@ def share(
     begin: Callable[[Path], None],
     train: Callable[[Path], object],
     finish: Callable[[Path], None],
+    checksum: str | None = None,
 ) -> Path:
     """Train what no other worker trains; the one that is done first finishes the directory.
 
-    The first of all claims and begins it. Raises BusyError where claiming takes a minute.
+    The first of all claims and begins it; with a `checksum` all have the same images. Raises
+    BusyError where claiming takes a minute.
     """
     runs.make(parent)
     with runs.lock(parent, patience=PATIENCE):
-        directory = runs.of_settings(parent, config_hash) or runs.claim(parent)
+        directory = runs.of_settings(parent, config_hash, checksum) or runs.claim(parent)
         if not runs.begun(directory):
             begin(directory)
     before = runs.manifest_of(directory)["status"]

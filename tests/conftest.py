@@ -13,6 +13,7 @@ import counting
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import sascli
@@ -25,6 +26,8 @@ from sascli.data import Data
 from sascli.rules.base import Rule
 
 DATA = Path(os.environ.get("SAS_DATA", "data"))
+CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer")
+CIFAR_CLASSES += ("dog", "frog", "horse", "ship", "truck")  # as the original batches number them
 CHECKOUT = Path(sascli.__file__).parents[1]
 Making = Callable[..., Train]
 
@@ -37,6 +40,12 @@ def have(path: Path) -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+def paint(path: Path, value: int, *, mode: str = "RGB", size: tuple[int, int] = (6, 4)) -> None:
+    """Write a picture of one colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value if mode == "L" else (value, 0, 255)).save(path)
 
 
 def have_root() -> None:

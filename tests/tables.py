@@ -122,6 +122,9 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
         (4, "grows at one depth", column(
             "datasize_layers", "sparsity",
             lambda t: t["sparsity"].where(t["depth"] != 7, 0.1 * t["layer"]))),
+        (4, "grows at one T", column(
+            "datasize_layers", "sparsity",
+            lambda t: t["sparsity"].where(t["train_size"] != 40_000, 0.1 * t["layer"]))),
         (5, "hump", drawn("pi", lambda noise: noise.beta(5, 5, 4_000))),
         (5, "one end only", drawn("pi", lambda noise: noise.beta(0.3, 3, 4_000))),
         (6, "two peaks", drawn("m", lambda noise: noise.choice([-1, 1], 4_000)

@@ -55,7 +55,7 @@ def source(tmp_path: Path) -> Path:
     made["layers"] = made["datasize_layers"]
     path = maker.directory(
         tmp_path / "figures", made, rates={"gbp": {"default": 0.1}, "bp": 0.1},
-        cores=2, status="finished", end="2026-11-21T01:00:00+0000",
+        cores=2, status="finished", end="2026-11-21T01:00:00+0000", cut="three seeds, for time",
     )  # fmt: skip
     run = path / "runs" / "gbp"
     run.mkdir(parents=True)
@@ -101,7 +101,8 @@ def test_generated_parts_say_what_the_tables_say(docs: Path) -> None:
     history = runs.read_table(docs / "data/made/history.csv").query("rule == 'gbp' & epoch == 20")
     accuracy = 100 * history["test_accuracy"]
     assert f"| gBP | 0.1 | {accuracy.mean():.2f} ± {accuracy.std():.2f} |" in text
-    assert "| 0.1 | 90.50 ± 0.71 | 90.50 ± 0.71 | 2 |" in text
+    assert "| 10000 | 0.1 | 90.50 ± 0.71 | 90.50 ± 0.71 | 2 |" in text
+    assert "| cut against the publication | three seeds, for time |" in text
     assert "![fig2a](figures/made/fig2a.png)\n\nFig. 2(a). Test accuracy" in text
     assert "there is no `docs/data/none`" in text
     assert text.count("made by `sas reproduce credit model=mnist preset=quick`") == 5

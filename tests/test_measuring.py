@@ -1,18 +1,34 @@
 """`sas entropy` and `sas perturb`: measurements of a trained run, each in its own version."""
 
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
-from conftest import Making, tables
+from conftest import CIFAR_CLASSES, Making, paint, tables
 
 from sascli import experiment, runs, training
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
 from sascli.checkpoint import load_network
 from sascli.cli import main
+from sascli.config import DataSettings, Model
 from sascli.measuring import Trained
+
+CLASSES = [
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+]
 
 
 @pytest.fixture
@@ -97,6 +113,32 @@ def test_mistakes(
     assert main([command, f"outputs={tmp_path}/outputs", *rest]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "outputs" / command).exists()
+
+
+def test_run_keeps_its_copy_of_the_images_when_another_comes_first(
+    tiny: Making, tmp_path: Path
+) -> None:
+    def tree(name: str, value: int) -> None:
+        for part, own in product(("train", "test"), CIFAR_CLASSES):
+            paint(tmp_path / name / part / own / "0.png", value, size=(32, 32))
+
+    def perturbed() -> pd.DataFrame:
+        words = ["fractions=[0]", "samples=1", "layer=1", f"data.root={tmp_path}"]
+        return tables(measured("perturb", tmp_path / "outputs", *words))["perturbation"]
+
+    tree("cifar10-jpeg", 51)
+    model = Model(name="cifar10", source="cifar10")
+    settings = {"model": model, "train_size": "all", "test_size": "all", "batch_size": 10}
+    config = tiny(**settings, data=DataSettings(root=str(tmp_path)))
+    directory = experiment.run(config)
+    before = perturbed()
+    tree("cifar10-full", 255)
+    pd.testing.assert_frame_equal(perturbed(), before, check_exact=True)
+    experiment.run(replace(config, epochs=6, resume=str(directory)))  # refuses other images
+    name = "cifar10 (class folders cifar10-jpeg)"
+    assert Trained(directory, torch.device("cpu")).data.name == name
+    assert runs.manifest_of(directory)["data"]["name"] == name
+    assert runs.manifest_of(experiment.run(config))["data"]["name"].endswith("cifar10-full)")
 
 
 def test_damaged_weights_leave_no_directory(

@@ -32,7 +32,7 @@ def work_beside_another(line: str, worker: int, outputs: Path) -> None:
 
     def waiting(self: Population, progress: Progress | Part) -> Trained:
         until = time.monotonic() + 60
-        while len(list(outputs.glob(f"*/*/v*/runs/*/{runs.MANIFEST}"))) < 2:
+        while len(list(outputs.glob(f"**/runs/*/{runs.MANIFEST}"))) < 2:
             assert time.monotonic() < until
             time.sleep(0.01)
         return train(self, progress)
@@ -45,7 +45,7 @@ def work_beside_another(line: str, worker: int, outputs: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "where", "points"),
-    [(SWEEP, "sweep-datasize/digits-gbp", 6), (FIGURES, "reproduce/credit/digits-smoke", 6)],
+    [(SWEEP, "sweep-datasize/digits-gbp", 6), (FIGURES, "reproduce/credit/digits-smoke", 5)],
     ids=["sweep-datasize", "figures"],
 )
 def test_three_workers_leave_what_one_process_leaves(

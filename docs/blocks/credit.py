@@ -54,17 +54,17 @@ def layers(source: Source, reference: str = "") -> str:
 
 
 def search(source: Source) -> str:
-    """The search of learning rates on images held out of the training file."""
+    """The search of learning rates, for every T, on images held out of the training file."""
     records, table = [], source.rows("search")
-    for rate, some in table.groupby("lr"):
-        own = {
+    for (size, rate), tried in table.groupby(["train_size", "lr"]):
+        accuracies = {
             f"{label}, validation accuracy %": spread(
-                some.loc[some["rule"] == rule, "validation_accuracy"], 100
+                tried.loc[tried["rule"] == rule, "validation_accuracy"], 100
             )
             for rule, label in RULES.items()
             if (table["rule"] == rule).any()
         }
-        records.append({"lr": rate} | own | {"seeds": some["seed"].nunique()})
+        records.append({"T": size, "lr": rate} | accuracies | {"seeds": tried["seed"].nunique()})
     return markdown(records) + source.origin("search")
 
 

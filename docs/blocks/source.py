@@ -66,6 +66,8 @@ def markdown(records: Iterable[Mapping[str, object]]) -> str:
 
 
 def spread(values: "pd.Series[float]", scale: float = 1, digits: int = 2) -> str:
-    """Mean and standard deviation (ddof 1) of one number per seed."""
+    """Mean and standard deviation (ddof 1) of one number per seed; empty where there is none."""
+    if values.empty:
+        return ""
     mean, std = scale * values.mean(), scale * values.std()
     return f"{mean:.{digits}f}" if np.isnan(std) else f"{mean:.{digits}f} ± {std:.{digits}f}"

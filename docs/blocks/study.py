@@ -38,7 +38,9 @@ def provenance(source: Source) -> str:
         "start, end": f"{about['start']}, {about['end']} ({about['status']})",
         "training": f"{times['replicas'].sum()} networks in {len(times)} runs, "
         f"{times['seconds'].sum() / 60:.1f} min",
+        "cut against the publication": about.get("cut", ""),
     }
+    facts = {key: value for key, value in facts.items() if value}
     return markdown({"": key, "made by": value} for key, value in facts.items())
 
 

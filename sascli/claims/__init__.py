@@ -106,18 +106,24 @@ def _compared(here: list[dict[str, object]], there: list[dict[str, object]]) -> 
     """The row of claim 15, from the other rows of two data sets."""
     head: dict[str, object] = {"claim": 15, "statement": "CIFAR-10 looks qualitatively the same."}
     rule = (
-        f"Claims {', '.join(map(str, SAME))} come out the same on both data sets, holding or not."
+        f"Claims {', '.join(map(str, SAME))} hold on both data sets: to fail on both is no "
+        "likeness. Not measured where one of them is not."
     )
     pairs = [(a, b) for a, b in zip(here, there, strict=False) if a["claim"] in SAME]
     verdicts = {a["claim"]: (a["verdict"], b["verdict"]) for a, b in pairs}
     detail = "; ".join(f"{n}: {a} / {b}" for n, (a, b) in verdicts.items())
+    reasons = {
+        str(row["detail"]): None
+        for row in (*here, *there)
+        if row["claim"] in SAME and row["verdict"] == UNMEASURED
+    }
+    if reasons:
+        return head | _unmeasured(rule, "; ".join([*reasons, detail] if pairs else reasons))
     if not pairs:
         return head | _unmeasured(rule, "tables of a second data set are needed")
-    if any(UNMEASURED in pair for pair in verdicts.values()):
-        return head | _unmeasured(rule, detail)
-    same = sum(a == b for a, b in verdicts.values())
+    same = sum(a == b == HOLDS for a, b in verdicts.values())
     return head | {
-        "statistic": f"claims that come out the same, of {len(SAME)}",
+        "statistic": f"claims that hold on both, of {len(SAME)}",
         "mean": float(same),
         "std": np.nan,
         "n_seeds": min(int(str(row["n_seeds"])) for pair in pairs for row in pair),

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+FEWER = "trained for fewer steps than published"
+
 
 class MissingError(Exception):
     """The tables lack what a claim needs; the message says what."""
@@ -54,6 +56,12 @@ class Results:
     def point(self) -> dict[str, Any]:
         """Depth and train_size from which most figures are drawn."""
         return {key: self.reference[key] for key in ("depth", "train_size")}
+
+    def need_published_steps(self) -> None:
+        """Raises MissingError where the networks had fewer steps than the published ones."""
+        published, steps = (self.reference.get(key) for key in ("published_steps", "steps"))
+        if published and steps and steps < published:
+            raise MissingError(f"{FEWER}: {steps} of {published}")
 
     def rows(self, name: str, *, rule: str | None = "gbp", **keys: str | int) -> pd.DataFrame:
         """The rows of a table with the given keys. Raises MissingError when there are none."""

@@ -55,16 +55,16 @@ def inner_excess(values: pd.DataFrame) -> pd.Series:
     return values[greatest] - values.iloc[:, [0, -1]].max(axis=1)
 
 
-def arches(table: pd.DataFrame, column: str, group: str) -> list[Check]:
-    """Along the layers `column` is greatest strictly inside: a check per value of `group`."""
+def arches(table: pd.DataFrame, column: str) -> list[Check]:
+    """Along the layers `column` is greatest strictly inside: a check per T and depth."""
     return [
         Check(
-            f"greatest inner - greatest outer layer, {group}={value}",
-            inner_excess(by_seed(some, column, "layer")),
+            f"greatest inner - greatest outer layer, L = {depth}, T = {size}",
+            inner_excess(by_seed(network, column, "layer")),
             above=0,
         )
-        for value, some in table.groupby(group)
-        if some["layer"].nunique() > 2
+        for (depth, size), network in table.groupby(["depth", "train_size"])
+        if network["layer"].nunique() > 2
     ]
 
 

@@ -26,6 +26,8 @@ from sascli.errors import UserError
 
 VERSION_BASE = "1.3"
 CONF = "conf"
+ADJUST = "adjust"
+"""The group of what a preset changes for a model: chosen by these two, never by the user."""
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
 TYPES: dict[Any, str] = {
     int: "a whole number",
@@ -179,7 +181,11 @@ class Composer:
         """The groups of this command with the option chosen."""
         chosen = reversed(cfg.hydra.runtime.choices.items())  # in the order of the YAML
         study = f"{self.command.split()[-1]}/"
-        return {group: option and option.removeprefix(study) for group, option in chosen}
+        return {
+            group: option and option.removeprefix(study)
+            for group, option in chosen
+            if group != ADJUST
+        }
 
     def unknown_option(self, group: str, option: Any) -> UserError:
         """The error for a choice that a group does not have."""

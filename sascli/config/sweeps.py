@@ -31,6 +31,7 @@ class AnyPreset:
     """What the preset of every study has."""
 
     name: str = setting("quick", "name of the preset, part of the directory's")
+    cut: str = setting("", "what is cut against the publication, and why")
 
 
 @dataclass
@@ -52,6 +53,8 @@ class Searched(AnyPreset):
 class Preset(Searched):
     """How much of the reproduction is run. Sizes are in units of the model's own T.
 
+    BP is trained, and its rate searched, at every one of `sizes`.
+
     Where the data are too few for the largest size, all are scaled down in proportion.
     """
 
@@ -59,6 +62,9 @@ class Preset(Searched):
     depths: list[int] = setting([4], "depths of the inset of Fig. 2b")
     deep: int = setting(5, "depth of Figs. 3c and 4b")
     deep_sizes: list[float] = setting([1.0], "training sizes of Fig. 3c")
+    other_seeds: int | None = setting(
+        None, "how many seeds train at depths and T other than the model's; null: all"
+    )
     samples: int = setting(10, "effective networks and draws of a perturbation")
     fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed")
 
@@ -110,8 +116,10 @@ def check_figures(config: Figures) -> None:
     for name in ("sizes", "deep_sizes", "rates"):
         check_positive(f"preset.{name}", getattr(preset, name))
     check_fractions(preset.fractions)
-    if preset.samples < 1 or preset.search_seeds < 1:
-        raise UserError("preset.samples and preset.search_seeds must be at least 1")
+    for name in ("samples", "search_seeds", "other_seeds"):
+        number = getattr(preset, name)
+        if number is not None and number < 1:
+            raise UserError(f"preset.{name} must be at least 1, not {number}")
 
 
 def check_positive(name: str, numbers: list[float]) -> None:

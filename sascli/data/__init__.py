@@ -68,6 +68,7 @@ def load(
     split: str = "test",
     image_size: int | None = None,
     grey: bool = False,
+    recorded: str | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Data:
@@ -84,13 +85,15 @@ def load(
             train_size are the others.
         image_size: Folders only: images are resized to image_size x image_size pixels.
         grey: Folders only: one channel instead of three.
+        recorded: The `name` of the data that a run was trained on, where several copies of a
+            source may be there; None: the first.
         device: Where the tensors live.
         dtype: Of the images.
 
     Raises:
         UserError: Unknown source, files absent or damaged, sizes that the data do not have.
     """
-    whole = find(source, root.expanduser(), image_size=image_size, grey=grey)
+    whole = find(source, root.expanduser(), image_size=image_size, grey=grey, recorded=recorded)
     train_n, test_n = len(whole.train.labels), len(whole.test.labels)
     if split not in ("test", "validation"):
         raise UserError(f"data.split is test or validation, not {split!r}")

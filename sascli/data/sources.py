@@ -1,6 +1,7 @@
 """Sources of images: the digits, MNIST, CIFAR-10 and trees of class folders, as found on disk."""
 
 import contextlib
+import hashlib
 import io
 import logging
 import os
@@ -9,11 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sascli.data.cache import cached
 from sascli.errors import UserError
 
 Pixels = NDArray[np.uint8]
@@ -25,6 +29,8 @@ MNIST_BYTES = {
     "t10k-images-idx3-ubyte": 16 + 10_000 * 784,
     "t10k-labels-idx1-ubyte": 8 + 10_000,
 }
+BLOCK = 2500
+"""Images of a tree of class folders that are decoded, and kept, together."""
 log = logging.getLogger(__name__)
 
 
@@ -47,9 +53,19 @@ class Source:
     test: Part
 
 
-def find(name: str, root: Path, *, image_size: int | None, grey: bool) -> Source:
-    """Open the source called digits, mnist, cifar10 or folder."""
-    arrays = {"digits": digits, "mnist": mnist, "cifar10": cifar10}
+def find(
+    name: str, root: Path, *, image_size: int | None, grey: bool, recorded: str | None = None
+) -> Source:
+    """Open the source called digits, mnist, cifar10 or folder.
+
+    `recorded` is the name of the source that a run was trained on. CIFAR-10 may be there in
+    several copies; then that copy is opened and no other.
+    """
+    arrays: dict[str, Callable[[Path], Source]] = {
+        "digits": digits,
+        "mnist": mnist,
+        "cifar10": partial(cifar10, recorded=recorded),
+    }
     if name == "folder":
         return folder(root, f"folder {root}", image_size=image_size, grey=grey)
     if name not in arrays:
@@ -105,14 +121,29 @@ def mnist(root: Path) -> Source:
     return Source("mnist", tuple("0123456789"), 255, train, test)
 
 
-def cifar10(root: Path) -> Source:
-    """Read CIFAR-10: its own batches, else a tree of class folders, else fetched."""
+TREES = ("cifar10-full", "cifar10-jpeg")
+"""Folders below data.root with CIFAR-10 as class folders, in the order in which they are tried."""
+
+
+def cifar10(root: Path, recorded: str | None = None) -> Source:
+    """Read CIFAR-10: the original batches, else a tree of class folders, else fetched.
+
+    The names of the classes are in alphabetical order in the batches too, so labels agree.
+    `recorded` is the name of the copy to be opened. Raises UserError where that one is absent.
+    """
     from torchvision import datasets
     from torchvision.datasets.utils import check_integrity
 
-    batches, tree = root / "cifar-10-batches-py", root / "cifar10-jpeg"
-    if tree.is_dir() and not batches.is_dir():
-        return folder(tree, f"cifar10 (class folders {tree.name})")
+    batches = root / "cifar-10-batches-py"
+    for tree in (root / name for name in TREES):
+        name = f"cifar10 (class folders {tree.name})"
+        if recorded == name and not tree.is_dir():
+            raise UserError(
+                f"the run was trained on {name}, but there is no folder {tree}: set data.root or "
+                "$SAS_DATA to the folder that holds it"
+            )
+        if recorded == name or (not recorded and tree.is_dir() and not batches.is_dir()):
+            return folder(tree, name)
     listed = [*datasets.CIFAR10.train_list, *datasets.CIFAR10.test_list]
     for name, md5 in listed:
         if (batches / name).exists() and not check_integrity(batches / name, md5):
@@ -135,7 +166,8 @@ def folder(root: Path, name: str, *, image_size: int | None = None, grey: bool =
     """Read a tree of class folders: root/{train,test}/CLASS/*, or root/CLASS/* split 80/20."""
     if image_size is not None and image_size < 1:
         raise UserError(f"model.image_size={image_size} is not a number of pixels: 1 or more")
-    if (root / "train").is_dir() and (root / "test").is_dir():
+    parts = (root / "train").is_dir() and (root / "test").is_dir()
+    if parts:
         classes, paths, labels = _listing(root / "train")
         test_classes, test_paths, test_labels = _listing(root / "test")
         if test_classes != classes:
@@ -152,8 +184,10 @@ def folder(root: Path, name: str, *, image_size: int | None = None, grey: bool =
         paths, test_paths = paths[:cut], paths[cut:]
         labels, test_labels = labels[:cut], labels[cut:]
 
+    beside = root if parts else None  # a folder more would be a class more
+
     def part(paths: list[str], labels: Labels) -> Part:
-        return Part(labels, lambda which: _decoded(paths[which], image_size, grey))
+        return Part(labels, lambda which: _blocks(paths, which, image_size, grey, root, beside))
 
     return Source(name, classes, 255, part(paths, labels), part(test_paths, test_labels))
 
@@ -213,6 +247,46 @@ def _listing(root: Path) -> tuple[tuple[str, ...], list[str], Labels]:
     return tuple(found.classes), [found.samples[i][0] for i in order], labels[order]
 
 
+def _blocks(
+    paths: list[str],
+    which: slice,
+    image_size: int | None,
+    grey: bool,
+    root: Path,
+    beside: Path | None,
+) -> Pixels:
+    """Images of a slice; every block that is in it as a whole is decoded once and then read."""
+    start, stop, _ = which.indices(len(paths))
+    cuts = [start, *range((start // BLOCK + 1) * BLOCK, stop, BLOCK), stop]
+    pieces = list[Pixels]()
+    for first, last in pairwise(cuts):
+        chosen = paths[first:last]
+        decode = partial(_decoded, chosen, image_size, grey)
+        if len(chosen) == BLOCK:
+            pieces.append(cached(_key(chosen, image_size, grey, root), decode, beside))
+        else:
+            pieces.append(decode())
+        if pieces[-1].shape[1:] != pieces[0].shape[1:]:
+            raise _sizes_differ(paths[first], paths[start])
+    return np.concatenate(pieces)
+
+
+def _key(paths: list[str], image_size: int | None, grey: bool, root: Path) -> str:
+    """A checksum of names, sizes and times of files, and of the way they are decoded."""
+    from PIL import __version__
+
+    digest = hashlib.sha256(f"{__version__} {image_size} {grey}".encode())
+    for path in paths:
+        about = os.stat(path)
+        name = os.path.relpath(path, root)
+        digest.update(f"\n{name} {about.st_size} {about.st_mtime_ns}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _sizes_differ(one: str, other: str) -> UserError:
+    return UserError(f"{one} and {other} differ in size: set model.image_size, in pixels")
+
+
 def _decoded(paths: list[str], image_size: int | None, grey: bool) -> Pixels:
     """Decode image files into (k, channels, height, width), in a few threads."""
     first = _image(paths[0], image_size, grey)
@@ -221,9 +295,7 @@ def _decoded(paths: list[str], image_size: int | None, grey: bool) -> Pixels:
     def put(index: int) -> None:
         image = _image(paths[index], image_size, grey)
         if image.shape != first.shape:
-            raise UserError(
-                f"{paths[index]} and {paths[0]} differ in size: set model.image_size, in pixels"
-            )
+            raise _sizes_differ(paths[index], paths[0])
         pixels[index] = image
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

@@ -45,6 +45,7 @@ def reproduce(work: Reproduction) -> Path:
             lambda own: begin(own, work),
             work.train,
             lambda own: finish(own, work),
+            work.data.checksum,
         )
     directory = claim(work)
     finish(directory, work)
@@ -62,9 +63,9 @@ def finish(directory: Path, work: Reproduction) -> None:
 
 
 def claim(work: Reproduction) -> Path:
-    """The directory of the same settings, unfinished before finished, or a new version."""
-    parent = parent_of(work)
-    return runs.of_settings(parent, config_hash(work.config)) or runs.claim(parent)
+    """The directory of the same settings and data, unfinished before finished, or a new one."""
+    parent, wanted = parent_of(work), config_hash(work.config)
+    return runs.of_settings(parent, wanted, work.data.checksum) or runs.claim(parent)
 
 
 def parent_of(work: Reproduction) -> Path:
@@ -89,6 +90,7 @@ def begin(directory: Path, work: Reproduction) -> None:
         study=work.study,
         model=config.model.name,
         preset=config.preset.name,
+        cut=config.preset.cut,
         config_hash=config_hash(config),
         reference=work.reference,
         seeds=seed_list(config.seeds),

@@ -1,6 +1,6 @@
 """Figs. 2-4 of "Learning credit assignment": search of rates, grid, measurements."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,8 @@ from sascli.reproduction import Reproduction
 from sascli.sweeps import Point, point
 
 RULES = ("gbp", "bp")
+PUBLISHED_STEPS = {"mnist": 2_000, "cifar10": 25_000}
+"""Optimiser steps of the published networks, by model: 100 epochs of batches of 500 and 200."""
 LAST = 5
 """Epochs at the end of a run whose accuracies are averaged in the search."""
 
@@ -48,15 +50,23 @@ class Runs:
         rate = own.lr if lr is None else {"default": lr}
         return replace(own, rule={"name": rule}, seeds=seeds, lr=rate)
 
-    def search(self, rule: str) -> Point:
+    @property
+    def held_out(self) -> int:
+        """Training images on which rates are searched."""
+        return min(10_000, self.available // 5)
+
+    def searched_size(self, size: int) -> int:
+        """T of the search for networks trained on `size` images."""
+        return min(size, self.available - self.held_out)
+
+    def search(self, rule: str, size: int) -> Point:
         """All rates side by side, tested on training images held out, never on the test set."""
         preset = cast(Searched, self.config.preset)
-        held_out = min(10_000, self.available // 5)
         base = self.base(rule, scaled(self.config.lr, preset.rates))
         return point(
             base,
-            train_size=min(self.reference, self.available - held_out),
-            test_size=held_out,
+            train_size=self.searched_size(size),
+            test_size=self.held_out,
             seeds=list(range(preset.search_seeds)),
             data=replace(base.data, split="validation"),
         )
@@ -74,15 +84,35 @@ class Grid(Runs):
         unit = min(self.reference, self.available / largest)
         return sorted({round(unit * factor) for factor in factors})
 
-    def points(self, rule: str, lr: Any = None) -> list[Point]:
-        """Every depth and T that a figure needs, each once."""
-        preset, depth = self.config.preset, self.config.depth
-        pairs = {(depth, self.reference)}
-        pairs |= {(depth, size) for size in self.sizes(preset.sizes)}
-        pairs |= {(other, self.reference) for other in preset.depths}
+    @property
+    def compared(self) -> list[int]:
+        """Every T at which gBP and BP are compared: at the depth of Fig. 2a alone."""
+        return sorted({self.reference, *self.sizes(self.config.preset.sizes)})
+
+    def gbp(self) -> list[Point]:
+        """Every depth and T that a figure needs, each once, at the published rate."""
+        preset = self.config.preset
+        pairs = {(self.config.depth, size) for size in self.compared}
+        pairs |= {(depth, self.reference) for depth in preset.depths}
         pairs |= {(preset.deep, size) for size in self.sizes(preset.deep_sizes)}
+        return [self.point("gbp", depth, size) for depth, size in sorted(pairs)]
+
+    def bp(self, rate: Callable[[int], float]) -> list[Point]:
+        """Every T at the depth of Fig. 2a, at the rate that `rate` gives for it."""
+        return [self.point("bp", self.config.depth, size, rate(size)) for size in self.compared]
+
+    def point(self, rule: str, depth: int, size: int, lr: float | None = None) -> Point:
+        """One depth and T; all seeds at the reference point, `other_seeds` elsewhere."""
         base = self.base(rule, lr)
-        return [point(base, depth=d, train_size=size) for d, size in sorted(pairs)]
+        here = (depth, size) == (self.config.depth, self.reference)
+        seeds = (base.seeds or [])[: None if here else self.config.preset.other_seeds]
+        return point(base, depth=depth, train_size=size, seeds=seeds)
+
+    def searches(self) -> list[Point]:
+        """The search of gBP's rate at the reference T, and of BP's at every T compared."""
+        sizes = {self.searched_size(size): size for size in self.compared}
+        bp = [self.search("bp", size) for size in sizes.values()]
+        return [self.search("gbp", self.reference), *bp]
 
 
 class Credit(Reproduction):
@@ -98,35 +128,40 @@ class Credit(Reproduction):
         self.grid = Grid(config, len(self.data.train_y))
         if self.grid.reference > self.grid.available:
             raise sweeps.too_many(self.grid.reference, self.grid.available)
-        for own in self.grid.points("gbp"):  # a list of widths has one depth
+        for own in self.grid.gbp():  # a list of widths has one depth
             check(own.config)
 
     @property
     def reference(self) -> dict[str, Any]:
-        """Depth and T of Figs. 2a, 3a, 3b and 4a; the depth of 3c and 4b."""
-        config = self.config
-        deep = config.preset.deep
-        return {"depth": config.depth, "train_size": self.grid.reference, "deep": deep}
+        """Depth, T and steps of Figs. 2a, 3a, 3b and 4a; the depth of 3c and 4b."""
+        config, size = self.config, self.grid.reference
+        reference = {"depth": config.depth, "train_size": size, "deep": config.preset.deep}
+        reference["steps"] = steps(config, size)
+        if config.model.name in PUBLISHED_STEPS:
+            reference["published_steps"] = PUBLISHED_STEPS[config.model.name]
+        return reference
 
     def train(self, directory: Path) -> dict[str, Any]:
         """gBP keeps the published rate, at which the paper's figures are drawn; BP takes its best.
 
-        Returns the rate of each rule.
+        Returns the rate of each rule at the reference point.
         """
-        parent = directory / "runs"
-        searched = [self.grid.search(rule) for rule in RULES]
-        sweeps.train_points(searched, parent)
-        search = found(searched, parent)
+        parent, searches = directory / "runs", self.grid.searches()
+        sweeps.train_points(searches, parent)
+        search = found(searches, parent)
         runs.write_table(directory / "search.csv", search)
-        rate = best(search, "bp")
-        points = [*self.grid.points("gbp"), *self.grid.points("bp", rate)]
+
+        def rate(size: int) -> float:
+            return best(search, "bp", self.grid.searched_size(size))
+
+        points = [*self.grid.gbp(), *self.grid.bp(rate)]
         sweeps.train_points(points, parent)
         sweeps.write_gathered(points, parent, directory)
-        return {"rates": {"gbp": self.config.lr, "bp": rate}}
+        return {"rates": {"gbp": self.config.lr, "bp": rate(self.grid.reference)}}
 
     def measure(self, directory: Path) -> None:
         """Entropy and perturbation of the trained networks; what is there is kept."""
-        gbp, reference = self.grid.points("gbp"), (self.config.depth, self.grid.reference)
+        gbp, reference = self.grid.gbp(), (self.config.depth, self.grid.reference)
         shallow = [own for own in gbp if (own.config.depth, own.config.train_size) == reference]
         for name, chosen, table in (
             ("entropy", gbp, entropy_of),
@@ -153,9 +188,15 @@ def found(points: Sequence[Point], parent: Path) -> pd.DataFrame:
     return pd.DataFrame(mean.rename("validation_accuracy").reset_index())
 
 
-def best(search: pd.DataFrame, rule: str) -> float:
-    """The learning rate of the highest mean accuracy over seeds."""
-    own = search[search["rule"] == rule]
+def steps(config: Train, size: int) -> int:
+    """Optimiser steps of a training run on `size` images."""
+    batches = -(-size // min(config.batch_size, size))
+    return config.epochs * min(batches, config.batches or batches)
+
+
+def best(search: pd.DataFrame, rule: str, size: int) -> float:
+    """The learning rate of the highest mean accuracy over seeds at T = `size`."""
+    own = search[(search["rule"] == rule) & (search["train_size"] == size)]
     mean = own.groupby("lr")["validation_accuracy"].mean()
     return float(mean.sort_values().index[-1])
 

@@ -49,22 +49,27 @@ class Use(Reproduction):
         size = self.runs.reference
         return [point(self.runs.base(rule, lr), train_size=size) for rule, lr in lrs.items()]
 
+    def rate(self, search: pd.DataFrame) -> float:
+        """BP's best."""
+        return best(search, "bp", self.runs.searched_size(self.runs.reference))
+
     def train(self, directory: Path) -> dict[str, Any]:
         """Returns the rate of each rule."""
-        parent, searched = directory / "runs", [self.runs.search("bp")]
+        parent, searched = directory / "runs", [self.runs.search("bp", self.runs.reference)]
         sweeps.train_points(searched, parent)
         search = found(searched, parent)
         runs.write_table(directory / "search.csv", search)
-        points = self.points(best(search, "bp"))
+        rate = self.rate(search)
+        points = self.points(rate)
         sweeps.train_points(points, parent)
         for name in ("history", "layers"):
             runs.write_table(directory / f"{name}.csv", sweeps.gather(name, points, parent))
-        return {"rates": {"gbp": self.config.lr, "bp": best(search, "bp")}}
+        return {"rates": {"gbp": self.config.lr, "bp": rate}}
 
     def measure(self, directory: Path) -> None:
         """Evaluate and prune both, learn tasks in sequence; what is there is kept."""
         device = experiment.pick_device(self.config.device)
-        points = self.points(best(runs.read_table(directory / "search.csv"), "bp"))
+        points = self.points(self.rate(runs.read_table(directory / "search.csv")))
         trained = [
             Trained(directory / "runs" / own.name, device, self.config.data.root) for own in points
         ]

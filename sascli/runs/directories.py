@@ -132,11 +132,16 @@ def find(parent: Path, wanted: Callable[[Mapping[str, Any]], bool], *patterns: s
     return Path(max(found)[1]) if found else None
 
 
-def of_settings(parent: Path, config_hash: str) -> Path | None:
-    """The newest unfinished run of these settings below `parent`, else the newest finished one."""
+def of_settings(parent: Path, config_hash: str, checksum: str | None = None) -> Path | None:
+    """The newest unfinished run of these settings below `parent`, else the newest finished one.
+
+    With the `checksum` of images, none that was begun with others.
+    """
 
     def same(manifest: Mapping[str, Any]) -> bool:
-        return bool(manifest.get("config_hash") == config_hash)
+        data = manifest.get("data", {}).get("checksum")
+        other = checksum is not None and data not in (None, checksum)
+        return manifest.get("config_hash") == config_hash and not other
 
     unfinished = find(parent, lambda own: same(own) and own.get("status") != "finished")
     return unfinished or find(parent, same)

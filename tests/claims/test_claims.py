@@ -136,10 +136,40 @@ def test_second_data_set_is_compared_by_the_six_claims(
     assert row["mean"] == 6 - (4 in broken)
 
 
-def test_two_data_sets_that_fail_alike_are_the_same() -> None:
+def test_two_data_sets_that_fail_alike_are_not_the_same() -> None:
     made = maker.violate(maker.tables(), 4, 7)
-    result = claims.evaluate(made, maker.REFERENCE, (made, maker.REFERENCE))
-    assert result.iloc[-1]["verdict"] == "holds"
+    row = claims.evaluate(made, maker.REFERENCE, (made, maker.REFERENCE)).iloc[-1]
+    assert (row["verdict"], row["mean"]) == ("does not hold", 4)
+
+
+SHORT = maker.REFERENCE | {"steps": 7_500, "published_steps": 25_000}
+
+
+@pytest.mark.parametrize("broken", [(), (1,), (5,)])
+def test_fewer_steps_than_published_measure_no_claim_on_trained_networks(
+    broken: tuple[int, ...],
+) -> None:
+    made = maker.violate(maker.tables(), *broken)
+    for other in (None, (maker.tables(), maker.REFERENCE)):
+        result = claims.evaluate(made, SHORT, other).set_index("claim")
+        unmeasured = result[result["verdict"] == "not measured"]
+        assert list(unmeasured.index) == [1, 5, 15]
+        said = unmeasured["detail"].str.contains("trained for fewer steps than published")
+        assert said.all() and unmeasured.loc[1, "detail"].endswith("7500 of 25000")
+    second = claims.evaluate(maker.tables(), maker.REFERENCE, (made, SHORT)).iloc[-1]
+    assert second["verdict"] == "not measured" and "fewer steps" in second["detail"]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [SHORT | {"steps": 25_000}, {**maker.REFERENCE, "steps": 600}, maker.REFERENCE],
+    ids=["as published", "nothing published", "older directory"],
+)
+def test_enough_steps_measure_every_claim(reference: dict[str, int]) -> None:
+    made = maker.violate(maker.tables(), 1, 5)
+    result = claims.evaluate(made, reference).set_index("claim")
+    assert list(result.index[result["verdict"] == "does not hold"]) == [1, 5]
+    assert list(result.index[result["verdict"] == "not measured"]) == [15]
 
 
 def test_second_data_set_must_be_there_and_whole() -> None:

@@ -103,6 +103,9 @@ def test_command_help_shows_groups_and_composed_defaults(
     assert main(["reproduce", "temporal", "--help"]) == 0
     out = capsys.readouterr().out
     assert "\n  optim@task.optim=adamw  Adam with" in out and "optim=NAME" not in out
+    assert main(["reproduce", "credit", "--help", "model=cifar10"]) == 0
+    out = capsys.readouterr().out
+    assert "train_size=10000 " in out and "adjust" not in out  # the preset's, for this model
 
 
 @pytest.mark.parametrize("command", COMMANDS)

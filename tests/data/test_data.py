@@ -3,13 +3,14 @@
 import pickle
 import shutil
 import struct
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import DATA, have
+from conftest import CIFAR_CLASSES, DATA, have, paint
 from PIL import Image
 
 from sascli.data import Data, load, sources
@@ -20,12 +21,6 @@ from sascli.errors import UserError
 def small(source: str, root: Path = DATA, **settings: Any) -> Data:
     """Load all of a source unless told otherwise."""
     return load(source, root=root, **{"train_size": "all", "test_size": "all", **settings})
-
-
-def paint(path: Path, value: int, *, mode: str = "RGB", size: tuple[int, int] = (6, 4)) -> None:
-    """Write a picture of one colour."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, value if mode == "L" else (value, 0, 255)).save(path)
 
 
 @pytest.fixture
@@ -264,6 +259,41 @@ def test_cifar10_class_folders(tmp_path: Path) -> None:
     assert data.train_y.bincount().tolist() == [3] * 10
     assert data.train_y[:10].bincount().tolist() == [1] * 10
     assert data.classes[0] == "airplane"
+
+
+def cifar_tree(root: Path, name: str, value: int) -> Path:
+    """Write one tree of CIFAR-10's classes, its pictures as red as the value."""
+    for part, own in product(("train", "test"), CIFAR_CLASSES):
+        paint(root / name / part / own / "0.png", value, size=(32, 32))
+    return root / name
+
+
+def test_cifar10_prefers_the_batches_then_the_full_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ("cifar10-jpeg", 51), ("cifar10-full", 255):
+        cifar_tree(tmp_path, name, value)
+        data = small("cifar10", tmp_path)
+        assert data.name == f"cifar10 (class folders {name})"
+        assert data.train_x[:, 0].unique().tolist() == pytest.approx([value / 255])
+    assert data.classes[3] == "cat" and (data.train_y.sort().values == torch.arange(10)).all()
+    fake_cifar(tmp_path, monkeypatch)
+    assert small("cifar10", tmp_path).name == "cifar10"
+
+
+def test_cifar10_copy_of_a_run_is_opened_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = cifar_tree(tmp_path, "cifar10-jpeg", 51)
+    recorded = small("cifar10", tmp_path)
+    fake_cifar(tmp_path, monkeypatch)
+    batches = small("cifar10", tmp_path)
+    cifar_tree(tmp_path, "cifar10-full", 255)
+    for before in recorded, batches:
+        assert small("cifar10", tmp_path, recorded=before.name).checksum == before.checksum
+    shutil.rmtree(tree)
+    with pytest.raises(UserError, match="run was trained on cifar10 .*cifar10-jpeg.* no folder"):
+        small("cifar10", tmp_path, recorded=recorded.name)
 
 
 def test_folder_is_split_in_balance(tree: Path) -> None:

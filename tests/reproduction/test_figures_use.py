@@ -62,7 +62,7 @@ def test_the_tables_are_those_of_the_commands(unbroken: Path) -> None:
 
 def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: Path) -> None:
     study = Use(settings(tmp_path))
-    searched = study.runs.search("bp").config
+    searched = study.runs.search("bp", study.runs.reference).config
     assert searched.data.split == "validation" and searched.lr == {"default": [0.025, 0.1]}
     sets = [continual.images_of(own) for own in study.config.continual]
     digits = experiment.load_data(composed("train"), torch.device("cpu"))

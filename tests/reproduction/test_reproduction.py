@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ def grid(model: str, preset: str, available: int) -> Grid:
 
 
 def places(own: Grid) -> list[tuple[int, int]]:
-    """Depth and T of every point."""
-    return [(p.config.depth, p.config.train_size) for p in own.points("gbp")]
+    """Depth and T of every point of gBP."""
+    return [(p.config.depth, p.config.train_size) for p in own.gbp()]
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +70,58 @@ def test_the_papers_grid() -> None:
     at_depth_4 = [(4, 1000 * t) for t in (1, 2, 5, 10, 20, 40, 60)]
     at_depth_5 = [(5, 1000 * t) for t in (10, 20, 30, 40)]
     assert places(own) == [*at_depth_4, *at_depth_5, (6, 10_000), (7, 10_000)]
-    for rule in ("gbp", "bp"):
-        points = own.points(rule, 0.02)
-        assert [(p.config.depth, p.config.train_size) for p in points] == places(own)
+    bp = own.bp(lambda size: 1 / size)
+    assert [(p.config.depth, p.config.train_size) for p in bp] == at_depth_4
+    assert all(p.config.lr == {"default": 1 / p.config.train_size} for p in bp)
+    for rule, points in ("gbp", own.gbp()), ("bp", bp):
         assert {p.config.rule["name"] for p in points} == {rule}
-        assert all(p.config.seeds == [0, 1, 2, 3, 4] for p in points)
-        assert all(p.config.lr == {"default": 0.02} for p in points)
-    assert all(p.config.epochs == 100 and p.config.lr["default"] == 0.1 for p in own.points("gbp"))
+        assert all(p.config.seeds == [0, 1, 2, 3, 4] and p.config.epochs == 100 for p in points)
+    assert all(p.config.lr["default"] == 0.1 for p in own.gbp())
+
+
+@pytest.mark.parametrize("available", [50_000, 20_000])
+def test_the_papers_grid_of_cifar10(available: int) -> None:
+    """The published network at every image and step that there is, five seeds by either rule."""
+    own = grid("cifar10", "paper", available)
+    assert own.reference == available
+    for points in own.gbp(), own.bp(lambda size: 0.02):
+        seeds = {(p.config.depth, p.config.train_size): p.config.seeds for p in points}
+        assert seeds.pop((4, available)) == [0, 1, 2, 3, 4]
+        assert set(map(tuple, seeds.values())) == {(0, 1, 2)}
+        assert len({size for depth, size in seeds if depth == 4}) >= 4
+        for p in points:
+            config = p.config
+            assert (config.width, config.batch_size, config.epochs) == (200, 200, 100)
+            assert config.init.m_var == pytest.approx(2 / 784, rel=1e-12)
+    assert own.config.lr["default"] == 0.006 and own.config.preset.cut
+    reference = Credit(own.config).reference if available == 50_000 else {}
+    assert reference == {} or reference["steps"] == reference["published_steps"] == 25_000
+
+
+@pytest.mark.parametrize(("model", "steps"), [("mnist", 2_000), ("cifar10", 25_000)])
+def test_published_steps_are_those_of_the_models_settings(model: str, steps: int) -> None:
+    config = composed("reproduce credit", f"model={model}", "preset=paper")
+    size = {"mnist": 10_000, "cifar10": 50_000}[model]
+    assert credit.PUBLISHED_STEPS[model] == credit.steps(config, size) == steps
+    assert credit.steps(config, 1) == 100  # a batch may be larger than T
+    short = composed("reproduce credit", f"model={model}", "preset=quick")
+    assert credit.steps(short, 10_000) < steps
+
+
+def test_wording_of_a_cut_is_not_hashed() -> None:
+    config = composed("reproduce credit", "model=cifar10", "preset=paper")
+    other = replace(config, preset=replace(config.preset, cut="other words"))
+    assert config_hash(other) == config_hash(config)
+    fewer = replace(config, preset=replace(config.preset, other_seeds=2))
+    assert config_hash(fewer) != config_hash(config)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick"])
+def test_short_presets_of_cifar10_take_a_part_of_the_images(preset: str) -> None:
+    for command in ("reproduce credit", "reproduce use"):
+        config = composed(command, "model=cifar10", f"preset={preset}")
+        assert (config.train_size, config.preset.name) == (10_000, preset)
+    assert composed("reproduce credit", f"preset={preset}").preset.cut == ""
 
 
 def test_sizes_are_scaled_down_where_the_data_are_too_few() -> None:
@@ -84,7 +130,6 @@ def test_sizes_are_scaled_down_where_the_data_are_too_few() -> None:
     deep = [(5, round(unit * f)) for f in (1, 2, 3, 4)]
     expected = [*sizes, *deep, (5, 1297), (6, 1297), (7, 1297)]
     assert places(grid("digits", "paper", 1297)) == expected
-    assert (4, 10_000) in places(grid("cifar10", "paper", 50_000))
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
@@ -103,7 +148,10 @@ def test_every_preset_has_the_points_of_every_figure(
 
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
 def test_the_search_sees_held_out_training_images_and_never_the_test_set(rule: str) -> None:
-    own = grid("digits", "smoke", 1297).search(rule).config
+    points = [p for p in grid("digits", "smoke", 1297).searches() if p.config.rule["name"] == rule]
+    sizes = {"gbp": [1038], "bp": [324, 648, 1038]}[rule]  # every T compared, as far as there is
+    assert [p.config.train_size for p in points] == sizes
+    own = points[-1].config
     assert (own.rule["name"], own.data.split) == (rule, "validation")
     assert own.lr == {"default": [0.025, 0.1]}  # in units of the model's own rate
     cpu = torch.device("cpu")
@@ -116,13 +164,16 @@ def test_the_search_sees_held_out_training_images_and_never_the_test_set(rule: s
 def test_the_best_rate_is_that_of_the_highest_mean_over_seeds() -> None:
     tried = {"bp": {0.1: [0.9, 0.5], 0.3: [0.7, 0.8]}, "gbp": {0.1: [0.4], 0.3: [0.3]}}
     rows = [
-        (rule, lr, seed, accuracy)
+        (rule, 50, lr, seed, accuracy)
         for rule, rates in tried.items()
         for lr, found in rates.items()
         for seed, accuracy in enumerate(found)
     ]
-    search = pd.DataFrame(rows, columns=["rule", "lr", "seed", "validation_accuracy"])
-    assert (credit.best(search, "bp"), credit.best(search, "gbp")) == (0.3, 0.1)
+    rows += [("bp", 60, 0.1, 0, 0.9), ("bp", 60, 0.3, 0, 0.8)]
+    columns = ["rule", "train_size", "lr", "seed", "validation_accuracy"]
+    search = pd.DataFrame(rows, columns=columns)
+    assert (credit.best(search, "bp", 50), credit.best(search, "gbp", 50)) == (0.3, 0.1)
+    assert credit.best(search, "bp", 60) == 0.1
 
 
 @pytest.mark.parametrize(
@@ -135,7 +186,8 @@ def test_the_best_rate_is_that_of_the_highest_mean_over_seeds() -> None:
         ("preset.rates=[]", r"preset.rates must be a list of numbers > 0, not []"),
         ("preset.deep_sizes=[1,-1]", "preset.deep_sizes must be a list of numbers > 0"),
         ("preset.fractions=[0,2]", "preset.fractions must lie in [0, 1]"),
-        ("preset.samples=0", "preset.samples and preset.search_seeds must be at least 1"),
+        ("preset.samples=0", "preset.samples must be at least 1, not 0"),
+        ("preset.other_seeds=0", "preset.other_seeds must be at least 1, not 0"),
         ("decay=[0,0.1]", "decay must be one number here"),
         ("preset=papre", "there is no preset 'papre'; did you mean 'paper'?"),
     ],
@@ -163,20 +215,23 @@ def test_the_tables_of_a_reproduction(unbroken: tuple[Path, float]) -> None:
     points = [(4, 324), (4, 648), (4, 1297), (5, 648), (5, 1297), (6, 1297)]
     for name in ("history", "layers", "histograms", "ensemble", "datasize", "datasize_layers"):
         found = made[name][keys].drop_duplicates().itertuples(index=False, name=None)
-        assert sorted(found) == [(rule, *p) for rule in ("bp", "gbp") for p in points], name
+        bp = [("bp", *p) for p in points if p[0] == 4]
+        assert sorted(found) == [*bp, *(("gbp", *p) for p in points)], name
     found = made["entropy"][keys].drop_duplicates().itertuples(index=False, name=None)
     assert sorted(found) == [("gbp", *p) for p in points]
     perturbation = made["perturbation"]
     assert perturbation[keys].drop_duplicates().to_numpy().tolist() == [["gbp", 4, 1297]]
     assert set(perturbation["layer"]) == {1, 2, 3} and set(perturbation["fraction"]) == {0, 0.5, 1}
     assert len(perturbation) == 2 * 3 * 4 * 3 * 2  # seeds, layers, kinds, fractions, samples
-    assert len(made["search"]) == 2 * 2 and set(made["search"]["lr"]) == {0.025, 0.1}
+    assert len(made["search"]) == 4 * 2 and set(made["search"]["lr"]) == {0.025, 0.1}
     manifest = runs.manifest_of(directory)
-    assert manifest["reference"] == {"depth": 4, "train_size": 1297, "deep": 5}
-    assert manifest["rates"]["bp"] == credit.best(made["search"], "bp")
-    assert set(made["history"].query("rule == 'bp'")["point"].str.split("-lr").str[1]) == {
-        str(manifest["rates"]["bp"])
-    }
+    reference = {"depth": 4, "train_size": 1297, "deep": 5, "steps": 3 * 65}
+    assert manifest["reference"] == reference and manifest["cut"] == ""
+    best = {t: credit.best(made["search"], "bp", min(t, 1038)) for t in (324, 648, 1297)}
+    assert manifest["rates"]["bp"] == best[1297]
+    bp = made["history"].query("rule == 'bp'")
+    rates = bp["point"].str.split("-lr").str[1].astype(float)
+    assert rates.to_list() == bp["train_size"].map(best).to_list()
     pictures = {path.name for path in (directory / "pictures").iterdir()}
     assert pictures == {
         f"{name}.{kind}" for name in STUDIES["credit"].figures for kind in ("pdf", "png")
@@ -188,7 +243,8 @@ def test_the_search_is_the_mean_of_the_last_epochs(unbroken: tuple[Path, float])
     directory, _ = unbroken
     history = tables(directory / "runs" / "bp-L4-T1038-search")["history"]
     mean = history.groupby("lr")["test_accuracy"].mean()  # fewer than LAST epochs: all
-    found = tables(directory)["search"].query("rule == 'bp'").set_index("lr")
+    search = tables(directory)["search"].query("rule == 'bp' and train_size == 1038")
+    found = search.set_index("lr")
     assert found["validation_accuracy"].to_dict() == pytest.approx(mean.to_dict(), rel=1e-12)
 
 
@@ -223,7 +279,7 @@ def test_again_nothing_is_computed_twice(
     done.clear()
     assert reproduce(Credit(config)) == directory
     kinds = [name.split()[0] for name in done]
-    assert kinds == ["train"] * 6 + ["entropy_of"] * 2 + ["perturbation_of"]
+    assert kinds == ["train"] * 5 + ["entropy_of"] * 2 + ["perturbation_of"]
     assert len(set(done)) == len(done) and done[0] == "train gbp-L4-T60-search"
 
     done.clear()
@@ -239,6 +295,15 @@ def test_other_settings_begin_a_new_version(tmp_path: Path) -> None:
     first = reproduction.claim(Credit(few(tmp_path)))
     runs.describe(first, format=runs.FORMAT, start=runs.now(), config_hash="other")
     assert (first.name, reproduction.claim(Credit(few(tmp_path))).name) == ("v001", "v002")
+
+
+def test_other_images_begin_a_new_version(tmp_path: Path) -> None:
+    work = Credit(few(tmp_path))
+    first = reproduction.claim(work)
+    reproduction.begin(first, work)
+    assert reproduction.claim(work) == first
+    runs.describe(first, data={"name": "digits", "checksum": "sha256:others"})
+    assert reproduction.claim(work).name == "v002"
 
 
 def test_two_cannot_write_to_one_directory(tmp_path: Path) -> None:
