@@ -50,7 +50,7 @@ def evaluated(run: Trained, config: Evaluate) -> dict[str, pd.DataFrame]:
         bins=config.bins,
     )
     for table in tables.values():
-        table.insert(0, "rule", run.config.rule["name"])
+        table.insert(0, "rule", run.config.rule.name)
     return tables
 
 

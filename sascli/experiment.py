@@ -36,7 +36,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     settings; with a `progress`, that one counts the epochs. Raises UserError for settings that
     cannot be, before any work.
     """
-    kind, settings = rules.find(config.rule)
+    settings, kind = config.rule, rules.rule_class(config.rule)
     if config.model.network not in kind.networks:
         raise UserError(f"rule={settings.name} cannot train a {config.model.network} network")
     device = pick_device(config.device)
@@ -139,7 +139,7 @@ def begin(directory: Path, config: Train, data: Data, device: torch.device) -> N
             **runs.provenance(),
             kind="train",
             model=config.model.name,
-            rule=config.rule["name"],
+            rule=config.rule.name,
             seeds=[member.seed for member in population(config)],
             **varied(config),
             device=str(device),

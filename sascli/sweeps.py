@@ -42,7 +42,7 @@ class Point:
         """The columns that tell this point's rows from another's."""
         config = self.config
         return {
-            "rule": config.rule["name"],
+            "rule": config.rule.name,
             "depth": config.depth,
             "train_size": config.train_size,
             "point": self.name,
@@ -52,7 +52,7 @@ class Point:
     def work(self) -> float:
         """Roughly proportional to the time that it takes: images seen in training and tests."""
         c = self.config
-        images = c.train_size * (3 if c.rule["name"] != "bp" else 1.5) + 10_000
+        images = c.train_size * (3 if c.rule.name != "bp" else 1.5) + 10_000
         return float(c.epochs * len(population(c)) * images * c.depth)
 
 
@@ -61,7 +61,7 @@ def point(config: Train, **changes: Any) -> Point:
     own = replace(config, **changes)
     lr = own.lr.get("default") if isinstance(own.lr, Mapping) else own.lr
     rate = "search" if isinstance(lr, list) else f"lr{lr}"
-    name = f"{own.rule['name']}-L{own.depth}-T{own.train_size}-{rate}"
+    name = f"{own.rule.name}-L{own.depth}-T{own.train_size}-{rate}"
     return Point(name, replace(own, name=name, resume=False))
 
 
@@ -174,7 +174,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
         raise too_many(max(sizes), available)
     depths = dict.fromkeys(as_list(config.depth))  # each once, in the order given
     points = [point(base, depth=depth, train_size=size) for depth in depths for size in sizes]
-    name = config.name or f"{config.model.name}-{config.rule['name']}"
+    name = config.name or f"{config.model.name}-{config.rule.name}"
     parent, wanted = Path(config.outputs) / "sweep-datasize" / name, config_hash(config)
 
     def begin(directory: Path) -> None:
@@ -184,7 +184,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
             **runs.provenance(),
             kind="sweep-datasize",
             model=config.model.name,
-            rule=config.rule["name"],
+            rule=config.rule.name,
             seeds=base.seeds,
             config_hash=wanted,
             reference={"depth": min(depths), "train_size": max(sizes), "deep": max(depths)},

@@ -22,6 +22,7 @@ from sascli import config
 from sascli.cli.words import quoted, read, rewritten
 from sascli.commands import COMMANDS
 from sascli.config import unknown
+from sascli.config.rule import rule_names, rule_schema
 from sascli.errors import UserError
 
 VERSION_BASE = "1.3"
@@ -111,7 +112,10 @@ class Composer:
             self.folders.append(Path(folder).absolute())
             self._search = [f"hydra.searchpath=[{quoted(f'file://{self.folders[-1]}')}]"]
         name = f"{command.replace(' ', '-')}_schema"
-        ConfigStore.instance().store(name=name, node=schema_of(command))
+        store = ConfigStore.instance()
+        store.store(name=name, node=schema_of(command))
+        for rule in rule_names():
+            store.store(group="rule", name=f"{rule}_schema", node=rule_schema(rule)(rule))
 
     @contextmanager
     def _opened(self) -> Iterator[ConfigLoader]:
@@ -132,10 +136,9 @@ class Composer:
         """The choices of a group; empty if it is none."""
         with self._opened() as loader:
             listed: list[str] = loader.get_group_options(self.place(group))
-        extra = [
-            path.stem for folder in self.folders[1:] for path in folder.glob(f"{group}/*.yaml")
-        ]
-        return sorted({*listed, *extra})
+        paths = [path for folder in self.folders[1:] for path in folder.glob(f"{group}/*.yaml")]
+        names = {*listed, *(path.stem for path in paths)}
+        return sorted(name for name in names if not name.endswith("_schema"))
 
     def is_group(self, key: str) -> bool:
         """Whether a key chooses a YAML file of ours."""

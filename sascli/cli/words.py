@@ -89,18 +89,16 @@ def unreadable(word: str) -> str:
 def rewritten(override: Override, plain: Sequence[str] = ()) -> Override:
     """`lr=0.1` as `lr.default=0.1`, `from=x` as `from_=x`, since Python has the word.
 
-    `plain` names more settings like lr; the rule's node is open, and elsewhere '+' cannot add a
-    dead key.
+    `plain` names more settings like lr. '+' cannot add a dead key.
     """
     if override.is_hydra_override() or override.is_delete():
         return override
     key = override.key_or_group
-    kind = OverrideType.FORCE_ADD if key.startswith("rule.") else OverrideType.CHANGE
     if key in (*RATES, *plain) and not isinstance(override.value(), dict):
         key = f"{key}.default"
     elif iskeyword(key):
         key = f"{key}_"
-    changed = replace(override, type=kind, key_or_group=key)
+    changed = replace(override, type=OverrideType.CHANGE, key_or_group=key)
     changed.input_line = f"{changed.get_key_element()}={override.get_value_string()}"
     return changed
 

@@ -22,6 +22,7 @@ from sascli.config.measurements import (
     Where,
 )
 from sascli.config.population import Member, population, varied
+from sascli.config.rule import RuleSettings, rule_names, rule_schema, rule_settings
 from sascli.config.settings import (
     UNHASHED,
     as_list,
@@ -29,7 +30,6 @@ from sascli.config.settings import (
     decisive,
     need_values,
     plain,
-    rule_settings,
     seed_list,
     setting,
     typed,
@@ -134,6 +134,7 @@ __all__ = [
     "Prune",
     "Psychometric",
     "Recording",
+    "RuleSettings",
     "Runs",
     "Searched",
     "Selectivity",
@@ -170,6 +171,8 @@ __all__ = [
     "per_kind",
     "plain",
     "population",
+    "rule_names",
+    "rule_schema",
     "rule_settings",
     "run_name",
     "scaled",

@@ -73,5 +73,5 @@ def check_figures_copi(config: FiguresCopi) -> None:
         number = getattr(preset, name)
         if number is not None and number < 2:
             raise UserError(f"preset.{name} must be at least 2, not {number}")
-    if config.rule["name"] != "copi":
-        raise UserError(f"the study is of rule=copi, not of rule={config.rule['name']}")
+    if config.rule.name != "copi":
+        raise UserError(f"the study is of rule=copi, not of rule={config.rule.name}")

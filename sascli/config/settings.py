@@ -52,19 +52,6 @@ def need_values(config: object, *names: str) -> None:
             raise UserError(f"{name} needs at least one value")
 
 
-def rule_settings(rule: Mapping[str, Any], schema: type[Settings]) -> Settings:
-    """A rule's node, checked against the dataclass that the rule's file carries."""
-    names = [own.name for own in fields(cast(Any, schema))]
-    for key in rule:
-        if key not in names:
-            raise unknown(key, names, f"setting of the rule {rule.get('name')} called")
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), dict(rule))
-        return cast(Settings, OmegaConf.to_object(merged))
-    except Exception as error:
-        raise UserError(f"rule: {str(error).splitlines()[0]}") from error
-
-
 def plain(config: Any) -> dict[str, Any]:
     """The settings as nested dictionaries of plain values."""
     return asdict(config)

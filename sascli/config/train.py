@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
+from sascli.config.rule import rule_settings
 from sascli.config.settings import amount, seed_list, setting, unknown
 from sascli.errors import UserError
 
@@ -76,7 +77,7 @@ class Train:
     """One training run: the settings that every model, rule and command share."""
 
     model: Model = setting(Model, "group: digits, mnist, ..., rnn_rows, multisensory")
-    rule: dict[str, Any] = setting(dict, "group: the learning rule and its own settings")
+    rule: Any = setting(None, "group: the learning rule and its own settings")
     optim: Optim = setting(Optim, "group: the optimiser")
     depth: int = setting(4, "layers of neurons, input and output included; recurrent: 3")
     width: Any = setting(100, "neurons of a hidden layer: a number, or the list of all widths")
@@ -107,6 +108,11 @@ class Train:
     )
     name: str | None = setting(None, "run name; null: <model>-<rule>-L<depth>-T<train_size>")
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")
+
+    def __post_init__(self) -> None:
+        """The rule's settings as their dataclass. Raises UserError for an invalid one."""
+        if isinstance(self.rule, Mapping):
+            self.rule = rule_settings(self.rule)
 
 
 def hidden_widths(width: Any, depth: int) -> list[int]:
@@ -222,5 +228,5 @@ def check_time(config: Train) -> None:
 
 def run_name(config: Train) -> str:
     """`name`, or by default <model>-<rule>-L<depth>-T<train_size>."""
-    rule = config.rule["name"]
+    rule = config.rule.name
     return config.name or f"{config.model.name}-{rule}-L{config.depth}-T{config.train_size}"

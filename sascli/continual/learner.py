@@ -40,7 +40,8 @@ class Learner:
         self.tasks = sequence(config.task, data, config.tasks, self.seeds)
         first = self.tasks[0]
         self.network = make_network(config, first, len(members), data.train_x.device)
-        kind, settings = rules.find({"name": METHODS[method]})
+        settings = rule_settings({"name": METHODS[method]})
+        kind = rules.rule_class(settings)
         self.rule = cast(BP, kind(self.network, settings, experiment.setup(self.config, first)))
         protection = PROTECTIONS.get(method, Protection)
         self.protection = protection(self.rule, data.train_x.new_tensor(self.strength))

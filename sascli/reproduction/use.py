@@ -91,7 +91,7 @@ class Use(Reproduction):
 
 def pruning(config: Prune, run: Trained) -> Prune:
     """The same, where there is no credit by magnitude alone."""
-    credit = run.config.rule["name"] == "gbp"
+    credit = run.config.rule.name == "gbp"
     return config if credit else replace(config, criterion=["magnitude"], threshold=[])
 
 

@@ -9,17 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sascli.config import Optim
+from sascli.config import Optim, RuleSettings
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators
 from sascli.errors import UserError
-
-
-@dataclass
-class RuleSettings:
-    """Settings that every rule has; a rule's own are added by inheriting from this."""
-
-    name: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,6 @@ class Rule(ABC):
     subclass called `Rule`'s child and named in `RULE`, its settings, and one YAML in conf/rule/.
     """
 
-    Settings: ClassVar[type[RuleSettings]] = RuleSettings
     networks: ClassVar[Sequence[str]] = ("feedforward",)
     """The kinds of network (`model.network`) that it can train."""
 
