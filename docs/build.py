@@ -22,6 +22,7 @@ import pandas as pd
 from PIL import Image
 
 from sascli import figures, runs
+from sascli.claims.credit import LAST_EPOCHS
 from sascli.errors import UserError
 from sascli.figures.neurons import examples
 from sascli.studies import name_of, study_of
@@ -47,9 +48,10 @@ def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Ser
     """The rows that are kept of a table; figures and claims come out of them exactly.
 
     gBP alone of datasize_layers, histograms, layers and perturbation. The reference point alone of
-    history, ensemble, histograms and perturbation, its T of layers; of perturbation below layer 1
-    the ends f = 0 and f = 1. gBP's ensemble alone of confusion. Of two models' histograms the
-    second's; the first seed's trajectories. All of the others.
+    history, ensemble, histograms and perturbation, its T of layers; of history the last epochs of
+    the other T at its depth too; of perturbation below layer 1 the ends f = 0 and f = 1. gBP's
+    ensemble alone of confusion. Of two models' histograms the second's; the first seed's
+    trajectories. All of the others.
     """
     everything = pd.Series(True, table.index)
     if name == "confusion":
@@ -65,6 +67,9 @@ def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Ser
     own_size = table["train_size"] == reference["train_size"]
     here = own_size & (table["depth"] == reference["depth"])
     match name:
+        case "history" if "deep" in reference:
+            late = table["epoch"].gt(table["epoch"].max() - LAST_EPOCHS)
+            return here | (late & table["depth"].eq(reference["depth"]))
         case "history" | "ensemble":
             return here
         case "perturbation":

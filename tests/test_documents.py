@@ -20,7 +20,8 @@ from sascli.errors import UserError
 from sascli.studies import STUDIES
 
 DOCS = Path(__file__).parents[1] / "docs"
-BLOCKS = ("provenance", "accuracy", "layers", "search", "datasize", "perturbation", "claims")
+BLOCKS = ("provenance", "accuracy", "against_bp", "layers", "arch", "vips", "uncertain", "search")
+BLOCKS += ("datasize", "perturbation", "claims")
 ALL, FEW = STUDIES["credit"].figures, ("fig2a", "fig4a")
 TEXT = "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in BLOCKS)
 TEXT += (
@@ -52,7 +53,7 @@ def source(tmp_path: Path) -> Path:
         for name, records in (("search", rates), ("ensemble", networks)):
             made[name] = pd.concat([made.get(name, pd.DataFrame()), pd.DataFrame(records)])
     made["datasize"] = pd.concat([made["datasize"], made["datasize"].assign(rule="bp")])
-    made["layers"] = made["datasize_layers"]
+    made["layers"] = made["datasize_layers"].assign(n_out=100, n_in=100)
     path = maker.directory(
         tmp_path / "figures", made, rates={"gbp": {"default": 0.1}, "bp": 0.1},
         cores=2, status="finished", end="2026-11-21T01:00:00+0000", cut="three seeds, for time",
@@ -103,9 +104,20 @@ def test_generated_parts_say_what_the_tables_say(docs: Path) -> None:
     assert f"| gBP | 0.1 | {accuracy.mean():.2f} ± {accuracy.std():.2f} |" in text
     assert "| 10000 | 0.1 | 90.50 ± 0.71 | 90.50 ± 0.71 | 2 |" in text
     assert "| cut against the publication | three seeds, for time |" in text
+    between = [line for line in text.splitlines() if line.startswith("| 10000 |")]
+    final = runs.read_table(docs / "data/made/history.csv").query("epoch > 15")
+    mean = 100 * final.groupby(["rule", "seed"])["test_accuracy"].mean().unstack("rule")
+    difference = mean["gbp"] - mean["bp"]
+    cells = f"| {difference.mean():.2f} | {difference.sem():.2f} | 5 | 0.1 | 10000 | 2 |"
+    assert sum(line.endswith(cells) for line in between) == 1
+    assert "From T = 1000 on gBP is as accurate as BP" in text  # elsewhere errors are the same
+    layers = runs.read_table(docs / "data/made/layers.csv").query("depth == 5 and layer == 4")
+    vip = layers["vip_fraction"]
+    vips = f"{1e4 * vip.mean():.0f} ± {1e4 * vip.std():.0f} | {100 * vip.mean():.1f}"
+    assert f"| 4 | 10000 | {vips} ± " in text
     assert "![fig2a](figures/made/fig2a.png)\n\nFig. 2(a). Test accuracy" in text
     assert "there is no `docs/data/none`" in text
-    assert text.count("made by `sas reproduce credit model=mnist preset=quick`") == 5
+    assert text.count("made by `sas reproduce credit model=mnist preset=quick`") == 9
 
 
 def test_check_finds_what_is_not_true(

@@ -35,10 +35,14 @@ class Check:
         return float(self.values.std())
 
     @property
+    def error(self) -> float:
+        """Standard error over seeds, 0 for one seed."""
+        return self.std / float(np.sqrt(len(self.values))) if len(self.values) > 1 else 0.0
+
+    @property
     def holds(self) -> bool:
         """Whether the mean clears both bounds; where errors < 0 it may also touch them."""
-        error = self.std / np.sqrt(len(self.values)) if len(self.values) > 1 else 0.0
-        room = min(self.mean - self.above, self.below - self.mean) - self.errors * error
+        room = min(self.mean - self.above, self.below - self.mean) - self.errors * self.error
         return bool(room > 0 or (self.errors < 0 and room == 0))
 
     def __str__(self) -> str:
@@ -56,6 +60,11 @@ class Results:
     def point(self) -> dict[str, Any]:
         """Depth and train_size from which most figures are drawn."""
         return {key: self.reference[key] for key in ("depth", "train_size")}
+
+    @property
+    def deep(self) -> dict[str, Any]:
+        """Depth and train_size from which Fig. 4b is drawn."""
+        return self.point | {"depth": self.reference["deep"]}
 
     def need_published_steps(self) -> None:
         """Raises MissingError where the networks had fewer steps than the published ones."""
