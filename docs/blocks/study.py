@@ -39,6 +39,8 @@ def provenance(source: Source) -> str:
         "training": f"{times['replicas'].sum()} networks in {len(times)} runs, "
         f"{times['seconds'].sum() / 60:.1f} min",
     }
+    if about.get("cut"):
+        facts["cut"] = about["cut"]
     return markdown({"": key, "made by": value} for key, value in facts.items())
 
 

@@ -71,10 +71,14 @@ def plain(config: Any) -> dict[str, Any]:
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that decide the numbers; where images lie is none, their checksum tells."""
+    """The settings that decide the numbers.
+
+    Not where images are, since their checksum is recorded, and not the words of a preset.
+    """
     kept = {key: value for key, value in settings.items() if key not in UNHASHED}
-    if isinstance(kept.get("data"), Mapping):
-        kept["data"] = {key: value for key, value in kept["data"].items() if key != "root"}
+    for node, name in (("data", "root"), ("preset", "cut")):
+        if isinstance(kept.get(node), Mapping):
+            kept[node] = {key: value for key, value in kept[node].items() if key != name}
     return kept
 
 

@@ -31,6 +31,7 @@ class AnyPreset:
     """What the preset of every study has."""
 
     name: str = setting("quick", "name of the preset, part of the directory's")
+    cut: str = setting("", "what is smaller than in the publication, and why; for the manifest")
 
 
 @dataclass

@@ -83,6 +83,7 @@ def begin(directory: Path, work: Reproduction) -> None:
         kind=work.kind,
         model=config.model.name,
         preset=config.preset.name,
+        cut=config.preset.cut,
         config_hash=config_hash(config),
         reference=work.reference,
         seeds=seed_list(config.seeds),
