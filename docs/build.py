@@ -25,7 +25,7 @@ from sascli import figures, runs
 from sascli.claims.credit import LAST_EPOCHS
 from sascli.errors import UserError
 from sascli.figures.neurons import examples
-from sascli.studies import name_of, study_of
+from sascli.studies import name_of
 
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
 TABLES = {
@@ -34,7 +34,7 @@ TABLES = {
     "continual_search continual_summary",
     "temporal": "history histograms perturbation redraw psychometric sigmoids selectivity "
     "responses trajectories synapses components kernel kernel_decay lazy order_parameters",
-    "copi": "history rates decorrelation decorrelated features compression linear",
+    "copi": "history arms rates gains decorrelation decorrelated features compression linear",
 }
 """What the documents show of a study."""
 MEASURED = "performance"
@@ -123,8 +123,7 @@ def pictures(docs: Path, out: Path) -> None:
     """Draw every figure of every folder of docs/data into out/NAME."""
     for manifest in sorted((docs / "data").glob(f"*/{runs.MANIFEST}")):
         source = manifest.parent
-        drawn = study_of(runs.manifest_of(source)).figures
-        figures.plot(drawn, source, out / source.name, suffixes=(".png",))
+        figures.plot(figures.all_of(source), source, out / source.name, suffixes=(".png",))
 
 
 def generated(docs: Path, document: Path) -> str:

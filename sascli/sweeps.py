@@ -32,10 +32,14 @@ GATHERED = ("history", "layers", "histograms", "ensemble")
 
 @dataclass(frozen=True)
 class Point:
-    """One configuration of a sweep; its seeds train side by side in one run directory."""
+    """One configuration of a sweep; its seeds train side by side in one run directory.
+
+    `group` is the name that tables have for the points of several directories, by default `name`.
+    """
 
     name: str
     config: Train
+    group: str | None = None
 
     @property
     def key(self) -> dict[str, Any]:
@@ -45,7 +49,7 @@ class Point:
             "rule": config.rule["name"],
             "depth": config.depth,
             "train_size": config.train_size,
-            "point": self.name,
+            "point": self.group or self.name,
         }
 
     @property

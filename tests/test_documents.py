@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import copi_tables
 import counting
@@ -255,35 +256,70 @@ def test_training_in_time_is_gathered_from_run_directories(
     )
 
 
-def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
-    made = copi_tables.tables()
-    rates = dict.fromkeys(["bp-plain", "copi-local", *copi_tables.RATES], 0.001)
+COPI_BLOCKS = ("claims", "copi", "losses", "rates", "largest", "gains", "correlation",
+               "compression", "provenance")  # fmt: skip
+
+
+def copi_text(tool: ModuleType, folder: Path, made: maker.Tables, **entries: Any) -> str:
+    """What the blocks make of tables of COPI's study."""
+    rates = dict.fromkeys([*copi_tables.FINAL, "bp-plain"], 0.001)
     source = maker.directory(
-        tmp_path / "copi",
-        made,
-        kind="reproduce",
-        study="copi",
-        reference=copi_tables.REFERENCE,
-        rates=rates,
-    )
+        folder / "copi", made, kind="reproduce", study="copi",
+        reference=copi_tables.REFERENCE, rates=rates, cores=2,
+        status="finished", end="2026-11-21T01:00:00+0000", **entries,
+    )  # fmt: skip
     (source / "runs" / "gbp").mkdir(parents=True)
     maker.tables()["history"].to_csv(source / "runs/gbp/history.csv", index=False)
-    blocks = ("claims", "copi", "rates", "correlation", "compression")
-    (tmp_path / "results.md").write_text(
-        "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in blocks)
+    (folder / "results.md").write_text(
+        "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in COPI_BLOCKS)
     )
-    assert tool.main(["collect", str(source), "made"], tmp_path) == 0
-    assert tool.main(["build"], tmp_path) == 0
+    assert tool.main(["collect", str(source), "made"], folder) == 0
+    assert tool.main(["build"], folder) == 0
+    return (folder / "results.md").read_text()
+
+
+def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
+    made = copi_tables.tables()
+    copi_tables.lose(made, "bp-adam", 2)
+    gain = {"rule": "copi", "point": "copi-bp-gain100", "gain": 100.0, "diverged": 3}
+    made["arms"] = pd.concat(
+        [made["arms"], pd.DataFrame([gain | {"lr": 1e-3, "seed": s} for s in (0, 1)])]
+    )
+    text = copi_text(tool, tmp_path, made, cut="Five epochs.")
     for name in made:
         kept = runs.read_table(tmp_path / f"data/made/{name}.csv")
         assert len(kept) == len(made[name])
-    text = (tmp_path / "results.md").read_text()
-    assert "holds: 6, does not hold: 0, not measured: 0." in text
+    assert "holds: 5, does not hold: 0, not measured: 1." in text  # not a published network
+    assert "| cut against the publication | Five epochs. |" in text
     last = 100 * made["history"].query("point == 'copi-fa' and epoch == 5")["test_accuracy"]
     assert f"| {last.mean():.2f} ± {last.std():.2f} | 3 |" in text
+    adam = 100 * made["history"].query("point == 'bp-adam' and epoch == 5")["test_accuracy"]
+    assert f"| {adam.mean():.2f} ± {adam.std():.2f} | 2 of 3 |" in text
     assert "regression (scikit-learn) on the same images: 92.00 %" in text
     rows = [line for line in text.splitlines() if line.startswith("| 0.001 | ")]
-    assert rows[0].count("| 3 of 3 diverged |") == 1 and "nan" not in text
+    assert rows[0].count("| 3 of 3 diverged |") == 1 and " nan" not in text
     after = made["decorrelation"].query("epoch == 5 and layer == 2")["after"]
     assert f"| {after.mean():.3f} ± {after.std():.3f} |" in text
+    assert "| BP, plain | 0.001 | diverged | diverged | 0 of 3 |" in text
+    assert "| COPI-BP | 0.001 | -3 ± 0 | 0.0001 to 0.01 | 3 of 3 |" in text
+    assert "| BP, plain | 0.0001 | -4 ± 0 | 0.0001 to 0.01 | 3 of 3 |" in text
+    low = made["gains"].query("gain == 10 and epoch == 5")["test_accuracy"] * 100
+    assert "| COPI-BP | 10 | 0.001 | " in text
+    assert f"| {low.mean():.2f} ± {low.std():.2f} |" in text
+    assert "| COPI-BP | 100 | 0.001 | diverged | diverged |  | 0 of 2 |" in text
+    loss = made["history"].query("point == 'copi-local' and epoch == 5")["train_loss"]
+    assert f"| {loss.mean():.3g} ± {loss.std():.2g} | 3 |" in text
+    assert "| 1 (residual correlation) | " in text
+
+
+def test_tables_of_copi_of_earlier_versions_are_shown(tool: ModuleType, tmp_path: Path) -> None:
+    assert "| cut |" not in copi_text(tool, tmp_path, copi_tables.tables())
+    for name in ("arms", "gains"):
+        (tmp_path / "data" / "made" / f"{name}.csv").unlink()
+    assert tool.main(["build"], tmp_path) == 0
+    text = (tmp_path / "results.md").read_text()
+    assert "`docs/data/made` has no `gains.csv`" in text
     assert "| BP, plain | 0.001 | diverged | diverged | 0 |" in text
+    assert "holds: 5, does not hold: 0, not measured: 1." in text
+    assert not (tmp_path / "figures/made/copi_gains.png").exists()
+    assert (tmp_path / "figures/made/copi_loss.png").exists()

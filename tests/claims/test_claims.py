@@ -11,6 +11,7 @@ from verdicts import assert_all_hold, assert_fails, cases
 
 from sascli import claims
 from sascli.claims.check import Check, MissingError
+from sascli.claims.copi import largest_rates
 from sascli.claims.shapes import by_seed, excess_at_zero, peak_at_zero, rms, share
 
 NEEDS = {
@@ -52,7 +53,7 @@ def test_every_claim_has_a_violation() -> None:
 
 
 def of_copi(made: copi_tables.Tables) -> pd.DataFrame:
-    return claims.evaluate(made, copi_tables.REFERENCE, register="copi").set_index("claim")
+    return claims.evaluate(made, copi_tables.PUBLISHED, register="copi").set_index("claim")
 
 
 def test_every_claim_of_copi_holds_on_conforming_tables() -> None:
@@ -71,9 +72,11 @@ def test_violated_claim_of_copi_does_not_hold(
 @pytest.mark.parametrize(
     ("table", "query", "unmeasured"),
     [
-        ("history", "point != 'bp-adam'", [1]),
+        ("history", "not point.str.startswith('bp-adam')", [1]),
         ("rates", "point != 'bp-plain'", [2]),
-        ("rates", "factor != 1", [2]),
+        ("rates", "factor == 1", [2]),
+        ("rates", "factor != 0.1", [2]),  # plain BP learns at no other rate
+        ("rates", "factor < 1 or point == 'copi-bp'", [2]),
         ("history", "point != 'copi-fa'", [3]),
         ("history", "point != 'copi-bp'", [1, 3, 6]),
         ("decorrelation", "point == 'copi-fa'", [4]),
@@ -89,6 +92,77 @@ def test_claim_of_copi_without_the_rows_it_needs_is_not_measured(
     made[table] = made[table].query(query)
     result = of_copi(made)
     assert list(result.index[result["verdict"] == "not measured"]) == unmeasured
+
+
+def test_a_baseline_that_diverged_is_left_out() -> None:
+    made = copi_tables.tables()
+    copi_tables.lose(made, "bp-adam", 1)
+    row = of_copi(made).loc[1]
+    assert (row["verdict"], row["n_seeds"]) == ("holds", 2)
+    for seed in (0, 2):
+        copi_tables.lose(made, "bp-adam", seed)
+    row = of_copi(made).loc[1]  # at its best rate it learns
+    assert row["verdict"] == "holds" and "best rate" in row["statistic"]
+
+
+def test_largest_rate_of_copi_at_the_end_of_the_grid_is_a_lower_bound() -> None:
+    made = copi_tables.tables()
+    inner = of_copi(made).loc[2]
+    assert inner["verdict"] == "holds" and inner["mean"] == pytest.approx(1)
+    assert "at least" not in inner["statistic"]
+    rates = made["rates"]
+    end = (rates["point"] == "copi-bp") & (rates["factor"] == 10)
+    rates.loc[end, "validation_accuracy"] = 0.96
+    outer = of_copi(made).loc[2]
+    assert outer["verdict"] == "holds" and outer["mean"] == pytest.approx(2)
+    assert outer["statistic"].endswith("at least")
+
+
+def test_nothing_is_measured_where_plain_bp_learns_at_the_end_of_the_grid() -> None:
+    made = copi_tables.tables()
+    rates = made["rates"]
+    end = (rates["point"] == "bp-plain") & (rates["factor"] == 10) & (rates["seed"] == 1)
+    rates.loc[end, "validation_accuracy"] = 0.8
+    row = of_copi(made).loc[2]
+    assert row["verdict"] == "not measured" and "preset.rates must go further" in row["detail"]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "learns"), [(0.97, True), (0.78, True), (0.77, False), (None, False)]
+)
+def test_a_network_learns_above_a_fixed_part_of_the_best(
+    accuracy: float | None, learns: bool
+) -> None:
+    rates = pd.DataFrame(
+        {"point": "x", "factor": [1.0, 10.0], "lr": [0.1, 1.0], "seed": 0,
+         "validation_accuracy": [0.97, accuracy]}
+    )  # fmt: skip
+    assert largest_rates(rates, "x").to_dict() == {0: 1.0 if learns else 0.1}
+
+
+@pytest.mark.parametrize("key", ["depth", "width", "train_size"])
+def test_compression_is_judged_on_a_published_network(key: str) -> None:
+    made = copi_tables.tables()
+    other = copi_tables.PUBLISHED | {key: 5}
+    row = claims.evaluate(made, other, register="copi").set_index("claim").loc[5]
+    assert row["verdict"] == "not measured" and "published networks alone" in row["detail"]
+    row = of_copi(made).loc[5]
+    assert row["verdict"] == "holds" and "fall at k = 1, points" in row["detail"]
+
+
+def test_a_large_fall_at_k_1_alone_decides_nothing() -> None:
+    made = copi_tables.tables()
+    table = made["compression"]
+    table.loc[(table["part"] == "last") & (table["k"] == 1), "test_accuracy"] = 0.5
+    assert of_copi(made).loc[5, "verdict"] == "holds"
+
+
+def test_tables_of_earlier_versions_are_judged_by_the_same_rules() -> None:
+    made = copi_tables.tables()
+    del made["arms"], made["gains"]
+    history = made["history"]
+    made["history"] = history[~history["point"].str.endswith("-best")]
+    assert list(of_copi(made)["verdict"]) == ["holds"] * 6
 
 
 @pytest.mark.parametrize("claim", NEEDS)

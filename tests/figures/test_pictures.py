@@ -143,7 +143,9 @@ def test_axes_are_labelled(name: str) -> None:
         "order_parameters": {"epoch", "overlap", "field, loss"},
         "overview": {"epoch", "test accuracy (%)", "slab mean $m$"},
         "copi_accuracy": {"epoch", "test accuracy (%)"},
+        "copi_loss": {"epoch", r"training loss $\langle|y-t|^2\rangle/2$"},
         "copi_rates": {"learning rate of the weights", "accuracy (%)"},
+        "copi_gains": {"epoch", "test accuracy (%)", "training loss"},
         "decorrelation": {"epoch", "correlation before $R$", "correlation after $R$"},
         "decorrelated": {"input", "$R$", "ZCA"},
         "features": set(),
@@ -326,15 +328,62 @@ def test_variance_has_a_curve_per_layer() -> None:
 
 def test_copi_accuracy_has_a_curve_for_every_run_that_did_not_diverge() -> None:
     made = copi_tables.tables()
-    (ax,) = drawn("copi_accuracy", made).axes
+    copi_tables.lose(made, "copi-fa", 1)
+    figure = drawn("copi_accuracy", made)
+    (ax,) = figure.axes
     *curves, linear = ax.get_lines()
-    labels = ["COPI-BP", "COPI-FA", "COPI, local", "BP, decorrelated", "BP, Adam", "gBP"]
+    labels = ["COPI-BP", "COPI-FA", "COPI, local", "BP, decorrelated", "BP, Adam"]
+    labels += ["COPI-FA, best", "BP, Adam, best", "gBP"]
     assert [curve.get_label() for curve in curves] == labels  # bp-plain has no rows
     assert set(np.asarray(linear.get_ydata())) == {92.0}
     rows = made["history"].query("point == 'copi-fa' and epoch == 5")
-    assert np.asarray(curves[1].get_ydata())[-1] == pytest.approx(
+    assert len(rows) == 2 and np.asarray(curves[1].get_ydata())[-1] == pytest.approx(
         100 * rows["test_accuracy"].mean()
     )
+    caption = str(figure.get_label())
+    assert "Left out, since they diverged: COPI-FA 1 of 3, BP, plain 3 of 3." in caption
+    assert "At the published rates" in caption
+
+
+def test_copi_accuracy_of_earlier_versions_has_other_rates() -> None:
+    made = copi_tables.tables()
+    del made["arms"]
+    caption = str(drawn("copi_accuracy", made).get_label())
+    assert "the others at their best" in caption and "At the published rates" not in caption
+
+
+def test_copi_loss_leaves_out_the_rule_with_another_loss() -> None:
+    made = copi_tables.tables()
+    (ax,) = drawn("copi_loss", made).axes
+    curves = {line.get_label(): np.asarray(line.get_ydata()) for line in ax.get_lines()}
+    assert "gBP" not in curves and len(curves) == 7 and ax.get_yscale() == "log"
+    rows = made["history"].query("point == 'bp-adam' and epoch == 4")
+    assert curves["BP, Adam"][3] == pytest.approx(rows["train_loss"].mean())
+
+
+def test_copi_gains_has_a_curve_for_each_gain_and_rate() -> None:
+    made = copi_tables.tables()
+    above, below = drawn("copi_gains", made).axes
+    labels = ["COPI, gain 10", "COPI, gain 1000", "Adam, η = 1e-05", "Adam, η = 0.0001"]
+    for ax, column, scale in ((above, "test_accuracy", 100), (below, "train_loss", 1)):
+        assert [line.get_label() for line in ax.get_lines()] == labels
+        rows = made["gains"].query("rule == 'copi' and gain == 10 and epoch == 3")
+        shown = np.asarray(ax.get_lines()[0].get_ydata())
+        assert shown[2] == pytest.approx(scale * rows[column].mean())
+
+
+def test_figures_of_a_directory_without_their_later_tables(tmp_path: Path) -> None:
+    made = copi_tables.tables()
+    about = {"kind": "reproduce", "study": "copi", "reference": copi_tables.REFERENCE}
+    source = maker.directory(tmp_path / "new", made, **about)
+    assert figures.all_of(source) == list(COPI)
+    del made["arms"], made["gains"]
+    source = maker.directory(tmp_path / "old", made, **about)
+    names = figures.all_of(source)
+    assert names == [name for name in COPI if name != "copi_gains"]
+    assert len(figures.plot(names, source, tmp_path / "out", suffixes=(".png",))) == len(names)
+    with pytest.raises(UserError, match=r"gains\.csv"):
+        figures.plot(COPI, source, tmp_path / "out")
 
 
 def test_copi_rates_count_divergence_as_nothing_learnt() -> None:
