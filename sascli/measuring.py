@@ -56,6 +56,12 @@ class Trained:
         return list(self.manifest["seeds"])
 
     @cached_property
+    def epochs(self) -> list[int]:
+        """The last epoch of each replica."""
+        history = runs.last_epochs(runs.read_table(self.directory / "history.csv"))
+        return list(history.sort_values("replica")["epoch"])
+
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, as the manifest has them or else the images."""
         own = self.manifest["data"].get("classes")

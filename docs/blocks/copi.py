@@ -3,6 +3,7 @@
 import pandas as pd
 
 from blocks.source import Blocks, Source, markdown, spread
+from sascli import runs
 from sascli.figures.copi_accuracy import POINTS
 
 
@@ -13,7 +14,8 @@ def copi(source: Source) -> str:
     records = []
     for point, (label, *_) in POINTS.items():
         own = history[history["point"] == point]
-        at = {epoch: own.loc[own["epoch"] == epoch, "test_accuracy"] for epoch in (2, last)}
+        chosen = {2: own[own["epoch"] == 2], last: runs.last_epochs(own)}
+        at = {epoch: some["test_accuracy"] for epoch, some in chosen.items()}
         records.append(
             {
                 "rule": label,
@@ -58,7 +60,7 @@ def rates(source: Source) -> str:
 def correlation(source: Source) -> str:
     """Correlation of every layer's inputs before and after training, before R and after it."""
     table = source.rows("decorrelation")
-    start, end = (table[table["epoch"] == n] for n in (0, table["epoch"].max()))
+    start, end = table[table["epoch"] == 0], runs.last_epochs(table)
     records = []
     for layer in sorted(table["layer"].unique()):
         first, last = (

@@ -13,11 +13,12 @@ def temporal(source: Source) -> str:
     table = runs.read_table(source.directory.with_suffix(".csv"))
     records = []
     for setting, rows in table.groupby("setting", sort=False):
-        last = rows[rows["epoch"] == rows["epoch"].max()]
+        last = runs.last_epochs(rows)
+        epochs = sorted({int(last["epoch"].min()), int(last["epoch"].max())})
         records.append(
             {
                 "command": f"`{setting}`",
-                "epochs": last["epoch"].max(),
+                "epochs": " to ".join(map(str, epochs)),
                 "mean field %": spread(last["test_accuracy"], 100),
                 "mean network %": spread(last["test_accuracy_mean"], 100),
                 "weights drawn once %": spread(last["once_mean"], 100),
@@ -75,7 +76,7 @@ def redrawn(source: Source) -> str:
     records = []
     for model, some in source.rows("redraw").groupby("model", sort=False):
         history = source.rows("history", rule="gbp", model=str(model))
-        last = history[history["epoch"] == history["epoch"].max()]
+        last = runs.last_epochs(history)
         mean = some.pivot_table(values="test_accuracy", index="seed", columns="redraw")
         records.append(
             {

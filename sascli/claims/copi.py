@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from sascli import runs
 from sascli.claims.check import Check, MissingError, Register, Results
 from sascli.claims.shapes import by_seed
 
@@ -20,8 +21,9 @@ claim = CLAIMS.enter
 def accuracy(results: Results, point: str, *, first: bool = False) -> pd.Series:
     """Test accuracy (%) of each seed of a run after its last epoch, or its first."""
     history = results.rows("history", rule=None, point=point)
-    epoch = history["epoch"].min() if first else history["epoch"].max()
-    accuracies: pd.Series = history[history["epoch"] == epoch].set_index("seed")["test_accuracy"]
+    earliest = history[history["epoch"] == history["epoch"].min()]
+    chosen = earliest if first else runs.last_epochs(history)
+    accuracies: pd.Series = chosen.set_index("seed")["test_accuracy"]
     return 100 * accuracies
 
 
@@ -84,9 +86,9 @@ def _feedback(results: Results) -> list[Check]:
 )
 def _correlation(results: Results) -> list[Check]:
     table = results.rows("decorrelation", rule=None, point="copi-bp")
-    keyed = table.set_index(["seed", "layer"])
-    last = keyed[keyed["epoch"] == keyed["epoch"].max()]
-    start = keyed[keyed["epoch"] == 0]
+    keys = ["seed", "layer"]
+    last = runs.last_epochs(table).set_index(keys)
+    start = table[table["epoch"] == 0].set_index(keys)
     return [
         Check(f"{what}, least of the layers", fall.dropna().groupby("seed").min(), above=0)
         for what, fall in (

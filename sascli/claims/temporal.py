@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from sascli import runs
 from sascli.claims.check import Check, MissingError, Register, Results
 from sascli.claims.shapes import by_seed
 
@@ -22,8 +23,7 @@ def models(results: Results) -> dict[str, str]:
 def last(results: Results, model: str) -> pd.Series:
     """Mean-field accuracy of gBP after the last epoch, in per cent, by seed."""
     history = results.rows("history", model=model).dropna(subset=["test_accuracy"])
-    end = history[history["epoch"] == history["epoch"].max()]
-    return pd.Series(100 * end.set_index("seed")["test_accuracy"])
+    return pd.Series(100 * runs.last_epochs(history).set_index("seed")["test_accuracy"])
 
 
 @claim(

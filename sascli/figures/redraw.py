@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from sascli import runs
 from sascli.figures import style
 from sascli.figures.rows import Reference, Tables, rows
 from sascli.figures.temporal_accuracy import models
@@ -25,7 +26,7 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     names = sorted(table["seed"].unique())
     for ax, (name, model) in zip(axes, models(reference), strict=True):
         history = rows(tables, "history", model=model, rule="gbp")
-        last = history[history["epoch"] == history["epoch"].max()].set_index("seed")
+        last = runs.last_epochs(history).set_index("seed")
         for place, seed in enumerate(names):
             level = 100 * last["test_accuracy"].loc[seed]
             label = "mean field" if place == 0 else None
