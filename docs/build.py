@@ -31,8 +31,9 @@ TABLES = {
     "figures": "history ensemble histograms layers datasize datasize_layers perturbation search",
     "figures-use": "search evaluation confusion reliability uncertainty pruning continual "
     "continual_search continual_summary",
-    "figures-temporal": "history histograms perturbation redraw psychometric sigmoids selectivity "
-    "responses trajectories synapses components kernel kernel_decay lazy order_parameters",
+    "figures-temporal": "history histograms perturbation redraw entropy_epochs psychometric "
+    "sigmoids selectivity responses trajectories synapses components kernel kernel_decay lazy "
+    "order_parameters",
     "figures-copi": "history rates decorrelation decorrelated features compression linear",
 }
 """What the documents show of a study."""

@@ -25,6 +25,19 @@ def some(setup: Setup, which: slice) -> Setup:
     return replace(setup, seeds=setup.seeds[which], lr=lr, decay=decay)
 
 
+@torch.no_grad()
+def alone(network: FeedForward, replica: int) -> FeedForward:
+    """One replica as a network, copied; nothing of it frozen."""
+    one = network.like(1, network.all.device)
+    for kind in KINDS:
+        views = zip(one.split(one.flat[kind]), network.split(network.flat[kind]), strict=True)
+        for view, own in views:
+            view[0].copy_(own[replica])
+    if network.r:
+        one.decorrelate([r[replica : replica + 1].clone() for r in network.r], network.slope)
+    return one
+
+
 def joined(networks: Sequence[FeedForward]) -> FeedForward:
     """A network on the CPU whose replicas are those of all the networks, copied."""
     whole = networks[0].like(sum(network.replicas for network in networks), "cpu")
