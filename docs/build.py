@@ -32,8 +32,9 @@ TABLES = {
     "credit": "history ensemble histograms layers datasize datasize_layers perturbation search",
     "use": "search evaluation confusion reliability uncertainty pruning continual "
     "continual_search continual_summary",
-    "temporal": "history histograms perturbation redraw psychometric sigmoids selectivity "
-    "responses trajectories synapses components kernel kernel_decay lazy order_parameters",
+    "temporal": "history histograms perturbation redraw entropy_epochs psychometric sigmoids "
+    "selectivity responses trajectories synapses components kernel kernel_decay lazy "
+    "order_parameters",
     "copi": "history arms rates gains decorrelation decorrelated features compression linear",
 }
 """What the documents show of a study."""

@@ -73,6 +73,7 @@ STUDIES = {
         figures=(
             "temporal_accuracy",
             "temporal_parameters",
+            "temporal_entropy",
             "temporal_perturbation",
             "psychometric",
             "selectivity",

@@ -135,8 +135,8 @@ def gather(table: str, points: Iterable[Point], parent: Path) -> pd.DataFrame:
 def datasize(history: pd.DataFrame, ensemble: pd.DataFrame) -> pd.DataFrame:
     """datasize.csv: final mean-field test error, and error over sampled networks, by seed."""
     keys = ["rule", "depth", "train_size", "seed"]
-    last = history[history["epoch"] == history.groupby(keys)["epoch"].transform("max")]
-    error = last.set_index(keys)["test_accuracy"].rsub(1).rename("test_error")
+    last = runs.last_epochs(history).set_index(keys)
+    error = last["test_accuracy"].rsub(1).rename("test_error")
     sampled = (
         ensemble.groupby(keys)["test_error"].agg(["mean", "std"]).add_prefix("sampled_error_")
     )

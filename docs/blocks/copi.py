@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from blocks.source import Blocks, Source, markdown, spread
-from sascli import figures
+from sascli import figures, runs
 from sascli.claims.check import number
 from sascli.claims.copi import LEARNS, largest_rates
 from sascli.figures.copi_accuracy import POINTS
@@ -24,7 +24,8 @@ def copi(source: Source) -> str:
         if point not in source.manifest["rates"]:
             continue
         own = history[history["point"] == point]
-        at = {epoch: own.loc[own["epoch"] == epoch, "test_accuracy"] for epoch in (2, last)}
+        chosen = {2: own[own["epoch"] == 2], last: runs.last_epochs(own)}
+        at = {epoch: some["test_accuracy"] for epoch, some in chosen.items()}
         records.append(
             {
                 "rule": label,
@@ -153,7 +154,7 @@ def largest(source: Source) -> str:
 def correlation(source: Source) -> str:
     """Correlation of every layer's inputs before and after training, before R and after it."""
     table = source.rows("decorrelation")
-    start, end = (table[table["epoch"] == n] for n in (0, table["epoch"].max()))
+    start, end = table[table["epoch"] == 0], runs.last_epochs(table)
     records = []
     for layer in sorted(table["layer"].unique()):
         first, last = (

@@ -20,7 +20,7 @@ def accuracy(source: Source) -> str:
     records = []
     for rule, label in RULES.items():
         history = source.rows("history", rule=rule, **source.point)
-        last = history[history["epoch"] == history["epoch"].max()]
+        last = runs.last_epochs(history)
         networks = source.rows("ensemble", rule=rule, **source.point).groupby("seed")
         over = networks["test_accuracy"].std()
         rate = source.manifest["rates"][rule]
@@ -35,7 +35,7 @@ def accuracy(source: Source) -> str:
                 "seeds": last["seed"].nunique(),
             }
         )
-    said = f"\n\nAfter epoch {history['epoch'].max()}; ±: standard deviation over seeds."
+    said = f"\n\nAfter epoch {last['epoch'].max()}; ±: standard deviation over seeds."
     return markdown(records) + said + source.origin("history", "ensemble")
 
 

@@ -79,6 +79,8 @@ class Results:
         wanted = keys if rule is None else {"rule": rule, **keys}
         table = self.tables[name]
         for column, value in wanted.items():
+            if column not in table:
+                raise MissingError(f"{name}.csv has no column {column}")
             table = table[table[column] == value]
         if table.empty:
             which = ", ".join(f"{column}={value}" for column, value in wanted.items())

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from sascli import runs
 from sascli.claims.check import Check, MissingError, Register, Results
 from sascli.claims.shapes import by_seed
 
@@ -32,8 +33,9 @@ def accuracy(results: Results, point: str, *, first: bool = False) -> pd.Series:
     if len(lost) and not has(results, "history", point):
         return nothing
     history = results.rows("history", rule=None, point=point)
-    epoch = history["epoch"].min() if first else history["epoch"].max()
-    accuracies: pd.Series = history[history["epoch"] == epoch].set_index("seed")["test_accuracy"]
+    earliest = history[history["epoch"] == history["epoch"].min()]
+    chosen = earliest if first else runs.last_epochs(history)
+    accuracies: pd.Series = chosen.set_index("seed")["test_accuracy"]
     whole: pd.Series = 100 * pd.concat([accuracies, nothing])
     return whole
 
@@ -139,9 +141,9 @@ def _feedback(results: Results) -> list[Check]:
 )
 def _correlation(results: Results) -> list[Check]:
     table = results.rows("decorrelation", rule=None, point="copi-bp")
-    keyed = table.set_index(["seed", "layer"])
-    last = keyed[keyed["epoch"] == keyed["epoch"].max()]
-    start = keyed[keyed["epoch"] == 0]
+    keys = ["seed", "layer"]
+    last = runs.last_epochs(table).set_index(keys)
+    start = table[table["epoch"] == 0].set_index(keys)
     return [
         Check(f"{what}, least of the layers", fall.dropna().groupby("seed").min(), above=0)
         for what, fall in (

@@ -6,6 +6,7 @@ Claim 15 needs two data sets: `sascli.claims.evaluate` makes it of the others.
 import numpy as np
 import pandas as pd
 
+from sascli import runs
 from sascli.claims.check import Check, MissingError, Register, Results
 from sascli.claims.shapes import (
     arches,
@@ -46,7 +47,7 @@ def _accuracy(results: Results) -> list[Check]:
     for rule in ("gbp", "bp"):
         history = results.rows("history", rule=rule, **results.point)
         history = history.dropna(subset=["test_accuracy"])
-        late = history[history["epoch"] > history["epoch"].max() - LAST_EPOCHS]
+        late = runs.last_epochs(history, LAST_EPOCHS)
         final[rule] = late.groupby("seed")["test_accuracy"].mean()
     difference = 100 * (final["gbp"] - final["bp"]).dropna()
     return [Check("gBP - BP accuracy, points", difference, above=0, errors=-1)]

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from sascli.figures import style
-from sascli.figures.rows import Reference, Tables, over_seeds, rows, seeds
+from sascli.figures.rows import Reference, Tables, carried, over_seeds, rows, seeds
 
 TABLES = ("history", "linear")
 OPTIONAL = ("arms",)
@@ -49,7 +49,7 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     for point, (label, colour, line) in POINTS.items():
         own = history[history["point"] == point]
         if not own.empty:  # one that diverged has no rows
-            spread = 100 * over_seeds(own, "test_accuracy", "epoch")[["mean", "std"]]
+            spread = 100 * over_seeds(carried(own), "test_accuracy", "epoch")[["mean", "std"]]
             style.band(ax, spread, {"color": colour, "linestyle": line}, label)
             ends.append(spread["mean"].iloc[-1])
     ax.axhline(linear, color=style.BLACK, linewidth=0.8, linestyle=":")

@@ -183,7 +183,7 @@ def found(points: Sequence[Point], parent: Path) -> pd.DataFrame:
     lr = {own.name: [member.lr["m"] for member in population(own.config)] for own in points}
     told = zip(history["point"], history["replica"], strict=True)
     history["lr"] = [lr[name][replica] for name, replica in told]
-    last = history[history["epoch"] > history["epoch"].max() - LAST]
+    last = runs.last_epochs(history, LAST)
     keys = ["rule", "depth", "train_size", "lr", "seed"]
     mean = last.groupby(keys)["test_accuracy"].mean()
     return pd.DataFrame(mean.rename("validation_accuracy").reset_index())

@@ -130,9 +130,10 @@ def test_axes_are_labelled(name: str) -> None:
         "continual_matrix": {"task", "split\nafter task", "accuracy (%)"},
         "temporal_accuracy": {"epoch", "test accuracy (%)"},
         "temporal_parameters": {r"spike mass $\pi$", "slab mean $m$", r"slab variance $\Xi$"},
-        "temporal_perturbation": {"fraction of VIP-like connections $f$", "test error (%)"},
+        "temporal_perturbation": {"digits: error (%)", "multisensory: error (%)"},
+        "temporal_entropy": {"epoch", "entropy (nats)"},
         "psychometric": {"frequency (events / s)", "high choices (%)"},
-        "selectivity": {"selective for", "share of the neurons (%)"},
+        "selectivity": {"selective for", "fraction of the neurons (%)"},
         "neurons": {"time since the stimulus began (ms)", "rate $r$"},
         "trajectories": {"PC1 (rate)", "PC2 (rate)"},
         "synapses": {"PC1", "PC2"},
@@ -524,3 +525,76 @@ def test_room_for_the_inset_never_shows_an_impossible_percentage(
     assert len(shown) >= 2 and min(shown) >= 0 and max(shown) <= 100
     low, high = ax.spines["left"].get_bounds()
     assert 0 <= low < high <= 100
+
+
+# ---------------------------------------------------------------- the recurrent network
+
+
+def test_pixels_are_drawn_beside_rows_where_they_were_trained() -> None:
+    made = temporal_tables.tables(3)
+    above, _ = drawn("temporal_accuracy", made).axes
+    assert [line.get_label() for line in above.get_lines()] == ["gBP", "BP", "gBP, pixel by pixel"]
+    figure = figures.FIGURES["temporal_accuracy"].draw(made, {"digits": "rnn_rows"})
+    assert len(figure.axes[0].get_lines()) == 2 and "pixel" not in str(figure.get_label())
+
+
+def test_accuracy_of_stopped_networks_goes_on() -> None:
+    made = temporal_tables.tables(3)
+    early = (made["history"]["seed"] == 0) & (made["history"]["model"] == "multisensory")
+    made["history"] = made["history"][~early | (made["history"]["epoch"] <= 8)]
+    figure = drawn("temporal_accuracy", made)
+    line = figure.axes[1].get_lines()[0]
+    own = made["history"].query("model == 'multisensory' and rule == 'gbp'")
+    final = own.groupby("seed")["test_accuracy"].last()
+    assert np.asarray(line.get_ydata())[-1] == pytest.approx(100 * final.mean())
+    assert "A network that its loss stopped keeps its last accuracy." in str(figure.get_label())
+
+
+def test_entropy_of_every_network_ends_at_its_last_epoch() -> None:
+    made = temporal_tables.tables(3)
+    _, below = drawn("temporal_entropy", made).axes
+    ends = [np.asarray(line.get_xdata())[-1] for line in below.get_lines()]
+    assert ends == [20, 22, 24] * 3
+    first = made["entropy_epochs"].query(
+        "model == 'multisensory' and estimator == 'paper' and layer == 1 and seed == 0"
+    )
+    assert np.asarray(below.get_lines()[0].get_ydata()).tolist() == first["mean"].tolist()
+
+
+def test_removal_is_drawn_by_either_thresholds() -> None:
+    made = temporal_tables.tables(3)
+    figure = drawn("temporal_perturbation", made)
+    assert len(figure.axes) == 4
+    published = figure.axes[0].containers
+    assert [bars.get_label() for bars in published][-1] == "same |m|"
+    table = made["perturbation"].query("criterion == 'published' and kind == 'matched_off'")
+    own = table[(table["model"] == "rnn_rows") & (table["fraction"] == 1)]
+    height = np.asarray(published[-1].lines[0].get_ydata())[-1]
+    assert height == pytest.approx(100 * own["test_error"].mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "columns", "axes"),
+    [
+        ("temporal_perturbation", "perturbation", ["criterion", "way", "m_abs"], 2),
+        ("selectivity", "selectivity", ["network"], 1),
+        ("neurons", "selectivity", ["network"], 4),
+        ("redraw", "redraw", ["field_accuracy", "dt"], 2),
+    ],
+)
+def test_tables_of_before_are_drawn(name: str, table: str, columns: list[str], axes: int) -> None:
+    made = temporal_tables.tables(3)
+    if table == "selectivity":
+        made[table] = made[table].query("network == 'trained'")
+    if table == "perturbation":
+        made[table] = made[table].query("criterion == 'ours'")
+    made[table] = made[table].drop(columns=columns)
+    assert len(drawn(name, made).axes) == axes
+
+
+def test_untrained_neurons_stand_beside_trained_ones() -> None:
+    (ax,) = drawn("selectivity", temporal_tables.tables(3)).axes
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in ax.containers
+               if bars.get_label() in ("trained", "untrained")}  # fmt: skip
+    assert heights["trained"] == pytest.approx([25] * 4)
+    assert heights["untrained"] == pytest.approx([100 / 12, 500 / 12, 25, 25], abs=17)
