@@ -23,8 +23,6 @@ FLAGS = (
     ("--config-dir DIR", "a folder with groups of your own, e.g. DIR/experiment/mine.yaml"),
     ("--hydra-help", "the flags and settings of Hydra, which reads this command line"),
 )
-ADJUST = "adjust"
-"""The group of what a preset has otherwise for one model; follows from both, is not chosen."""
 NOTES = """
 Later wins: the groups as they stand above, then the command line. experiment=NAME takes what the
 file conf/experiment/NAME.yaml sets and is for the command named beside it above. Lists are
@@ -94,7 +92,7 @@ def command_help(command: str, words: Sequence[str] = ()) -> str:
 def groups(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
     """Each option of the command's own groups with the first comment of its file."""
     for group, chosen in composer.groups(cfg).items():
-        if group.startswith("hydra") or group == ADJUST:
+        if group.startswith("hydra"):
             continue
         folder, options = composer.conf / composer.place(group), composer.options(group)
         if not options:

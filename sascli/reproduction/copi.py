@@ -41,6 +41,7 @@ ARMS = {
     "copi-fa": Arm({"name": "copi", "credit": "fa"}),
     "copi-local": Arm({"name": "copi", "decorrelation": "local"}),
     "bp-decor": Arm({"name": "bp_decor"}),
+    # torch's Adam, whose steady step is 1 / 0.316 of the published one's (constants 1 - beta)
     "bp-adam": Arm({"name": "bp_decor", "adam": True}, lr=1e-4, decorrelates=False),
     "bp-plain": Arm({"name": "bp_decor"}, decorrelates=False, published=False),
     "gbp": Arm({"name": "gbp"}, lr=1e-2, decorrelates=False, published=False),
