@@ -44,8 +44,7 @@ def trained(words: Sequence[str]) -> Path:
 def rows(setting: str, run: Path) -> pd.DataFrame:
     """One row per seed and layer: its fractions, and the seed's accuracy after the last epoch."""
     history, layers = (runs.read_table(run / f"{name}.csv") for name in ("history", "layers"))
-    last = history[history["epoch"] == history["epoch"].max()]
-    accuracy = last.set_index("seed")["test_accuracy"]
+    accuracy = runs.last_epochs(history).set_index("seed")["test_accuracy"]
     table = layers[["seed", "layer", *COLUMNS]].copy()
     table.insert(0, "setting", setting or "as published")
     table["test_accuracy"] = table["seed"].map(accuracy)

@@ -22,18 +22,20 @@ import pandas as pd
 from PIL import Image
 
 from sascli import figures, runs
+from sascli.claims.credit import LAST_EPOCHS
 from sascli.errors import UserError
 from sascli.figures.neurons import examples
-from sascli.studies import name_of, study_of
+from sascli.studies import name_of
 
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
 TABLES = {
     "credit": "history ensemble histograms layers datasize datasize_layers perturbation search",
     "use": "search evaluation confusion reliability uncertainty pruning continual "
     "continual_search continual_summary",
-    "temporal": "history histograms perturbation redraw psychometric sigmoids selectivity "
-    "responses trajectories synapses components kernel kernel_decay lazy order_parameters",
-    "copi": "history rates decorrelation decorrelated features compression linear",
+    "temporal": "history histograms perturbation redraw entropy_epochs psychometric sigmoids "
+    "selectivity responses trajectories synapses components kernel kernel_decay lazy "
+    "order_parameters",
+    "copi": "history arms rates gains decorrelation decorrelated features compression linear",
 }
 """What the documents show of a study."""
 MEASURED = "performance"
@@ -47,9 +49,10 @@ def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Ser
     """The rows that are kept of a table; figures and claims come out of them exactly.
 
     gBP alone of datasize_layers, histograms, layers and perturbation. The reference point alone of
-    history, ensemble, histograms and perturbation, its T of layers; of perturbation below layer 1
-    the ends f = 0 and f = 1. gBP's ensemble alone of confusion. Of two models' histograms the
-    second's; the first seed's trajectories. All of the others.
+    history, ensemble, histograms and perturbation, its T of layers; of history the last epochs of
+    the other T at its depth too; of perturbation below layer 1 the ends f = 0 and f = 1. gBP's
+    ensemble alone of confusion. Of two models' histograms the second's; the first seed's
+    trajectories. All of the others.
     """
     everything = pd.Series(True, table.index)
     if name == "confusion":
@@ -65,6 +68,9 @@ def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Ser
     own_size = table["train_size"] == reference["train_size"]
     here = own_size & (table["depth"] == reference["depth"])
     match name:
+        case "history" if "deep" in reference:
+            late = table["epoch"].gt(table["epoch"].max() - LAST_EPOCHS)
+            return here | (late & table["depth"].eq(reference["depth"]))
         case "history" | "ensemble":
             return here
         case "perturbation":
@@ -118,8 +124,7 @@ def pictures(docs: Path, out: Path) -> None:
     """Draw every figure of every folder of docs/data into out/NAME."""
     for manifest in sorted((docs / "data").glob(f"*/{runs.MANIFEST}")):
         source = manifest.parent
-        drawn = study_of(runs.manifest_of(source)).figures
-        figures.plot(drawn, source, out / source.name, suffixes=(".png",))
+        figures.plot(figures.all_of(source), source, out / source.name, suffixes=(".png",))
 
 
 def generated(docs: Path, document: Path) -> str:

@@ -24,15 +24,16 @@ def rows(run: Trained) -> pd.DataFrame:
     """One row per seed and epoch kept; effective networks belong to the last."""
     words = run.manifest["command"].split()
     history = runs.read_table(run.directory / "history.csv")
-    epoch, last = history["epoch"], run.config.epochs
-    kept = (epoch <= 10) | (epoch % 10 == 0) | (epoch == last)
+    epoch, last = history["epoch"], runs.last_epochs(history)
+    kept = (epoch <= 10) | (epoch % 10 == 0) | history.index.isin(last.index)
     table = history[kept][["seed", "epoch", "train_loss", "test_accuracy", "test_accuracy_mean"]]
+    ends = last.set_index("seed")["epoch"]
     table.insert(0, "setting", " ".join(word for word in words if word.split("=")[0] not in ASIDE))
     for redraw in ("once", "step"):
         samples, score = run.config.eval.samples, run.data.accuracy
         drawn = ensemble(run.network, run.seeds, score, samples, redraw)
         own = drawn.groupby("seed")["test_accuracy"].agg(["mean", "std"]).add_prefix(f"{redraw}_")
-        table = table.merge(own.reset_index().assign(epoch=last), "left", ["seed", "epoch"])
+        table = table.merge(own.assign(epoch=ends).reset_index(), "left", ["seed", "epoch"])
     return table
 
 

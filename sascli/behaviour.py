@@ -1,10 +1,7 @@
 """Measurements of a trained network of the multisensory task."""
 
-import re
-
 import pandas as pd
 
-from sascli import checkpoint
 from sascli.analysis import psychometric as curves
 from sascli.analysis import selectivity as neurons
 from sascli.analysis import trajectories as components
@@ -35,12 +32,15 @@ def psychometric(config: Curves, run: Trained) -> Tables:
 
 
 def selectivity(config: Tuning, run: Trained) -> Tables:
-    """selectivity.csv and responses.csv."""
+    """selectivity.csv, of the untrained networks too, and responses.csv of the trained ones."""
     criterion = neurons.Criterion(config.least, config.level, config.permutations)
-    table, responses = neurons.selectivity(
-        network_of(run), run.seeds, recorded(config, run), criterion
-    )
-    return {"selectivity": table, "responses": responses}
+    trained, recording = network_of(run), recorded(config, run)
+    table, responses = neurons.selectivity(trained, run.seeds, recording, criterion)
+    untrained = run.untrained
+    assert isinstance(untrained, Recurrent)
+    control, _ = neurons.selectivity(untrained, run.seeds, recording, criterion, right=True)
+    together = [table.assign(network="trained"), control.assign(network="untrained")]
+    return {"selectivity": pd.concat(together, ignore_index=True), "responses": responses}
 
 
 def trajectories(config: Paths, run: Trained) -> Tables:
@@ -49,15 +49,10 @@ def trajectories(config: Paths, run: Trained) -> Tables:
     if not 1 <= config.layer <= len(network.layers):
         raise UserError(f"layer must be 1 to {len(network.layers)}, not {config.layer}")
     paths, shares = components.neural(network, run.seeds, recorded(config, run))
-    snapshots = {
-        int(number[1]): checkpoint.load_weights(path, device=run.device)
-        for path in run.directory.glob("weights-*.safetensors")
-        if (number := re.search(r"-(\d+)\.", path.name))
-    }
-    if len(snapshots) < 2:
+    if not run.snapshots:
         print(f"{run.directory} kept no snapshots: train with snapshot_every=10 for synapses.csv")
         return {"trajectories": paths, "components": shares}
-    synapses, more = components.synaptic(snapshots, run.seeds, config.layer)
+    synapses, more = components.synaptic(run.paths, run.seeds, config.layer)
     return {
         "trajectories": paths,
         "synapses": synapses,

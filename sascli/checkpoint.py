@@ -24,6 +24,8 @@ from sascli.errors import UserError
 
 FORMAT = 1
 WEIGHTS, STATE, INDEX = "weights.safetensors", "state-{epoch}.pt", "checkpoint.json"
+SNAPSHOT = "weights-{epoch:04d}.safetensors"
+"""Copies of the weights during training, of epoch 0 before it."""
 CHECKSUM = "sha256"
 
 

@@ -46,7 +46,7 @@ def evaluated(run: Trained, config: Evaluate) -> dict[str, pd.DataFrame]:
         run.classes,
         {name: others(run, name, x, where) for name in config.against},
         samples=config.samples,
-        epoch=run.config.epochs,
+        epochs=run.epochs,
         bins=config.bins,
     )
     for table in tables.values():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from omegaconf import OmegaConf
 
 from sascli import checkpoint, rules, runs
 from sascli.analysis.histograms import histograms
@@ -16,6 +17,7 @@ from sascli.config import (
     plain,
     population,
     run_name,
+    typed,
     varied,
 )
 from sascli.data import Data, load
@@ -74,6 +76,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
                     raise
             finish(config, directory, members.seeds, trained)
             found["peak_memory"] = peak_memory(device, trained.together)
+            found["stopped"] = trained.ends
     if progress is None:
         print(f"run directory: {directory}", flush=True)
     return directory
@@ -92,13 +95,14 @@ def resumed(config: Train) -> Path | None:
 def finished(config: Train, directory: Path) -> bool:
     """Whether the run in `directory` has nothing left to do.
 
-    Raises UserError when its settings are others than these, `epochs` that grow excepted.
+    Settings that an earlier version did not have are as it behaved, the schema's defaults. Raises
+    UserError when its settings are others than these, `epochs` that grow excepted.
     """
     if not runs.begun(directory):
         return False
     manifest = runs.manifest_of(directory)
-    before = decisive(runs.read_json(directory / runs.CONFIG))
-    after = decisive(plain(config))
+    complete = typed(OmegaConf.create(runs.read_json(directory / runs.CONFIG)), Train)
+    before, after = decisive(plain(complete)), decisive(plain(config))
     different = sorted(key for key in after if after[key] != before.get(key))
     if "epochs" in different and after["epochs"] > before["epochs"]:
         different.remove("epochs")

@@ -85,8 +85,7 @@ def accuracy(directory: Path) -> float | None:
     """Mean test accuracy after the last epoch; None where there is none to be read."""
     with suppress(UserError, KeyError):
         history = runs.read_table(directory / "history.csv")
-        last = history[history["epoch"] == history["epoch"].max()]
-        return round(float(last["test_accuracy"].mean()), 6)
+        return round(float(runs.last_epochs(history)["test_accuracy"].mean()), 6)
     return None
 
 

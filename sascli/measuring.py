@@ -1,5 +1,6 @@
 """Measurements of a trained run, each in a versioned directory of its own."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from sascli import checkpoint, experiment, figures, runs
+from sascli import checkpoint, experiment, figures, rules, runs
 from sascli.config import (
     FromRun,
     Kernel,
@@ -27,6 +28,7 @@ from sascli.core.copi import Decorrelated
 from sascli.core.network import FeedForward
 from sascli.data import Data
 from sascli.errors import UserError
+from sascli.networks import make_network
 
 Tables = Mapping[str, pd.DataFrame]
 """Tables by their names without .csv."""
@@ -56,6 +58,12 @@ class Trained:
         return list(self.manifest["seeds"])
 
     @cached_property
+    def epochs(self) -> list[int]:
+        """The last epoch of each replica."""
+        history = runs.last_epochs(runs.read_table(self.directory / "history.csv"))
+        return list(history.sort_values("replica")["epoch"])
+
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, as the manifest has them or else the images."""
         own = self.manifest["data"].get("classes")
@@ -71,6 +79,36 @@ class Trained:
     def network(self) -> FeedForward:
         """The trained network."""
         return checkpoint.load_network(self.directory, device=self.device)
+
+    @cached_property
+    def snapshots(self) -> dict[int, FeedForward]:
+        """The networks of the epochs of which the run kept copies, 0 being before training."""
+        return {
+            int(number[1]): checkpoint.load_weights(path, device=self.device)
+            for path in sorted(self.directory.glob("weights-*.safetensors"))
+            if (number := re.search(r"-(\d+)\.", path.name))
+        }
+
+    @property
+    def paths(self) -> list[dict[int, FeedForward]]:
+        """By replica and epoch, the networks on its way: its snapshots, and its last epoch."""
+        return [
+            {epoch: own for epoch, own in self.snapshots.items() if epoch < end}
+            | {end: self.network}
+            for end in self.epochs
+        ]
+
+    @cached_property
+    def untrained(self) -> FeedForward:
+        """The network before training: its snapshot, else drawn by the seeds once more."""
+        path = self.directory / checkpoint.SNAPSHOT.format(epoch=0)
+        if path.exists():
+            return checkpoint.load_weights(path, device=self.device)
+        kind, settings = rules.find(self.config.rule)
+        setup = experiment.setup(self.config, self.data)
+        network = make_network(self.config, self.data, len(setup.seeds), self.device)
+        kind(network, settings, setup).initialise()
+        return network
 
     @cached_property
     def layers(self) -> Decorrelated:

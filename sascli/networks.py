@@ -39,6 +39,7 @@ def dynamics(config: Train, data: Data) -> Dynamics:
         start=model.start,
         sigma=model.sigma,
         every_step=isinstance(data, Task),
+        loss=model.loss,
     )
 
 

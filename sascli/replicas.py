@@ -10,7 +10,11 @@ from torch import Tensor
 from sascli.core.network import KINDS, FeedForward
 from sascli.rules.base import Rule, Setup
 
-MOMENTS = {"AdamW": ("exp_avg", "exp_avg_sq"), "RMSprop": ("square_avg",)}
+MOMENTS = {
+    "AdamW": ("exp_avg", "exp_avg_sq"),
+    "RMSprop": ("square_avg",),
+    "RMSpropInside": ("square_avg",),
+}
 """What an optimiser keeps of every parameter, by the names that torch gives it."""
 
 
@@ -19,6 +23,19 @@ def some(setup: Setup, which: slice) -> Setup:
     lr = {kind: values[which] for kind, values in setup.lr.items()}
     decay = {kind: values[which] for kind, values in setup.decay.items()}
     return replace(setup, seeds=setup.seeds[which], lr=lr, decay=decay)
+
+
+@torch.no_grad()
+def alone(network: FeedForward, replica: int) -> FeedForward:
+    """One replica as a network, copied; nothing of it frozen."""
+    one = network.like(1, network.all.device)
+    for kind in KINDS:
+        views = zip(one.split(one.flat[kind]), network.split(network.flat[kind]), strict=True)
+        for view, own in views:
+            view[0].copy_(own[replica])
+    if network.r:
+        one.decorrelate([r[replica : replica + 1].clone() for r in network.r], network.slope)
+    return one
 
 
 def joined(networks: Sequence[FeedForward]) -> FeedForward:
@@ -51,6 +68,47 @@ def hand_over(source: Rule, target: Rule, these: slice, those: slice) -> None:
         taken[those].copy_(given[these])
     for step in _steps(target):
         step.copy_(_steps(source)[0])
+
+
+class Held:
+    """All numbers that a rule keeps of some of its replicas, as they are now.
+
+    `restore` puts them back, parameters and the optimiser's state, in place and without waiting
+    for the device: those replicas stand still while their companions learn.
+    """
+
+    @torch.no_grad()
+    def __init__(self, rule: Rule, replicas: Sequence[int]) -> None:
+        whole = torch.zeros_like(rule.network.all, dtype=torch.bool)
+        for flat in whole:
+            for view in rule.network.split(flat):
+                view[list(replicas)] = True
+        state, pairs = rule.state(), list[tuple[Tensor, Tensor]]()
+        if state.pop("optimiser", None) is not None:
+            pairs += _moments(rule, whole)
+        for tensor in _leaves(state):
+            if tensor.dim() == 1:
+                pairs.append((tensor, whole[0]))
+            else:
+                shape = (-1, *[1] * (tensor.dim() - 1))
+                which = torch.zeros(len(tensor), dtype=torch.bool)
+                which[list(replicas)] = True
+                pairs.append((tensor, which.view(shape).to(tensor.device)))
+        self._parts = [(tensor, where, tensor.clone()) for tensor, where in pairs]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put the numbers back."""
+        for tensor, where, value in self._parts:
+            torch.where(where, value, tensor, out=tensor)
+
+
+def _moments(rule: Any, whole: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The moments of a rule's optimiser, each with its part of a tensor like `network.all`."""
+    for p, own in rule.optimiser.state.items():
+        part = whole.as_strided(p.shape, p.stride(), p.storage_offset())
+        for name in MOMENTS[type(rule.optimiser).__name__]:
+            yield own[name], part
 
 
 def _numbers(rule: Rule) -> Iterator[Tensor]:

@@ -42,6 +42,7 @@ class Trained:
     entropy: list[Tensor]  # of every connection, (replicas, n_out, n_in) per layer
     ensemble: pd.DataFrame
     together: int  # replicas trained side by side at most
+    ends: training.Ends
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,13 @@ class Population:
         """Train all side by side, and measure what is measured on the device."""
         data, seeds = self.data, self.setup.seeds
         rule = self.make(self.setup, data.train_x.device)
-        training.train(self.config, self.directory, data, rule, progress, self.first)
+        ends = training.train(self.config, self.directory, data, rule, progress, self.first)
         network = rule.network
         own = self.config.eval
         drawn = ensemble(network, seeds, data.accuracy, own.samples, own.redraw)
         drawn["replica"] += self.first
         entropy = [layer.cpu() for layer in entropies(network, seeds, "paper")]
-        return Trained(joined([network]), entropy, drawn, len(seeds))
+        return Trained(joined([network]), entropy, drawn, len(seeds), ends)
 
     def _by_halves(self, progress: Progress | Part) -> Trained:
         """Train the first half, then the second; leave what training together leaves."""
@@ -118,6 +119,7 @@ class Population:
             [torch.cat(parts) for parts in zip(*(own.entropy for own in trained), strict=True)],
             drawn.sort_values(["sample", "replica"], ignore_index=True),
             max(own.together for own in trained),
+            [end for own in trained for end in own.ends],
         )
 
     def _half(self, which: slice) -> "Population":
@@ -132,12 +134,13 @@ class Population:
             whole.load(state["rule"])
             hand_over(whole, part, which, slice(None))
             begun = {"rule": part.state(), "history": [], "metrics": []}
+            begun["ends"] = state.get("ends", [None] * len(self.setup.seeds))[which]
             checkpoint.save_state(directory, state["epoch"], begun)
         return half
 
     def _join(self, which: Sequence[slice], halves: Sequence["Population"]) -> None:
         """Make the halves' checkpoints, tables and snapshots one, and remove them."""
-        whole, states = self.make(self.setup, CPU), []
+        whole, states, last = self.make(self.setup, CPU), [], []
         for own, half in zip(which, halves, strict=True):
             state = checkpoint.load_state(half.directory, CPU)
             assert state is not None  # it has been trained
@@ -145,13 +148,19 @@ class Population:
             part.load(state["rule"])
             hand_over(part, whole, slice(None), own)
             states.append(state)
+            last.append(part.network)
         before = checkpoint.load_state(self.directory, CPU) or {"history": [], "metrics": []}
         history = history_of(before["history"], [state["history"] for state in states])
         metrics = metrics_of(before["metrics"], [state["metrics"] for state in states])
-        for path in halves[0].directory.glob("weights-*"):
-            parts = [checkpoint.load_weights(half.directory / path.name) for half in halves]
-            checkpoint.save_weights(self.directory / path.name, joined(parts), self.setup.seeds)
-        training.keep(self.config, self.directory, whole, self.config.epochs, history, metrics)
+        for name in {path.name for half in halves for path in half.directory.glob("weights-*")}:
+            paths = [half.directory / name for half in halves]  # none where all had stopped before
+            parts = [
+                checkpoint.load_weights(path) if path.exists() else network
+                for path, network in zip(paths, last, strict=True)
+            ]
+            checkpoint.save_weights(self.directory / name, joined(parts), self.setup.seeds)
+        epoch, ends = max(own["epoch"] for own in states), chain(*(own["ends"] for own in states))
+        training.keep(self.config, self.directory, whole, epoch, history, metrics, list(ends))
         shutil.rmtree(self.directory / LEFT_OVER, ignore_errors=True)
         os.replace(self.directory / PARTS, self.directory / LEFT_OVER)  # at once, or not at all
         shutil.rmtree(self.directory / LEFT_OVER, ignore_errors=True)

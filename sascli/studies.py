@@ -27,6 +27,7 @@ class Study:
     figures: tuple[str, ...]  # modules of sascli.figures
     claims: str  # module of sascli.claims
     imageless: tuple[str, ...] = ()  # those of the figures that no images went into
+    later: tuple[str, ...] = ()  # those whose tables the directories of earlier versions lack
 
 
 STUDIES = {
@@ -55,13 +56,16 @@ STUDIES = {
         source=AHMAD,
         figures=(
             "copi_accuracy",
+            "copi_loss",
             "copi_rates",
+            "copi_gains",
             "decorrelation",
             "decorrelated",
             "features",
             "compression",
         ),
         claims="copi",
+        later=("copi_gains",),
     ),
     "temporal": Study(
         title="Temporal credit assignment",
@@ -69,6 +73,7 @@ STUDIES = {
         figures=(
             "temporal_accuracy",
             "temporal_parameters",
+            "temporal_entropy",
             "temporal_perturbation",
             "psychometric",
             "selectivity",

@@ -32,10 +32,14 @@ GATHERED = ("history", "layers", "histograms", "ensemble")
 
 @dataclass(frozen=True)
 class Point:
-    """One configuration of a sweep; its seeds train side by side in one run directory."""
+    """One configuration of a sweep; its seeds train side by side in one run directory.
+
+    `group` is the name that tables have for the points of several directories, by default `name`.
+    """
 
     name: str
     config: Train
+    group: str | None = None
 
     @property
     def key(self) -> dict[str, Any]:
@@ -45,7 +49,7 @@ class Point:
             "rule": config.rule.name,
             "depth": config.depth,
             "train_size": config.train_size,
-            "point": self.name,
+            "point": self.group or self.name,
         }
 
     @property
@@ -131,8 +135,8 @@ def gather(table: str, points: Iterable[Point], parent: Path) -> pd.DataFrame:
 def datasize(history: pd.DataFrame, ensemble: pd.DataFrame) -> pd.DataFrame:
     """datasize.csv: final mean-field test error, and error over sampled networks, by seed."""
     keys = ["rule", "depth", "train_size", "seed"]
-    last = history[history["epoch"] == history.groupby(keys)["epoch"].transform("max")]
-    error = last.set_index(keys)["test_accuracy"].rsub(1).rename("test_error")
+    last = runs.last_epochs(history).set_index(keys)
+    error = last["test_accuracy"].rsub(1).rename("test_error")
     sampled = (
         ensemble.groupby(keys)["test_error"].agg(["mean", "std"]).add_prefix("sampled_error_")
     )

@@ -37,6 +37,10 @@ def tables(seeds: int = 3) -> Tables:
         records["history"] += _history(key | {"rule": "bp"}, 0.949 * (1 + 0.08 * (bump - 1)))
         records["perturbation"] += _perturbation(key | {"rule": "gbp"}, bump, noise)
     made = {name: pd.DataFrame(rows) for name, rows in records.items()}
+    deep = made["datasize_layers"].query("depth == 5 and train_size == 10_000")
+    widths = {1: 784 * 100, 4: 100 * 10}
+    n_in = deep["layer"].map(widths).fillna(100 * 100) / 100
+    made["layers"] = deep.assign(n_out=100, n_in=n_in)
     made["histograms"] = pd.concat(
         histogram(key_values("gbp", seed), layer, parameter, parameters(layer, noise)[parameter])
         for seed, layer, parameter in product(range(seeds), (1, 2, 3), BINS)
@@ -108,6 +112,11 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
     def worse_gbp(table: pd.DataFrame) -> pd.Series:
         return table["test_accuracy"] - 0.02 * (table["rule"] == "gbp")
 
+    def uncertain(made: Tables) -> None:
+        table = made["histograms"]
+        between = (table["parameter"] == "pi") & table["bin_left"].between(0.1, 0.8)
+        table["count"] = table["count"].where(~between | (table["layer"] != 2), 1_000)
+
     def dip(table: pd.DataFrame) -> pd.Series:
         return table["test_error"] + 0.02 * (table["train_size"] == 20_000)
 
@@ -147,11 +156,17 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
         (12, "VIPs harmless", errors("vip_off", -0.06)),
         (12, "UIPs below dilution", errors("random_off", -0.01)),
         (12, "UIPs harmful", errors("uip_on", 0.008)),
-        (13, "grows", column("datasize_layers", "vip_fraction", lambda t: 0.05 * t["layer"])),
-        (13, "rises in between", column(
+        (13, "as many in layers of equal size", column("layers", "n_in", lambda t: 100 / t[
+            "vip_fraction"])),
+        (13, "more in a larger layer", column(
+            "layers", "n_in", lambda t: t["n_in"] * (1 + 9 * (t["layer"] == 3)))),
+        (14, "deeper worse", column("perturbation", "layer", lambda t: 4 - t["layer"])),
+        (16, "spread out", drawn("pi", lambda noise: noise.uniform(0, 1, 4_000))),
+        (16, "in one layer", uncertain),
+        (17, "grows", column("datasize_layers", "vip_fraction", lambda t: 0.05 * t["layer"])),
+        (17, "rises in between", column(
             "datasize_layers", "vip_fraction",
             lambda t: t["vip_fraction"] + 0.1 * (t["layer"] == 3))),
-        (14, "deeper worse", column("perturbation", "layer", lambda t: 4 - t["layer"])),
     ]  # fmt: skip
 
 

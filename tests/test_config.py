@@ -247,6 +247,37 @@ def test_recurrent_models_have_the_papers_rates(model: str) -> None:
     optimiser = "rmsprop" if model == "multisensory" else "adamw"
     assert config.optim.name == optimiser
     assert composed("train", f"model={model}", "optim=adamw").optim.name == "adamw"
+    if model == "rnn_digits":
+        return
+    assert config.optim.halve_early
+    assert config.optim.halve_every == (100 if model == "multisensory" else 40)
+
+
+def test_multisensory_task_is_trained_as_published() -> None:
+    config = composed("train", "model=multisensory")
+    optim = config.optim
+    assert (optim.eps_inside, optim.eps, optim.beta2, optim.pi) == (True, 1e-8, 0.9, None)
+    assert (optim.halve, optim.clip) == (["pi"], None)
+    assert config.model.loss == "half_per_step"
+    assert (config.stop_loss, config.stop_after, config.epochs) == (0.002, 100, 500)
+
+
+def test_settings_of_before_keep_their_meaning() -> None:
+    """config.json of an earlier version lacks the keys of the published protocol."""
+    settings = plain(composed("train", "model=multisensory", "optim.pi=sgd"))
+    for key in ("stop_loss", "stop_after"):
+        del settings[key]
+    del (
+        settings["model"]["loss"],
+        settings["optim"]["eps_inside"],
+        settings["optim"]["halve_early"],
+    )
+    config = typed(OmegaConf.create(settings), Train)
+    assert (config.model.loss, config.stop_loss, config.stop_after) == ("mean", None, 0)
+    assert not config.optim.eps_inside and not config.optim.halve_early
+    assert config_hash(config) != config_hash(
+        composed("train", "model=multisensory", "optim.pi=sgd")
+    )
 
 
 # ---------------------------------------------------------------- the hash

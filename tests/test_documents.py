@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import copi_tables
 import counting
@@ -20,7 +21,8 @@ from sascli.errors import UserError
 from sascli.studies import STUDIES
 
 DOCS = Path(__file__).parents[1] / "docs"
-BLOCKS = ("provenance", "accuracy", "layers", "search", "datasize", "perturbation", "claims")
+BLOCKS = ("provenance", "accuracy", "against_bp", "layers", "arch", "vips", "uncertain", "search")
+BLOCKS += ("datasize", "perturbation", "claims")
 ALL, FEW = STUDIES["credit"].figures, ("fig2a", "fig4a")
 TEXT = "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in BLOCKS)
 TEXT += (
@@ -52,7 +54,7 @@ def source(tmp_path: Path) -> Path:
         for name, records in (("search", rates), ("ensemble", networks)):
             made[name] = pd.concat([made.get(name, pd.DataFrame()), pd.DataFrame(records)])
     made["datasize"] = pd.concat([made["datasize"], made["datasize"].assign(rule="bp")])
-    made["layers"] = made["datasize_layers"]
+    made["layers"] = made["datasize_layers"].assign(n_out=100, n_in=100)
     path = maker.directory(
         tmp_path / "figures", made, rates={"gbp": {"default": 0.1}, "bp": 0.1},
         cores=2, status="finished", end="2026-11-21T01:00:00+0000", cut="three seeds, for time",
@@ -103,9 +105,20 @@ def test_generated_parts_say_what_the_tables_say(docs: Path) -> None:
     assert f"| gBP | 0.1 | {accuracy.mean():.2f} ± {accuracy.std():.2f} |" in text
     assert "| 10000 | 0.1 | 90.50 ± 0.71 | 90.50 ± 0.71 | 2 |" in text
     assert "| cut against the publication | three seeds, for time |" in text
+    between = [line for line in text.splitlines() if line.startswith("| 10000 |")]
+    final = runs.read_table(docs / "data/made/history.csv").query("epoch > 15")
+    mean = 100 * final.groupby(["rule", "seed"])["test_accuracy"].mean().unstack("rule")
+    difference = mean["gbp"] - mean["bp"]
+    cells = f"| {difference.mean():.2f} | {difference.sem():.2f} | 5 | 0.1 | 10000 | 2 |"
+    assert sum(line.endswith(cells) for line in between) == 1
+    assert "From T = 1000 on gBP is as accurate as BP" in text  # elsewhere errors are the same
+    layers = runs.read_table(docs / "data/made/layers.csv").query("depth == 5 and layer == 4")
+    vip = layers["vip_fraction"]
+    vips = f"{1e4 * vip.mean():.0f} ± {1e4 * vip.std():.0f} | {100 * vip.mean():.1f}"
+    assert f"| 4 | 10000 | {vips} ± " in text
     assert "![fig2a](figures/made/fig2a.png)\n\nFig. 2(a). Test accuracy" in text
     assert "there is no `docs/data/none`" in text
-    assert text.count("made by `sas reproduce credit model=mnist preset=quick`") == 5
+    assert text.count("made by `sas reproduce credit model=mnist preset=quick`") == 9
 
 
 def test_check_finds_what_is_not_true(
@@ -243,35 +256,70 @@ def test_training_in_time_is_gathered_from_run_directories(
     )
 
 
-def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
-    made = copi_tables.tables()
-    rates = dict.fromkeys(["bp-plain", "copi-local", *copi_tables.RATES], 0.001)
+COPI_BLOCKS = ("claims", "copi", "losses", "rates", "largest", "gains", "correlation",
+               "compression", "provenance")  # fmt: skip
+
+
+def copi_text(tool: ModuleType, folder: Path, made: maker.Tables, **entries: Any) -> str:
+    """What the blocks make of tables of COPI's study."""
+    rates = dict.fromkeys([*copi_tables.FINAL, "bp-plain"], 0.001)
     source = maker.directory(
-        tmp_path / "copi",
-        made,
-        kind="reproduce",
-        study="copi",
-        reference=copi_tables.REFERENCE,
-        rates=rates,
-    )
+        folder / "copi", made, kind="reproduce", study="copi",
+        reference=copi_tables.REFERENCE, rates=rates, cores=2,
+        status="finished", end="2026-11-21T01:00:00+0000", **entries,
+    )  # fmt: skip
     (source / "runs" / "gbp").mkdir(parents=True)
     maker.tables()["history"].to_csv(source / "runs/gbp/history.csv", index=False)
-    blocks = ("claims", "copi", "rates", "correlation", "compression")
-    (tmp_path / "results.md").write_text(
-        "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in blocks)
+    (folder / "results.md").write_text(
+        "".join(f"<!-- BEGIN {name} made -->\n<!-- END -->\n" for name in COPI_BLOCKS)
     )
-    assert tool.main(["collect", str(source), "made"], tmp_path) == 0
-    assert tool.main(["build"], tmp_path) == 0
+    assert tool.main(["collect", str(source), "made"], folder) == 0
+    assert tool.main(["build"], folder) == 0
+    return (folder / "results.md").read_text()
+
+
+def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
+    made = copi_tables.tables()
+    copi_tables.lose(made, "bp-adam", 2)
+    gain = {"rule": "copi", "point": "copi-bp-gain100", "gain": 100.0, "diverged": 3}
+    made["arms"] = pd.concat(
+        [made["arms"], pd.DataFrame([gain | {"lr": 1e-3, "seed": s} for s in (0, 1)])]
+    )
+    text = copi_text(tool, tmp_path, made, cut="Five epochs.")
     for name in made:
         kept = runs.read_table(tmp_path / f"data/made/{name}.csv")
         assert len(kept) == len(made[name])
-    text = (tmp_path / "results.md").read_text()
-    assert "holds: 6, does not hold: 0, not measured: 0." in text
+    assert "holds: 5, does not hold: 0, not measured: 1." in text  # not a published network
+    assert "| cut against the publication | Five epochs. |" in text
     last = 100 * made["history"].query("point == 'copi-fa' and epoch == 5")["test_accuracy"]
     assert f"| {last.mean():.2f} ± {last.std():.2f} | 3 |" in text
+    adam = 100 * made["history"].query("point == 'bp-adam' and epoch == 5")["test_accuracy"]
+    assert f"| {adam.mean():.2f} ± {adam.std():.2f} | 2 of 3 |" in text
     assert "regression (scikit-learn) on the same images: 92.00 %" in text
     rows = [line for line in text.splitlines() if line.startswith("| 0.001 | ")]
-    assert rows[0].count("| 3 of 3 diverged |") == 1 and "nan" not in text
+    assert rows[0].count("| 3 of 3 diverged |") == 1 and " nan" not in text
     after = made["decorrelation"].query("epoch == 5 and layer == 2")["after"]
     assert f"| {after.mean():.3f} ± {after.std():.3f} |" in text
+    assert "| BP, plain | 0.001 | diverged | diverged | 0 of 3 |" in text
+    assert "| COPI-BP | 0.001 | -3 ± 0 | 0.0001 to 0.01 | 3 of 3 |" in text
+    assert "| BP, plain | 0.0001 | -4 ± 0 | 0.0001 to 0.01 | 3 of 3 |" in text
+    low = made["gains"].query("gain == 10 and epoch == 5")["test_accuracy"] * 100
+    assert "| COPI-BP | 10 | 0.001 | " in text
+    assert f"| {low.mean():.2f} ± {low.std():.2f} |" in text
+    assert "| COPI-BP | 100 | 0.001 | diverged | diverged |  | 0 of 2 |" in text
+    loss = made["history"].query("point == 'copi-local' and epoch == 5")["train_loss"]
+    assert f"| {loss.mean():.3g} ± {loss.std():.2g} | 3 |" in text
+    assert "| 1 (residual correlation) | " in text
+
+
+def test_tables_of_copi_of_earlier_versions_are_shown(tool: ModuleType, tmp_path: Path) -> None:
+    assert "| cut |" not in copi_text(tool, tmp_path, copi_tables.tables())
+    for name in ("arms", "gains"):
+        (tmp_path / "data" / "made" / f"{name}.csv").unlink()
+    assert tool.main(["build"], tmp_path) == 0
+    text = (tmp_path / "results.md").read_text()
+    assert "`docs/data/made` has no `gains.csv`" in text
     assert "| BP, plain | 0.001 | diverged | diverged | 0 |" in text
+    assert "holds: 5, does not hold: 0, not measured: 1." in text
+    assert not (tmp_path / "figures/made/copi_gains.png").exists()
+    assert (tmp_path / "figures/made/copi_loss.png").exists()

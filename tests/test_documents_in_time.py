@@ -13,7 +13,7 @@ from sascli import claims, figures, runs
 from sascli.studies import STUDIES
 
 DOCS = Path(__file__).parents[1] / "docs"
-BLOCKS = ("removed", "redrawn", "choices", "selective", "convergence")
+BLOCKS = ("removed", "redrawn", "choices", "selective", "entropy_training", "convergence")
 
 
 @pytest.fixture
@@ -75,18 +75,27 @@ def test_parts_say_what_the_tables_say(tool: ModuleType, source: Path, tmp_path:
     assert tool.main(["build"], docs) == 0
     text, made = (docs / "results.md").read_text(), made_up.tables()
     off = made["perturbation"].query("model == 'rnn_rows' and kind == 'vip_off'")
-    error = 100 * off[off["fraction"] == 1].groupby("seed")["test_error"].mean()
-    assert f"{error.mean():.2f} ± {error.std():.2f}" in text
+    for criterion, rows in off[off["fraction"] == 1].groupby("criterion"):
+        error = 100 * rows.groupby("seed")["test_error"].mean()
+        shown = f"{error.mean():.2f} ± {error.std():.2f}"
+        head = f"| {criterion} | rnn_rows | `vip_off` | 1000 ± 0 | 0.10 ± 0.00 |"
+        assert any(line.startswith(head) and shown in line for line in text.splitlines())
     redraw = made["redraw"].query("model == 'multisensory'")
     wide = 100 * redraw.pivot_table(values="test_accuracy", index="seed", columns="redraw")
-    difference = wide["step"] - wide["once"]
-    assert f"| {difference.mean():.2f} ± {difference.std():.2f} | 3 |" in text
+    field = 100 * redraw.groupby("seed")["field_accuracy"].first()
+    lost = field - wide["step"]
+    assert f"| {lost.mean():.2f} ± {lost.std():.2f} | 5 |" in text
+    entropy = made["entropy_epochs"].query("model == 'multisensory' and layer == 2")
+    ends = entropy[entropy["estimator"] == "paper"].groupby("seed")["mean"].agg(["first", "last"])
+    change = ends["last"] - ends["first"]
+    assert f"| {change.mean():.3f} ± {change.std():.3f} | 5 |" in text
     slope = made["sigmoids"].query("way == 'field' and modality == 'va'")["slope"]
     assert f"{slope.mean():.2f} ± {slope.std():.2f}" in text
     assert "0 of 8" in text  # the curves rise
-    assert "| mixed | 25.0 ± 0.0 | 0.0 ± 0.0 | visual 3 | 3 |" in text
+    assert "| mixed | 25.0 ± 0.0 | 0.0 ± 0.0 | 25.0 ± 0.0 | visual 3 | 5 |" in text
+    assert "| choice | 25.0 ± 0.0 | 1.0 ± 0.0 | 8.3 ± 0.0 | visual 3 | 5 |" in text
     exponent = made["kernel_decay"].query("alpha == 1").groupby("seed")["exponent"].first()
-    assert f"{exponent.mean():.2f} ± {exponent.std():.2f} | 3 |" in text
+    assert f"{exponent.mean():.2f} ± {exponent.std():.2f} | 5 |" in text
 
 
 def test_a_fall_of_the_curves_is_counted(tool: ModuleType, source: Path, tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ def test_three_accuracies_are_those_of_the_weights_on_disk(tiny: Making) -> None
 def test_snapshots_are_the_weights_of_their_epochs(tiny: Making) -> None:
     directory = experiment.run(tiny(snapshot_every=2))
     assert sorted(path.name for path in directory.glob("weights*")) == [
+        "weights-0000.safetensors",
         "weights-0002.safetensors",
         "weights-0004.safetensors",
         "weights.safetensors",
@@ -274,7 +275,7 @@ def test_a_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
 ) -> None:
     config = tiny(epochs=3, snapshot_every=2)
     unbroken, count = writes(config, monkeypatch)
-    assert count == 2 + 2 * 3 + 1 + 4 + 1  # begun, kept twice, a snapshot, tables, the end
+    assert count == 2 + 2 * 3 + 2 + 4 + 1  # begun, kept twice, two snapshots, tables, the end
     with fault("SIGKILL as a file is put in place", count):
         for number in range(1, count + 1):
             outputs = f"{config.outputs}-{number}"

@@ -52,7 +52,7 @@ def test_images_in_sequence(words: list[str], widths: list[int], time: Dynamics)
 def test_the_multisensory_network() -> None:
     network, config, data = made(None, "model=multisensory")
     assert network.widths == [5, 150, 2]
-    assert network.dynamics == Dynamics(125, 0.2, 0.0, 0.15, every_step=True)
+    assert network.dynamics == Dynamics(125, 0.2, 0.0, 0.15, True, loss="half_per_step")
     assert initial_variances(config, data) == [1 / 5, 1 / 150, 1 / 150]
     network.all.fill_(0.5)
     network.project_()

@@ -43,14 +43,14 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
         seen: list[tuple[int, int]] = []
         alive: weakref.WeakSet[Rule] = weakref.WeakSet()
 
-        def limited(config: Train, data: Data, rule: Rule, now: int) -> list[float]:
+        def limited(config: Train, data: Data, rule: Rule, now: int, *rest: Any) -> list[float]:
             alive.add(rule)
             assert len(alive) == 1
             count = len(rule.setup.seeds)
             if now >= epoch and count > replicas:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             seen.append((count, now))
-            return one_epoch(config, data, rule, now)
+            return one_epoch(config, data, rule, now, *rest)
 
         monkeypatch.setattr(training, "one_epoch", limited)
         return seen

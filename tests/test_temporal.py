@@ -19,7 +19,7 @@ from sascli.stopping import Stopped
 
 DIGITS = "model=rnn_digits width=12 train_size=300 test_size=200 batch_size=50 epochs=4"
 TASK = "model=multisensory width=15 epochs=4"
-LINES = {"digits": DIGITS, "task": f"{TASK} optim.pi=null", "sgd": TASK, "bp": f"{TASK} rule=bp"}
+LINES = {"digits": DIGITS, "task": TASK, "sgd": f"{TASK} optim.pi=sgd", "bp": f"{TASK} rule=bp"}
 SMALL = "eval.samples=2 eval.mean_every=2 checkpoint_every=2 threads=1"
 
 
@@ -202,6 +202,10 @@ def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
         ("model=rnn_digits init.xi_max.rec=-1", "init.xi_max is a variance, a number >= 0"),
         ("model=rnn_digits batches=0", "batches must be at least 1"),
         ("model=rnn_digits optim.pi=sgd", "optim.pi is null or, with optim=rmsprop, sgd"),
+        ("model=rnn_digits optim.eps_inside=true", "optim.eps_inside needs optim=rmsprop"),
+        ("model=multisensory model.loss=sum", "no model.loss 'sum'"),
+        ("model=multisensory stop_loss=-1", "stop_loss must be at least 0, not -1"),
+        ("model=multisensory stop_after=-1", "stop_after must be at least 0, not -1"),
         ("model=rnn_digits optim.clip=0", "optim.clip must be a number > 0 or null"),
         ("model=rnn_digits optim.halve=[p]", "no optim.halve 'p'"),
         ("model=rnn_digits optim.halve_every=0", "optim.halve_every must be at least 1"),

@@ -1,9 +1,15 @@
 """Parts about learning credit assignment: accuracy, layers, perturbation, ablation."""
 
+from itertools import pairwise
+
 import numpy as np
+import pandas as pd
 
 from blocks.source import RULES, Blocks, Source, markdown, spread
 from sascli import runs
+from sascli.claims.check import Check
+from sascli.claims.credit import EXTREME, LAST_EPOCHS
+from sascli.claims.shapes import by_seed, inner_excess, share
 
 FRACTIONS = {"sparsity": ("sparsity", 1), "vip_fraction": ("VIP %", 100)}
 FRACTIONS["uip_fraction"] = ("UIP %", 100)
@@ -14,7 +20,7 @@ def accuracy(source: Source) -> str:
     records = []
     for rule, label in RULES.items():
         history = source.rows("history", rule=rule, **source.point)
-        last = history[history["epoch"] == history["epoch"].max()]
+        last = runs.last_epochs(history)
         networks = source.rows("ensemble", rule=rule, **source.point).groupby("seed")
         over = networks["test_accuracy"].std()
         rate = source.manifest["rates"][rule]
@@ -29,7 +35,7 @@ def accuracy(source: Source) -> str:
                 "seeds": last["seed"].nunique(),
             }
         )
-    said = f"\n\nAfter epoch {history['epoch'].max()}; ±: standard deviation over seeds."
+    said = f"\n\nAfter epoch {last['epoch'].max()}; ±: standard deviation over seeds."
     return markdown(records) + said + source.origin("history", "ensemble")
 
 
@@ -89,6 +95,142 @@ def datasize(source: Source) -> str:
     return markdown(records) + said + source.origin("datasize")
 
 
+def final_accuracies(source: Source) -> pd.DataFrame:
+    """Accuracy (%) of either rule by T and seed at the depth of Fig. 2a, and the epochs averaged.
+
+    The mean of the last epochs, as in claim 1; the last alone where history.csv lacks a T.
+    """
+    depth = source.reference["depth"]
+    history = source.rows("history", depth=depth)
+    late = history[history["epoch"] > history["epoch"].max() - LAST_EPOCHS]
+    keys = ["train_size", "rule", "seed"]
+    late = late.groupby(keys)["test_accuracy"].agg(["mean", "size"]).reset_index()
+    last = source.rows("datasize", depth=depth)
+    last = last[~last["train_size"].isin(late["train_size"])]
+    last = last[keys].assign(mean=1 - last["test_error"], size=1)
+    table = pd.DataFrame(pd.concat([late, last]))
+    table = table.rename(columns={"mean": "accuracy", "size": "epochs"}).sort_values(keys)
+    table["accuracy"] *= 100
+    return table
+
+
+def against_bp(source: Source) -> str:
+    """Accuracy of gBP less that of BP at every T where both were run, at the depth of Fig. 2a."""
+    search = source.rows("search", rule="bp")
+    tried = search.groupby(["train_size", "lr"])["validation_accuracy"].mean().reset_index()
+    best = tried.sort_values("validation_accuracy").groupby("train_size")["lr"].last()
+    records, since = list[dict[str, object]](), list[int]()
+    table = final_accuracies(source)
+    for size in table["train_size"].unique():
+        networks = table[table["train_size"] == size]
+        values = by_seed(networks, "accuracy", "rule", need=list(RULES))
+        difference = Check("", values["gbp"] - values["bp"], above=0, errors=-1)
+        searched = size if size in best else best.index.max()  # the rest was held out
+        since = [*since, int(size)] if difference.holds else []
+        records.append(
+            {
+                "T": size,
+                "gBP %": spread(values["gbp"]),
+                "BP %": spread(values["bp"]),
+                "gBP - BP, points": f"{difference.mean:.2f}",
+                "SE": f"{difference.error:.2f}",
+                "epochs averaged": networks["epochs"].iloc[0],
+                "BP's lr": f"{best[searched]:g}",
+                "searched at T": searched,
+                "seeds": len(values),
+            }
+        )
+    said = (
+        f"From T = {since[0]} on gBP is as accurate as BP: not below it by more than one SE."
+        if since
+        else "At the largest T gBP is less accurate than BP, by more than one SE."
+    )
+    return (
+        f"{markdown(records)}\n\nL = {source.reference['depth']}, test accuracy, mean-field "
+        "evaluation, after the last epochs; ±: standard deviation over seeds; differences are "
+        f"paired by seed. {said}" + source.origin("history", "datasize", "search")
+    )
+
+
+def arch(source: Source) -> str:
+    """How far the sparsest inner layer is above both outer ones, at every T and depth."""
+    records = []
+    table = source.rows("datasize_layers", rule="gbp")
+    for (depth, size), network in table.groupby(["depth", "train_size"]):
+        values = by_seed(network, "sparsity", "layer")
+        if len(values.columns) > 2:
+            excess = Check("", inner_excess(values), above=0)
+            records.append(
+                {
+                    "L": depth,
+                    "T": size,
+                    "sparsity by layer": ", ".join(f"{mean:.2f}" for mean in values.mean()),
+                    "greatest inner - greatest outer": f"{excess.mean:.3f}",
+                    "SE": f"{excess.error:.3f}",
+                    "grows, then drops": "yes" if excess.holds else "no",
+                    "seeds": len(values),
+                }
+            )
+    return f"{markdown(records)}\n\nYes: beyond 2 SE." + source.origin("datasize_layers")
+
+
+def vips(source: Source) -> str:
+    """Number and fraction of the VIPs of each layer of the deep network."""
+    point = source.point | {"depth": source.reference["deep"]}
+    records = [
+        {
+            "layer": layer,
+            "connections": size,
+            "VIPs": spread(rows["vip_fraction"], float(size), 0),
+            "VIP %": spread(rows["vip_fraction"], 100, 1),
+            "seeds": rows["seed"].nunique(),
+        }
+        for layer, rows in source.rows("layers", rule="gbp", **point).groupby("layer")
+        for size in [(rows["n_out"] * rows["n_in"]).iloc[0]]
+    ]
+    said = (
+        f"\n\nL = {point['depth']}, T = {point['train_size']}; ±: standard deviation over seeds."
+    )
+    return markdown(records) + said + source.origin("layers")
+
+
+def uncertain(source: Source) -> str:
+    """Fractions of the connections near pi = 0, in between, and near pi = 1."""
+    table = source.rows("histograms", rule="gbp", parameter="pi", **source.point)
+    edges = (0.0, EXTREME, 1 - EXTREME, 1.0)
+    names = [f"π < {EXTREME:g}, %", "in between, %", f"π > {1 - EXTREME:g}, %"]
+    records = []
+    for layer, rows in table.groupby("layer"):
+        fractions = pd.DataFrame(
+            [
+                [float(share(own, low, high)) for low, high in pairwise(edges)]
+                for _, own in rows.groupby("seed")
+            ],
+            columns=names,
+        )
+        cells = {name: spread(fractions[name], 100, 1) for name in names}
+        records.append({"layer": layer} | cells | {"seeds": len(fractions)})
+    said = "\n\n±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("histograms")
+
+
+def programs(source: Source) -> str:
+    """Two programs that perturb one network of ours."""
+    path = source.directory.with_suffix(".csv")
+    table = runs.read_table(path)
+    kinds = [name for name in table if name not in ("layer", "program")]
+    records = [
+        {"layer": row["layer"], "program": row["program"]}
+        | {f"`{kind}` %": f"{row[kind]:.2f}" for kind in kinds}
+        for row in table.to_dict("records")
+    ]
+    return (
+        f"{markdown(records)}\n\nTest error with all candidates of a layer perturbed (f = 1). "
+        f"From `docs/data/{path.name}`; the rows of sas by `sas train model=mnist` (seed 0), then "
+        "`sas perturb run=latest`."
+    )
+
+
 def perturbation(source: Source) -> str:
     """Test error with nothing and with all connections of a kind perturbed, by layer."""
     table = source.rows("perturbation", rule="gbp", **source.point)
@@ -140,5 +282,18 @@ def ablation(source: Source) -> str:
 
 
 BLOCKS: Blocks = {
-    block.__name__: block for block in (accuracy, layers, search, datasize, perturbation, ablation)
+    block.__name__: block
+    for block in (
+        accuracy,
+        against_bp,
+        layers,
+        arch,
+        vips,
+        uncertain,
+        search,
+        datasize,
+        perturbation,
+        programs,
+        ablation,
+    )
 }

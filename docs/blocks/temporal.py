@@ -5,7 +5,10 @@ import numpy as np
 from blocks.source import Blocks, Source, markdown, spread
 from sascli import runs
 from sascli.figures.psychometric import WAYS
-from sascli.figures.selectivity import KINDS
+from sascli.figures.redraw import field
+from sascli.figures.selectivity import KINDS, of_network
+from sascli.figures.temporal_entropy import LAYERS
+from sascli.figures.temporal_perturbation import of_criterion
 
 
 def temporal(source: Source) -> str:
@@ -13,11 +16,12 @@ def temporal(source: Source) -> str:
     table = runs.read_table(source.directory.with_suffix(".csv"))
     records = []
     for setting, rows in table.groupby("setting", sort=False):
-        last = rows[rows["epoch"] == rows["epoch"].max()]
+        last = runs.last_epochs(rows)
+        epochs = sorted({int(last["epoch"].min()), int(last["epoch"].max())})
         records.append(
             {
                 "command": f"`{setting}`",
-                "epochs": last["epoch"].max(),
+                "epochs": " to ".join(map(str, epochs)),
                 "mean field %": spread(last["test_accuracy"], 100),
                 "mean network %": spread(last["test_accuracy_mean"], 100),
                 "weights drawn once %": spread(last["once_mean"], 100),
@@ -52,42 +56,47 @@ def temporal_epochs(source: Source, reference: str, epochs: str) -> str:
 def removed(source: Source) -> str:
     """Test error of both recurrent models with nothing and all VIP-like connections removed."""
     records = []
-    for (model, kind), some in source.rows("perturbation").groupby(["model", "kind"], sort=False):
-        means = some.groupby(["fraction", "seed"])[["test_error", "n_weights"]].mean()
-        before, after = means.loc[0.0], means.loc[1.0]
-        records.append(
-            {
-                "model": model,
-                "kind": f"`{kind}`",
-                "connections": spread(after["n_weights"], 1, 0),
-                "f = 0 %": spread(before["test_error"], 100),
-                "f = 1 %": spread(after["test_error"], 100),
-                "change": spread(after["test_error"] - before["test_error"], 100),
-                "seeds": len(after),
-            }
-        )
-    said = "\n\nTest error of sampled networks; ±: standard deviation over seeds."
+    for criterion, part in of_criterion(source.rows("perturbation")).items():
+        for (model, kind), some in part.groupby(["model", "kind"], sort=False):
+            columns = [name for name in ("test_error", "n_weights", "m_abs") if name in some]
+            means = some.groupby(["fraction", "seed"])[columns].mean()
+            before, after = means.loc[0.0], means.loc[1.0]
+            size = {"mean \\|m\\|": spread(after["m_abs"])} if "m_abs" in after else {}
+            records.append(
+                {"thresholds": criterion, "model": model, "kind": f"`{kind}`"}
+                | {"connections": spread(after["n_weights"], 1, 0)}
+                | size
+                | {
+                    "f = 0 %": spread(before["test_error"], 100),
+                    "f = 1 %": spread(after["test_error"], 100),
+                    "change": spread(after["test_error"] - before["test_error"], 100),
+                    "seeds": len(after),
+                }
+            )
+    said = "\n\nTest error, of sampled networks by our thresholds, of the mean field by the "
+    said += "published ones; ±: standard deviation over seeds."
     return markdown(records) + said + source.origin("perturbation")
 
 
 def redrawn(source: Source) -> str:
     """Accuracy with weights drawn once, and at every time step, beside the mean field."""
-    records = []
+    records, tables = [], {"history": source.rows("history")}
     for model, some in source.rows("redraw").groupby("model", sort=False):
-        history = source.rows("history", rule="gbp", model=str(model))
-        last = history[history["epoch"] == history["epoch"].max()]
-        mean = some.pivot_table(values="test_accuracy", index="seed", columns="redraw")
+        mean = 100 * some.pivot_table(values="test_accuracy", index="seed", columns="redraw")
+        level = field(tables, some, str(model))
         records.append(
             {
                 "model": model,
-                "mean field %": spread(last["test_accuracy"], 100),
-                "drawn once %": spread(mean["once"], 100),
-                "at every step %": spread(mean["step"], 100),
-                "difference, points": spread(mean["step"] - mean["once"], 100),
+                "mean field %": spread(level),
+                "drawn once %": spread(mean["once"]),
+                "at every step %": spread(mean["step"]),
+                "lost by drawing once, points": spread(level - mean["once"]),
+                "by drawing at every step": spread(level - mean["step"]),
                 "seeds": len(mean),
             }
         )
-    said = "\n\nTest accuracy after the last epoch; ±: standard deviation over seeds."
+    said = "\n\nTest accuracy after the last epoch, of the task at the time step of its tests; ±: "
+    said += "standard deviation over seeds."
     return markdown(records) + said + source.origin("redraw", "history")
 
 
@@ -99,7 +108,7 @@ def choices(source: Source) -> str:
         by_seed = own.pivot_table(values="high", index="seed", columns="frequency")
         step = 100 * by_seed.diff(axis=1).iloc[:, 1:]
         error = step.std() / np.sqrt(len(step))
-        least = step.mean().argmin()
+        fall = 100 * (by_seed.cummax(axis=1) - by_seed).max(axis=1)
         mean = some.groupby("seed")[["threshold", "slope", "correct"]].mean()
         records.append(
             {
@@ -110,8 +119,7 @@ def choices(source: Source) -> str:
                 "right %": spread(mean["correct"], 100, 1),
                 "steps that fall beyond 2 SE": f"{(step.mean() < -2 * error).sum()} of "
                 f"{len(step.columns)}",
-                "greatest fall, points": f"{max(0.0, -step.mean().iloc[least]):.1f}, "
-                f"SE {error.iloc[least]:.1f}",
+                "greatest fall, points": spread(fall, 1, 1),
                 "seeds": len(mean),
             }
         )
@@ -119,16 +127,21 @@ def choices(source: Source) -> str:
     said = (
         f"\n\n{trials} trials of every frequency; steps: between neighbouring frequencies, mean "
     )
-    said += "over seeds; SE: standard error over seeds; ±: standard deviation over seeds."
+    said += "over seeds, SE: standard error over seeds; greatest fall: from a frequency to any "
+    said += "higher one; ±: standard deviation over seeds."
     return markdown(records) + said + source.origin("sigmoids", "psychometric")
 
 
 def selective(source: Source) -> str:
-    """Shares of the neurons by kind, found and with permuted labels."""
-    table = source.rows("selectivity")
+    """Fractions of the neurons by kind: trained, with permuted labels, untrained."""
+    whole = source.rows("selectivity")
+    table, untrained = (of_network(whole, name) for name in ("trained", "untrained"))
     records = []
     for kind in KINDS:
-        found = table.assign(found=1.0 * (table["kind"] == kind)).groupby("seed")["found"].mean()
+        found, before = (
+            own.assign(found=1.0 * (own["kind"] == kind)).groupby("seed")["found"].mean()
+            for own in (table, untrained)
+        )
         chance = table.groupby("seed")[f"control_{kind}"].mean()
         by_input = table[table["kind"] == kind].groupby("gets").size() / table["seed"].nunique()
         told = ", ".join(f"{gets} {count:.0f}" for gets, count in by_input.items())
@@ -137,15 +150,40 @@ def selective(source: Source) -> str:
                 "selective for": kind,
                 "neurons %": spread(found, 100, 1),
                 "with permuted labels %": spread(chance, 100, 1),
+                "untrained %": spread(before, 100, 1) if len(before) else "",
                 "neurons by input": told,
                 "seeds": len(found),
             }
         )
     said = (
-        "\n\nPermuted: both labels; for mixed, the share with permuted choices plus that with "
-        "permuted modalities. ±: standard deviation over seeds."
+        "\n\nPermuted: both labels; for mixed, the fraction with permuted choices plus that with "
+        "permuted modalities. Untrained networks are labelled by the right choice. ±: standard "
+        "deviation over seeds."
     )
     return markdown(records) + said + source.origin("selectivity")
+
+
+def entropy_training(source: Source) -> str:
+    """Entropy per connection before training and after the last epoch, by layer."""
+    records = []
+    table = source.rows("entropy_epochs")
+    keys = ["model", "layer", "estimator"]
+    for (model, layer, estimator), some in table.groupby(keys, sort=False):
+        start = some[some["epoch"] == 0].set_index("seed")["mean"]
+        end = runs.last_epochs(some).set_index("seed")["mean"]
+        records.append(
+            {
+                "model": model,
+                "layer": LAYERS[int(str(layer))],
+                "estimator": estimator,
+                "before training": spread(start, 1, 3),
+                "after": spread(end, 1, 3),
+                "change": spread(end - start, 1, 3),
+                "seeds": len(end),
+            }
+        )
+    said = "\n\nMean entropy per connection in nats; ±: standard deviation over seeds."
+    return markdown(records) + said + source.origin("entropy_epochs")
 
 
 def convergence(source: Source) -> str:
@@ -170,6 +208,7 @@ def convergence(source: Source) -> str:
 BLOCKS: Blocks = {
     block.__name__: block
     for block in (
-        temporal, temporal_epochs, removed, redrawn, choices, selective, convergence,
+        temporal, temporal_epochs, removed, redrawn, choices, selective, entropy_training,
+        convergence,
     )
 }  # fmt: skip

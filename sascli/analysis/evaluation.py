@@ -16,7 +16,7 @@ from torch import Tensor
 from sascli.analysis.accuracy import CHUNK
 from sascli.analysis.ensemble import effective
 from sascli.core.network import FeedForward
-from sascli.core.streams import streams
+from sascli.core.streams import stream
 
 WAYS = ("mean_field", "mean", "ensemble")
 """Noise drawn as in training; the mean network; the mean prediction of sampled networks."""
@@ -26,15 +26,26 @@ Array = NDArray[Any]
 
 @torch.no_grad()
 def probabilities(
-    network: FeedForward, seeds: Sequence[int], x: Tensor, way: str, *, samples: int, epoch: int
+    network: FeedForward,
+    seeds: Sequence[int],
+    x: Tensor,
+    way: str,
+    *,
+    samples: int,
+    epochs: Sequence[int],
 ) -> Array:
     """Predicted probabilities of the classes, (replicas, images, classes), in double precision.
 
-    The draws of the mean field are those of the test after `epoch`, the sampled networks those of
-    ensemble.csv. A decorrelated network has no mean field: there it is the mean network. Nor was
-    it trained to predict probabilities: they are the softmax of outputs that learned 0 and 1.
+    The draws of the mean field are those of the test after the replicas' last `epochs`, the
+    sampled networks those of ensemble.csv. A decorrelated network has no mean field: there it is
+    the mean network. Nor was it trained to predict probabilities: they are the softmax of outputs
+    that learned 0 and 1.
     """
-    gbp, noise = network.gbp(), streams(seeds, "evaluation", epoch, device=x.device)
+    gbp, device = network.gbp(), x.device
+    noise = [
+        stream(seed, "evaluation", epoch, device=device)
+        for seed, epoch in zip(seeds, epochs, strict=True)
+    ]
     if way == "ensemble":
         networks = [effective(network, seeds, sample) for sample in range(samples)]
     elif way == "mean_field" and not network.r:
@@ -57,14 +68,14 @@ def evaluation(
     against: Mapping[str, Tensor],
     *,
     samples: int,
-    epoch: int,
+    epochs: Sequence[int],
     bins: int,
 ) -> dict[str, pd.DataFrame]:
     """The tables of a network on images x (V, n) of labels y and on images of other things."""
     tables: dict[str, list[pd.DataFrame]] = {}
     labels = y.cpu().numpy()
     for way in WAYS:
-        ask = partial(probabilities, network, seeds, way=way, samples=samples, epoch=epoch)
+        ask = partial(probabilities, network, seeds, way=way, samples=samples, epochs=epochs)
         own, others = ask(x), {name: ask(images) for name, images in against.items()}
         for r, seed in enumerate(seeds):
             entropies = {name: predictive_entropy(p[r]) for name, p in others.items()}

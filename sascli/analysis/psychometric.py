@@ -13,6 +13,8 @@ from sascli.analysis.trials import choices
 from sascli.core.recurrent import Recurrent
 from sascli.data.multisensory import BOUNDARY, Timing, trials
 
+EFFECTIVE = ("sampled", "redrawn")
+"""The ways of which there are several networks."""
 STEEPEST = 20.0
 """Bound of a fitted slope: where no choice is wrong the likelihood has no maximum."""
 
@@ -30,23 +32,37 @@ def psychometric(
 ) -> pd.DataFrame:
     """psychometric.csv: choices of every network; the mean field and mean network are one each."""
     conditions = list(product(modalities, frequencies))
-    batch = trials(conditions * repeats, timing)
+    tables = [
+        choices_of(network, seeds, way, sample, conditions, repeats, timing)
+        for way, sample in networks(ways, samples)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def networks(ways: Sequence[str], samples: int) -> list[tuple[str, int]]:
+    """Every way with the number of each of its networks: one, or so many effective ones."""
+    return [(way, n) for way in ways for n in range(samples if way in EFFECTIVE else 1)]
+
+
+def choices_of(
+    network: Recurrent,
+    seeds: Sequence[int],
+    way: str,
+    sample: int,
+    conditions: Sequence[tuple[str, float]],
+    repeats: int,
+    timing: Timing,
+) -> pd.DataFrame:
+    """Rows of psychometric.csv of one network per replica, by conditions (modality, frequency)."""
+    chosen = choices(network, seeds, trials(list(conditions) * repeats, timing), way, sample)
+    high = chosen.unflatten(1, (repeats, -1)).double().mean(1)
     tables = []
-    for way in ways:
-        for sample in range(samples if way in ("sampled", "redrawn") else 1):
-            chosen = choices(network, seeds, batch, way, sample)
-            high = chosen.unflatten(1, (repeats, -1)).double().mean(1)
-            for r, (seed, own) in enumerate(zip(seeds, high.tolist(), strict=True)):
-                columns: dict[str, Any] = {
-                    "replica": r,
-                    "seed": seed,
-                    "way": way,
-                    "sample": sample,
-                }
-                table = pd.DataFrame(conditions, columns=["modality", "frequency"])
-                tables.append(table.assign(**columns, trials=repeats, high=own))
-    table = pd.concat(tables, ignore_index=True)
+    for r, (seed, own) in enumerate(zip(seeds, high.tolist(), strict=True)):
+        columns: dict[str, Any] = {"replica": r, "seed": seed, "way": way, "sample": sample}
+        table = pd.DataFrame(conditions, columns=["modality", "frequency"])
+        tables.append(table.assign(**columns, trials=repeats, high=own))
     leading = ["replica", "seed", "way", "sample"]
+    table = pd.concat(tables, ignore_index=True)
     return table[[*leading, "modality", "frequency", "trials", "high"]]
 
 

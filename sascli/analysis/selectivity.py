@@ -21,7 +21,7 @@ import pandas as pd
 
 from sascli.analysis.trials import CONDITIONS, Recording
 from sascli.core.recurrent import Recurrent
-from sascli.data.multisensory import MODALITIES
+from sascli.data.multisensory import BOUNDARY, MODALITIES
 
 KINDS = ("choice", "modality", "mixed", "none")
 GROUPS = ("auditory", "visual", "neither")
@@ -44,8 +44,14 @@ def selectivity(
     seeds: Sequence[int],
     recording: Recording,
     criterion: Criterion,
+    *,
+    right: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """selectivity.csv and responses.csv of the mean network."""
+    """selectivity.csv and responses.csv of the mean network.
+
+    Trials are labelled by its choices, or with `right` by the right ones: an untrained network
+    makes none that mean anything.
+    """
     rates, times = recording.of(network, seeds)
     r, timing = rates.cpu().numpy(), recording.timing
     during = (times > 0) & (times <= timing.stimulus)
@@ -53,6 +59,9 @@ def selectivity(
     readout = network.layers[2].mean().detach().double().cpu().numpy()
     outputs = np.einsum("rtn,ron->rto", r[:, :, last], readout)
     high = outputs[..., 0] > outputs[..., 1]
+    if right:
+        above = [frequency > BOUNDARY for _, frequency in CONDITIONS] * recording.repeats
+        high = np.broadcast_to(above, high.shape)
     modality = np.array([name for name, _ in CONDITIONS] * recording.repeats)
     single = modality != "va"
     tables, responses = [], []

@@ -35,16 +35,17 @@ def neural(
 
 
 def synaptic(
-    snapshots: Mapping[int, FeedForward], seeds: Sequence[int], layer: int
+    paths: Sequence[Mapping[int, FeedForward]], seeds: Sequence[int], layer: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """synapses.csv, and the components' shares of the variance over epochs.
 
-    A layer's m, pi and Xi (layers from 1) after each epoch of the snapshots.
+    A layer's m, pi and Xi (layers from 1) after each epoch of a replica's path, which gives by
+    epoch the network of all replicas.
     """
-    index = pd.Index(sorted(snapshots), name="epoch")
     found = []
     for kind, (r, seed) in product(KINDS, enumerate(seeds)):
-        own = [getattr(snapshots[epoch].layers[layer - 1], kind)[r] for epoch in index]
+        index = pd.Index(sorted(paths[r]), name="epoch")
+        own = [getattr(paths[r][epoch].layers[layer - 1], kind)[r] for epoch in index]
         points = np.stack([value.detach().double().cpu().numpy().ravel() for value in own])
         found.append((r, seed, kind, index, points))
     return _components(found)

@@ -13,7 +13,7 @@ from torch import Tensor
 from sascli.core.products import product
 from sascli.core.recurrent import Recurrent, Weights
 from sascli.core.streams import fill_normal, streams
-from sascli.data.multisensory import FREQUENCIES, MODALITIES, Timing, Trials
+from sascli.data.multisensory import BOUNDARY, FREQUENCIES, MODALITIES, Timing, Trials
 from sascli.data.multisensory import trials as trials_of
 
 WAYS = ("field", "mean", "sampled", "redrawn")
@@ -66,6 +66,14 @@ def choices(
             y = running.run(_weights(running, seeds, way, sample), x, eps)
         chosen.append(y[..., 0] > y[..., 1])
     return torch.cat(chosen, 1)
+
+
+def correct(
+    network: Recurrent, seeds: Sequence[int], trials: Trials, way: str, sample: int = 0
+) -> Tensor:
+    """Fraction of right choices, (replicas,); arguments as of `choices`."""
+    high = (trials.frequency > BOUNDARY).to(network.all.device)
+    return (choices(network, seeds, trials, way, sample) == high).double().mean(1)
 
 
 @torch.no_grad()

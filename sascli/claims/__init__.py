@@ -40,8 +40,9 @@ def evaluate(
     known = import_module(f"{__name__}.{register}").CLAIMS
     here = [_judged(claim, Results(tables, reference)) for claim in known]
     there = [_judged(claim, Results(*other)) for claim in known] if other else []
-    compared = [_compared(here, there)] if register == "credit" else []
-    return pd.DataFrame([*here, *compared])
+    if register == "credit":
+        here.append(_compared(here, there))
+    return pd.DataFrame(here).sort_values("claim", ignore_index=True)
 
 
 def as_text(claims: pd.DataFrame) -> str:

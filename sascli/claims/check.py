@@ -35,10 +35,14 @@ class Check:
         return float(self.values.std())
 
     @property
+    def error(self) -> float:
+        """Standard error over seeds, 0 for one seed."""
+        return self.std / float(np.sqrt(len(self.values))) if len(self.values) > 1 else 0.0
+
+    @property
     def holds(self) -> bool:
         """Whether the mean clears both bounds; where errors < 0 it may also touch them."""
-        error = self.std / np.sqrt(len(self.values)) if len(self.values) > 1 else 0.0
-        room = min(self.mean - self.above, self.below - self.mean) - self.errors * error
+        room = min(self.mean - self.above, self.below - self.mean) - self.errors * self.error
         return bool(room > 0 or (self.errors < 0 and room == 0))
 
     def __str__(self) -> str:
@@ -57,6 +61,11 @@ class Results:
         """Depth and train_size from which most figures are drawn."""
         return {key: self.reference[key] for key in ("depth", "train_size")}
 
+    @property
+    def deep(self) -> dict[str, Any]:
+        """Depth and train_size from which Fig. 4b is drawn."""
+        return self.point | {"depth": self.reference["deep"]}
+
     def need_published_steps(self) -> None:
         """Raises MissingError where the networks had fewer steps than the published ones."""
         published, steps = (self.reference.get(key) for key in ("published_steps", "steps"))
@@ -70,6 +79,8 @@ class Results:
         wanted = keys if rule is None else {"rule": rule, **keys}
         table = self.tables[name]
         for column, value in wanted.items():
+            if column not in table:
+                raise MissingError(f"{name}.csv has no column {column}")
             table = table[table[column] == value]
         if table.empty:
             which = ", ".join(f"{column}={value}" for column, value in wanted.items())

@@ -1,8 +1,12 @@
-"""Claims 1 to 14 of "Learning credit assignment" (Li and Huang, PRL 2020), with their rules."""
+"""The claims of "Learning credit assignment" (Li and Huang, PRL 2020), with their rules.
+
+Claim 15 needs two data sets: `sascli.claims.evaluate` makes it of the others.
+"""
 
 import numpy as np
 import pandas as pd
 
+from sascli import runs
 from sascli.claims.check import Check, MissingError, Register, Results
 from sascli.claims.shapes import (
     arches,
@@ -20,6 +24,8 @@ CLOSE = 1.0  # percentage points, sampled networks against mean field and among 
 UNTOUCHED = 0.5  # percentage points, UIPs on against nothing perturbed
 END = 0.05  # width of the two ends of [0, 1] in which pi is counted
 FAR = 0.1  # share of connections whose |m| exceeds its root mean square; 0.32 for a Gaussian
+EXTREME = 0.02  # distance from 0 and from 1 up to which a connection counts as certain
+FEW = 0.5  # fraction of the connections: fewer are uncertain than certain
 LOW = 0.5  # share of connections in the lowest tenth of the range of Xi
 TWICE = "beyond 2 SE"
 TRAINED = "Not measured where the networks were trained for fewer steps than published."
@@ -41,7 +47,7 @@ def _accuracy(results: Results) -> list[Check]:
     for rule in ("gbp", "bp"):
         history = results.rows("history", rule=rule, **results.point)
         history = history.dropna(subset=["test_accuracy"])
-        late = history[history["epoch"] > history["epoch"].max() - LAST_EPOCHS]
+        late = runs.last_epochs(history, LAST_EPOCHS)
         final[rule] = late.groupby("seed")["test_accuracy"].mean()
     difference = 100 * (final["gbp"] - final["bp"]).dropna()
     return [Check("gBP - BP accuracy, points", difference, above=0, errors=-1)]
@@ -223,17 +229,14 @@ def _perturbation(results: Results) -> list[Check]:
 
 @claim(
     13,
-    "The fraction of VIP connections falls with depth.",
+    "The number of VIP connections falls with depth.",
     f"In the deep network it is lower in the last layer than in the first {TWICE}, and from one "
-    f"layer to the next it does not rise {TWICE}.",
+    f"layer to the next it does not rise {TWICE}. The fraction is judged by itself, claim 17.",
 )
-def _vip_fraction(results: Results) -> list[Check]:
-    point = results.point | {"depth": results.reference["deep"]}
-    table = results.rows("datasize_layers", **point)
-    return falls(
-        100 * by_seed(table, "vip_fraction", "layer", least=2),
-        "fall of the VIP fraction (points) from layer",
-    )
+def _vip_number(results: Results) -> list[Check]:
+    table = results.rows("layers", **results.deep)
+    table = table.assign(number=table["vip_fraction"] * table["n_out"] * table["n_in"])
+    return falls(by_seed(table, "number", "layer", least=2), "fall of the VIPs from layer")
 
 
 @claim(
@@ -254,3 +257,37 @@ def _deeper(results: Results) -> list[Check]:
         error = by_seed(some, "test_error", "fraction", need=(0.0, 1.0))
         rise[layer] = 100 * (error[1.0] - error[0.0])
     return falls(pd.DataFrame(rise).dropna(), "fall of the rise in error (points) from layer")
+
+
+@claim(
+    16,
+    "Apart from the extremes, relatively few connections can be present or absent.",
+    f"In every layer the fraction of the connections whose pi is between {EXTREME:g} and "
+    f"{1 - EXTREME:g} is below {FEW:g}, {TWICE}: fewer than at the two extremes together, the "
+    f"weakest sense of the words. {TRAINED}",
+)
+def _uncertain(results: Results) -> list[Check]:
+    results.need_published_steps()
+    table = results.rows("histograms", parameter="pi", **results.point)
+    fractions = table.groupby(["layer", "seed"]).apply(
+        lambda histogram: float(share(histogram, EXTREME, 1 - EXTREME))
+    )
+    checks = [
+        Check(f"fraction of layer {layer}", values.droplevel("layer"), below=FEW)
+        for layer, values in fractions.groupby("layer")
+    ]
+    return sorted(checks, key=lambda check: check.mean, reverse=True)
+
+
+@claim(
+    17,
+    "The fraction of VIP connections falls with depth.",
+    f"In the deep network it is lower in the last layer than in the first {TWICE}, and from one "
+    f"layer to the next it does not rise {TWICE}.",
+)
+def _vip_fraction(results: Results) -> list[Check]:
+    table = results.rows("datasize_layers", **results.deep)
+    return falls(
+        100 * by_seed(table, "vip_fraction", "layer", least=2),
+        "fall of the VIP fraction (points) from layer",
+    )

@@ -6,7 +6,7 @@ from sascli.commands import job_directory
 from sascli.config import Perturb, as_list, need_values, typed, unknown
 from sascli.errors import UserError
 
-KINDS = ("vip_off", "uip_on", "random_off", "other_off")
+KINDS = ("vip_off", "uip_on", "random_off", "other_off", "paired_off", "matched_off")
 
 
 def task(cfg: DictConfig) -> None:

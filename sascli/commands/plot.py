@@ -18,7 +18,7 @@ def task(cfg: DictConfig) -> None:
     directory = directory_of(config.from_, Path(config.outputs), config.study)
     manifest = runs.manifest_of(directory)
     study = study_of(manifest)
-    names = study.figures if config.figure == "all" else as_list(config.figure)
+    names = figures.all_of(directory) if config.figure == "all" else as_list(config.figure)
     for name in names:
         of = [key for key, other in STUDIES.items() if name in other.figures]
         if name_of(manifest) and name not in study.figures and of:

@@ -63,6 +63,8 @@ def check_continual(config: Continual) -> None:
         raise UserError("data.split=validation is what rates and strengths are searched on here")
     if config.optim.halve_every is not None:
         raise UserError("optim.halve_every would halve the rates of later tasks: leave it null")
+    if config.stop_loss is not None:
+        raise UserError("stop_loss would leave later tasks unlearned: leave it null")
     if len(alternatives(config.decay)) > 1:
         raise UserError("decay must be one number here; `sas train` takes a list")
     if config.task not in PROTOCOLS:

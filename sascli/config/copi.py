@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sascli.config.measurements import OnImages
-from sascli.config.settings import setting
+from sascli.config.settings import setting, unknown
 from sascli.config.sweeps import AnyPreset, Study, check_positive, check_sweep
 from sascli.errors import UserError
 
@@ -34,6 +34,10 @@ class Features(Compress):
     replica: int = setting(0, "whose units, counted from 0")
 
 
+RULES = ("copi-bp", "copi-fa", "bp-decor", "bp-plain", "bp-adam", "gbp")
+"""The rules whose learning rate can be searched in the study of COPI."""
+
+
 @dataclass
 class CopiPreset(AnyPreset):
     """How much of the study is run: the published network and data, or no more than so much."""
@@ -41,12 +45,23 @@ class CopiPreset(AnyPreset):
     train_size: int | None = setting(None, "training images at most; null: any number")
     depth: int | None = setting(None, "layers of neurons at most; null: any number")
     width: int | None = setting(None, "neurons of a hidden layer at most; null: any number")
+    searched: list[str] = setting(
+        list(RULES), "rules that are also trained at their best rate on held-out images"
+    )
     rates: list[float] = setting(
-        [1.0], "learning rates tried, in units of each rule's own; with 1"
+        [1.0], "learning rates tried, in units of each rule's published one; with 1"
     )
     rate_size: int = setting(10000, "training images of a rate's trial at most")
     rate_epochs: int = setting(5, "epochs of a trial, COPI's first without learning included")
-    rate_seeds: int = setting(1, "seeds of a trial")
+    rate_seeds: int = setting(1, "seeds of a trial of COPI-BP and of plain BP")
+    search_seeds: int = setting(1, "seeds of a trial of the other rules")
+    gains: list[float] = setting([1.0], "gains of COPI-BP compared, in units of rule.gain")
+    gain_rates: list[float] = setting(
+        [1.0], "learning rates of Adam beside them, in units of its published one"
+    )
+    gain_epochs: int = setting(10, "epochs of that comparison; epochs at most")
+    gain_seeds: int = setting(1, "seeds of that comparison, the first of seeds")
+    maps: Any = setting(10000, "training images that linear maps are read from, or all")
     images: int = setting(5, "test images that are shown decorrelated")
     units: int = setting(16, "units whose receptive fields are shown, at most")
 
@@ -59,19 +74,26 @@ class FiguresCopi(Study):
 
 
 def check_figures_copi(config: FiguresCopi) -> None:
-    """As `check_sweep`, and what a preset must hold."""
+    """As `check_sweep`, and constraints of a preset that types cannot express."""
     check_sweep(config)
     preset = config.preset
-    check_positive("preset.rates", preset.rates)
+    for name in ("rates", "gains", "gain_rates"):
+        check_positive(f"preset.{name}", getattr(preset, name))
     if 1 not in preset.rates:
-        raise UserError(f"preset.rates must contain 1, COPI's own rate, not only {preset.rates}")
-    for name in ("train_size", "width", "rate_size", "rate_seeds", "images", "units"):
+        raise UserError(f"preset.rates must contain 1, the published one, not only {preset.rates}")
+    for rule in preset.searched:
+        if rule not in RULES:
+            raise unknown(rule, RULES, "preset.searched")
+    for name in ("train_size", "width", "rate_size", "rate_seeds", "search_seeds", "gain_seeds",
+                 "images", "units"):  # fmt: skip
         number = getattr(preset, name)
         if number is not None and number < 1:
             raise UserError(f"preset.{name} must be at least 1, not {number}")
-    for name in ("depth", "rate_epochs"):  # COPI learns from the second epoch on
+    for name in ("depth", "rate_epochs", "gain_epochs"):  # COPI learns from the second epoch on
         number = getattr(preset, name)
         if number is not None and number < 2:
             raise UserError(f"preset.{name} must be at least 2, not {number}")
+    if preset.maps != "all" and (type(preset.maps) is not int or preset.maps < 1):
+        raise UserError(f"preset.maps must be a whole number >= 1 or 'all', not {preset.maps!r}")
     if config.rule.name != "copi":
         raise UserError(f"the study is of rule=copi, not of rule={config.rule.name}")

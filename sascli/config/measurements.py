@@ -44,7 +44,8 @@ class Perturb(OnImages):
 
     layer: Any = setting(1, "layer, counted from 1, a list of layers, or all")
     kind: list[str] = setting(
-        ["vip_off", "uip_on", "random_off", "other_off"], "what is switched off or on"
+        ["vip_off", "uip_on", "random_off", "other_off"],
+        "what is switched off or on; paired_off, matched_off: VIPs and others of the same |m|",
     )
     fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed")
     samples: int = setting(10, "effective networks and draws that each point averages")

@@ -60,7 +60,7 @@ def plain(config: Any) -> dict[str, Any]:
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide the numbers.
 
-    Where images lie is none, their checksum tells; nor is a preset's sentence on what it cuts.
+    Not where images are, since their checksum is recorded, and not the words of a preset.
     """
     kept = {key: value for key, value in settings.items() if key not in UNHASHED}
     for node, name in (("data", "root"), ("preset", "cut")):

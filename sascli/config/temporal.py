@@ -1,6 +1,7 @@
 """The settings of the recurrent network's own measurements and theory, and of their study."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sascli.config.measurements import FromRun, Where
 from sascli.config.settings import need_values, setting, unknown
@@ -144,12 +145,20 @@ class OrderParameters(Own, Neuron):
 
 
 @dataclass
+class Part(Train):
+    """A model that the study trains beside the first: settings of `sas train`."""
+
+    seeds: Any = setting(None, "how many seeds (5: 0 to 4), or their list; null: the study's")
+
+
+@dataclass
 class TemporalPreset(AnyPreset):
     """How much of the study is run."""
 
     samples: int = setting(10, "effective networks of the perturbation and of redrawn weights")
+    trials: int = setting(2, "trials of every condition in a test of the task at psychometric.dt")
     fractions: list[float] = setting([0.0, 1.0], "fractions of the VIPs that are switched off")
-    tolerance: float = setting(0.0, "VIP-like: pi and Xi of at most this")
+    tolerance: float = setting(0.0, "VIP-like by our thresholds: pi and Xi of at most this")
     xi_max: float | None = setting(None, "VIP-like: Xi <= xi_max instead; null: tolerance")
     m_min: float = setting(0.0, "VIP-like: |m| >= m_min as well")
 
@@ -159,7 +168,8 @@ class FiguresTemporal(Study):
     """The study of the recurrent network: a model of images in sequence, and the task."""
 
     preset: TemporalPreset = setting(TemporalPreset, "group: smoke, quick, paper")
-    task: Train = setting(Train, "settings of `sas train model=multisensory`")
+    task: Part = setting(Part, "settings of `sas train model=multisensory`")
+    pixels: Part = setting(Part, "settings of `sas train model=rnn_pixels`; epochs=0: without")
     psychometric: Curves = setting(Curves, "psychometric curves")
     selectivity: Tuning = setting(Tuning, "selectivity")
     trajectories: Paths = setting(Paths, "trajectories")
@@ -215,7 +225,7 @@ def check_neuron(config: Neuron) -> None:
 
 def check_figures_temporal(config: FiguresTemporal) -> None:
     """Refuse what the types let through. Raises UserError."""
-    for own in (config, config.task):
+    for own in (config, config.task, *([config.pixels] if config.pixels.epochs else [])):
         check_sweep(own)
     if config.model.network != "recurrent" or config.model.source == "multisensory":
         raise UserError("model must be of images in sequence: rnn_rows or rnn_digits, say")
@@ -224,7 +234,7 @@ def check_figures_temporal(config: FiguresTemporal) -> None:
         check_recording(recording)
     check_widths(config.kernel)
     check_neuron(config.neuron)
-    _at_least(config.preset, 1, "samples")
+    _at_least(config.preset, 1, "samples", "trials")
     _at_least(config.preset, 0, "tolerance", "m_min")
     check_fractions(config.preset.fractions)
 

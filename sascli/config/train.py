@@ -27,6 +27,11 @@ class Model:
     tau: float = setting(10.0, "recurrent: time constant of the neurons")
     sigma: float = setting(0.0, "recurrent: the neurons' own noise")
     start: float = setting(0.0, "recurrent: h(0)")
+    loss: str = setting(
+        "mean",
+        "multisensory: squared error, mean over unmasked targets, or half_per_step: "
+        "sum / (2 trials x time steps), padding counted",
+    )
     ordinary_inputs: bool = setting(False, "recurrent: input weights are m alone, pi = Xi = 0")
 
 
@@ -49,10 +54,14 @@ class Optim:
     beta1: float = setting(0.9, "decay rate of the first moment; adamw alone")
     beta2: float = setting(0.999, "decay rate of the second moment")
     eps: float = setting(1e-8, "added to the root of the second moment")
+    eps_inside: bool = setting(False, "rmsprop: eps is added inside the root, as published")
     pi: str | None = setting(None, "rmsprop: sgd, plain gradient descent on pi; null: as m and xi")
     clip: float | None = setting(None, "largest spectral norm of a matrix's gradient; null: any")
     halve_every: int | None = setting(None, "epochs after which rates are halved; null: never")
     halve: list[str] = setting(["m", "pi", "xi"], "the kinds whose rates are halved")
+    halve_early: bool = setting(
+        False, "halve in epochs halve_every, 2 halve_every ..., as published; not after them"
+    )
 
 
 @dataclass
@@ -84,6 +93,10 @@ class Train:
     train_size: Any = setting("all", "T, the number of training images, or all")
     test_size: Any = setting("all", "V, the number of test images, or all")
     epochs: int = setting(100, "passes over the training images")
+    stop_loss: float | None = setting(
+        None, "training loss of an epoch below which a replica stops; null: none does"
+    )
+    stop_after: int = setting(0, "epochs that every replica trains before stop_loss counts")
     batch_size: int = setting(500, "images of a mini-batch; the last of an epoch may be smaller")
     batches: int | None = setting(None, "mini-batches of an epoch; null: every image once")
     lr: Any = setting(
@@ -166,6 +179,8 @@ def check(config: Train) -> None:
         ("eval.samples", config.eval.samples, 0),
         ("eval.mean_every", config.eval.mean_every, 1),
         ("optim.halve_every", config.optim.halve_every, 1),
+        ("stop_loss", config.stop_loss, 0),
+        ("stop_after", config.stop_after, 0),
         ("model.n_in", config.model.n_in, 1),
         ("model.sigma", config.model.sigma, 0),
     ):
@@ -177,6 +192,7 @@ def check(config: Train) -> None:
         ("optim.name", config.optim.name, ("adamw", "rmsprop")),
         ("eval.redraw", config.eval.redraw, ("once", "step")),
         ("model.network", config.model.network, tuple(LAYERS)),
+        ("model.loss", config.model.loss, ("mean", "half_per_step")),
         *(("optim.halve", kind, KINDS) for kind in config.optim.halve),
     ):
         if value not in choices:
@@ -191,6 +207,8 @@ def check(config: Train) -> None:
         raise UserError(f"name must be the name of a folder, not {config.name!r}")
     if config.optim.pi not in (None, "sgd") or (config.optim.pi and config.optim.name == "adamw"):
         raise UserError("optim.pi is null or, with optim=rmsprop, sgd")
+    if config.optim.eps_inside and config.optim.name != "rmsprop":
+        raise UserError("optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false")
     if config.optim.clip is not None and not config.optim.clip > 0:
         raise UserError(f"optim.clip must be a number > 0 or null, not {config.optim.clip}")
     if not 0 <= config.init.pi <= 1:

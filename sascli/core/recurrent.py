@@ -20,7 +20,11 @@ from torch import Tensor, nn
 from sascli.core.mean_field import mean_field_linear
 from sascli.core.network import KINDS, FeedForward
 from sascli.core.products import product
-from sascli.core.recurrent_backprop import BackpropThroughTime, GeneralisedBackpropThroughTime
+from sascli.core.recurrent_backprop import (
+    LOSSES,
+    BackpropThroughTime,
+    GeneralisedBackpropThroughTime,
+)
 from sascli.core.spike_slab import SpikeSlab
 
 Weights = Sequence[Tensor]
@@ -33,9 +37,10 @@ class Dynamics:
     alpha is dt / tau, in (0, 1]; start is h(0), a number or a tensor that broadcasts to
     (replicas, batch, n_rec); sigma is the neurons' own noise, there only where noise is given.
     With `every_step` the network is read out after every step and learns by the squared error,
-    without after the last step alone and it learns by the cross entropy.
+    without after the last step alone and it learns by the cross entropy. `loss` is the scale of
+    the squared error, one of `LOSSES`.
 
-    Raises ValueError for another alpha, or fewer than one step.
+    Raises ValueError for another alpha or loss, or fewer than one step.
     """
 
     steps: int
@@ -43,10 +48,13 @@ class Dynamics:
     start: float | Tensor = 0.0
     sigma: float = 0.0
     every_step: bool = False
+    loss: str = "mean"
 
     def __post_init__(self) -> None:
         if not (0 < self.alpha <= 1 and self.steps >= 1):
             raise ValueError(f"steps >= 1 and 0 < alpha <= 1, not {self.steps} and {self.alpha}")
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {self.loss!r}")
 
     @property
     def readouts(self) -> int:

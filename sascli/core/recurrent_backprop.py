@@ -19,6 +19,10 @@ from sascli.core.products import product
 if TYPE_CHECKING:
     from sascli.core.recurrent import Recurrent
 
+LOSSES = ("mean", "half_per_step")
+"""Scales of the squared error: mean over the targets that are not masked, or half of its sum over
+the outputs, averaged over trials and time steps, masked ones counted."""
+
 STEP, OUT = 0, 1
 """The two maps: [r(t-1), x(t)] -> u(t) and r(t) -> y(t)."""
 
@@ -49,8 +53,11 @@ class ThroughTime(ABC):
         eps as `Recurrent.split_noise` gives it. BP uses only its last, the neurons' noise.
         """
         outputs, seen = self.forward(x, eps)
-        every_step = self.network.dynamics.every_step
-        loss, k = squared_error(outputs, y) if every_step else cross_entropy(outputs, y)
+        time = self.network.dynamics
+        if time.every_step:
+            loss, k = squared_error(outputs, y, time.loss)
+        else:
+            loss, k = cross_entropy(outputs, y)
         self.backward(k, seen)
         return loss
 
@@ -174,13 +181,21 @@ class BackpropThroughTime(ThroughTime):
         return product(k, w)
 
 
-def squared_error(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean squared error (replicas,) over the targets that are not NaN, and K = dC/doutputs.
+def squared_error(outputs: Tensor, y: Tensor, scale: str = "mean") -> tuple[Tensor, Tensor]:
+    r"""Squared error C (replicas,) over the targets that are not NaN, and K = dC/doutputs.
 
-    Both arguments are (replicas, batch, steps, n_out); a NaN in y masks that output.
+    Outputs and targets y are (replicas, B, T, n_out); a NaN in y masks that output. With
+    scale="mean" C is the mean over the unmasked targets, with "half_per_step"
+
+    .. math:: C = \sum mask \, (y - y^*)^2 / (2 B T)
+
+    of B trials of T steps, padding included.
     """
     known = ~y.isnan()
-    count = known.flatten(1).sum(1).view(-1, 1, 1, 1)
+    if scale == "mean":
+        count = known.flatten(1).sum(1).view(-1, 1, 1, 1)
+    else:
+        count = known.new_full((len(y), 1, 1, 1), 2 * y.shape[1] * y.shape[2], dtype=torch.long)
     difference = torch.where(known, outputs - y, 0.0)
     loss = (difference.square() / count).flatten(1).sum(1)
     return loss, difference.mul_(2).div_(count)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Drawing(Protocol):
-    """What a module of this package offers."""
+    """What a module of this package offers; it may name further tables in OPTIONAL."""
 
     TABLES: tuple[str, ...]
     CAPTION: str
@@ -60,6 +60,21 @@ def read_tables(directory: Path, names: Iterable[str] | None = None) -> dict[str
         raise _with_maker(error, runs.manifest_of(directory)) from error
 
 
+def has(directory: Path, table: str) -> bool:
+    """Whether a directory has a table."""
+    return (directory / f"{table}.csv").exists()
+
+
+def all_of(directory: Path) -> list[str]:
+    """The figures of a directory's study, less those that its version had no tables for."""
+    study = study_of(runs.manifest_of(directory))
+    return [
+        name
+        for name in study.figures
+        if name not in study.later or all(has(directory, own) for own in FIGURES[name].TABLES)
+    ]
+
+
 def plot(
     names: Iterable[str],
     directory: Path,
@@ -80,7 +95,8 @@ def plot(
     paths: list[Path] = []
     for name in names:
         module = FIGURES[name]
-        tables = read_tables(directory, module.TABLES)
+        optional = [own for own in getattr(module, "OPTIONAL", ()) if has(directory, own)]
+        tables = read_tables(directory, [*module.TABLES, *optional])
         try:
             drawing = module.draw(tables, at)
         except UserError as error:

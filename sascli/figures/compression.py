@@ -10,7 +10,8 @@ TABLES = ("compression",)
 CAPTION = (
     "Test accuracy (%, top) and number of parameters (bottom, W R counted as one matrix) of a "
     "COPI network whose first, or last, k layers are replaced by one linear map read from the "
-    "training images; k = 0 is the network itself. Points: mean over seeds; {bars}."
+    "training images; k = 0 is the network itself, k = 1 replaces a layer by its own map and "
+    "shows the residual correlation of its inputs. Points: mean over seeds; {bars}."
 )
 PARTS = {"first": "first $k$ layers", "last": "last $k$ layers"}
 

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from sascli.figures import style
-from sascli.figures.rows import Reference, Tables, over_seeds, rows, seeds
+from sascli.figures.rows import Reference, Tables, carried, over_seeds, rows, seeds
 
 TABLES = ("history",)
 CAPTION = (
@@ -22,7 +22,7 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     curves = []
     for rule, (label, look) in style.RULES.items():
         history = rows(tables, "history", rule=rule, **point)
-        accuracy = 100 * over_seeds(history, "test_accuracy", "epoch")[["mean", "std"]]
+        accuracy = 100 * over_seeds(carried(history), "test_accuracy", "epoch")[["mean", "std"]]
         late = accuracy[accuracy.index >= accuracy.index.max() / 2]
         for axes, part in (ax, accuracy), (inset, late):
             style.band(axes, part, look, label)

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from sascli.figures import style
 from sascli.figures.psychometric import MODALITIES
 from sascli.figures.rows import Reference, Tables, rows
+from sascli.figures.selectivity import of_network
 
 TABLES = ("selectivity", "responses")
 CAPTION = (
@@ -21,6 +22,7 @@ STIMULUS = 1000.0  # ms
 
 def examples(table: pd.DataFrame) -> pd.DataFrame:
     """One row per kind: of the first seed, the neuron whose lesser share is the greatest."""
+    table = of_network(table, "trained")
     own = table[(table["seed"] == table["seed"].min()) & (table["rate"] > 0)]
     chosen = []
     for kind, columns in SHARES.items():

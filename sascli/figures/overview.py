@@ -4,14 +4,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sascli.figures import histograms, style
-from sascli.figures.rows import Reference, Tables, over_seeds, rows, seeds
+from sascli.figures.rows import Reference, Tables, carried, over_seeds, rows, seeds, stopping
 
 TABLES = ("history", "histograms")
 CAPTION = (
     "One training run. Top: test accuracy (%, mean-field evaluation) over epochs{rates}, mean "
-    "over the seeds; {band}. Below: distribution over the connections of each layer (rows) of the "
-    "spike mass π, the mean m and the variance Ξ of the slab, all replicas pooled, logarithmic "
-    "density."
+    "over the seeds; {band}.{stops} Below: distribution over the connections of each layer (rows) "
+    "of the spike mass π, the mean m and the variance Ξ of the slab, all replicas pooled, "
+    "logarithmic density."
 )
 
 
@@ -38,7 +38,7 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     curves = by_rate(history)
     looks = style.ordered(len(curves)) if len(curves) > 1 else style.LOOKS[:1]
     for (label, own), look in zip(curves, looks, strict=True):
-        accuracy = 100 * over_seeds(own, "test_accuracy", "epoch")[["mean", "std"]]
+        accuracy = 100 * over_seeds(carried(own), "test_accuracy", "epoch")[["mean", "std"]]
         style.band(ax, accuracy, look, label)
     if len(curves) > 1:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="x-small")
@@ -48,7 +48,9 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     histograms.multiples(fig.add_subfigure(grid[1]), table)
     fig.set_label(
         CAPTION.format(
-            rates=" by learning rate and decay" * (len(curves) > 1), band=seeds(history, "band")
+            rates=" by learning rate and decay" * (len(curves) > 1),
+            band=seeds(history, "band"),
+            stops=stopping(history),
         )
     )
     return fig

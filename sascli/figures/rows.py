@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from sascli import runs
 from sascli.errors import UserError
 
 Tables = Mapping[str, pd.DataFrame]
@@ -35,6 +36,24 @@ def over_seeds(table: pd.DataFrame, column: str, along: str) -> pd.DataFrame:
     """
     per_seed = table.dropna(subset=[column]).groupby([along, "seed"])[column].mean()
     return per_seed.groupby(level=along).agg(["mean", "std", "count"])
+
+
+def carried(history: pd.DataFrame) -> pd.DataFrame:
+    """The history with the last row of a replica that stopped early in every later epoch.
+
+    It keeps its parameters, so that a mean over seeds stays one over all of them.
+    """
+    epochs, parts = history["epoch"].unique(), [history]
+    for _, own in history.groupby(runs.replica_keys(history), dropna=False, sort=False):
+        last = own.nlargest(1, "epoch")
+        parts += [last.assign(epoch=n) for n in epochs[epochs > last["epoch"].item()]]
+    return pd.concat(parts, ignore_index=True)
+
+
+def stopping(history: pd.DataFrame) -> str:
+    """The sentence of a caption that says what `carried` adds, none where that is nothing."""
+    early = runs.last_epochs(history)["epoch"].nunique() > 1
+    return " A network that its loss stopped keeps its last accuracy." if early else ""
 
 
 def plural(n: int) -> str:

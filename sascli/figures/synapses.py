@@ -10,8 +10,8 @@ TABLES = ("synapses", "components")
 CAPTION = (
     "Parameters of the recurrent connections over training, kept every few epochs, along the "
     "first two principal components of each network's own path; a line per seed ({seeds}), from "
-    "the circle (epoch {first}) to the square (epoch {last}). Above each panel: mean share of the "
-    "variance over epochs. No error bars."
+    "the circle (epoch {first}) to the square (the network's last epoch, {last}). Above each "
+    "panel: mean share of the variance over epochs. No error bars."
 )
 LABELS = {"m": "$m$", "pi": r"$\pi$", "xi": r"$\Xi$"}
 
@@ -37,7 +37,8 @@ def draw(tables: Tables, reference: Reference) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.yaxis.set_major_locator(MaxNLocator(4))
     axes[-1].set_xlabel("PC1")
-    epochs = table["epoch"]
+    ends = sorted({*table.groupby("seed")["epoch"].max()})
+    last = " to ".join(map(str, dict.fromkeys((ends[0], ends[-1]))))
     names = ", ".join(map(str, sorted(table["seed"].unique())))
-    fig.set_label(CAPTION.format(seeds=names, first=epochs.min(), last=epochs.max()))
+    fig.set_label(CAPTION.format(seeds=names, first=table["epoch"].min(), last=last))
     return fig

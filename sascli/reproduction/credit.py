@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -182,7 +183,7 @@ def found(points: Sequence[Point], parent: Path) -> pd.DataFrame:
     lr = {own.name: [member.lr["m"] for member in population(own.config)] for own in points}
     told = zip(history["point"], history["replica"], strict=True)
     history["lr"] = [lr[name][replica] for name, replica in told]
-    last = history[history["epoch"] > history["epoch"].max() - LAST]
+    last = runs.last_epochs(history, LAST)
     keys = ["rule", "depth", "train_size", "lr", "seed"]
     mean = last.groupby(keys)["test_accuracy"].mean()
     return pd.DataFrame(mean.rename("validation_accuracy").reset_index())
@@ -209,19 +210,29 @@ def entropy_of(grid: Grid, own: Point, run: Path) -> pd.DataFrame:
 
 
 def perturbation_of(grid: Grid, own: Point, run: Path) -> pd.DataFrame:
-    """perturbation.csv of one run, all kinds and all layers."""
+    """perturbation.csv of one run, all kinds and all layers.
+
+    Every layer and sample is written on its own first, and not measured again: of a large network
+    one takes a minute.
+    """
     device, preset = experiment.pick_device(grid.config.device), grid.config.preset
     network = checkpoint.load_network(run, device=device)
     data = experiment.load_data(own.config, device)
-    tables = [
-        perturbation(
-            network,
-            own.config.seeds or [],
-            data.accuracy,
-            layer=layer,
-            fractions=preset.fractions,
-            samples=preset.samples,
-        )
-        for layer in range(1, own.config.depth)
-    ]
+    pieces = run / "perturbation"
+    runs.make(pieces)
+    tables = []
+    for layer, sample in product(range(1, own.config.depth), range(preset.samples)):
+        path = pieces / f"layer{layer}-sample{sample}.csv"
+        if not path.exists():
+            table = perturbation(
+                network,
+                own.config.seeds or [],
+                data.accuracy,
+                layer=layer,
+                fractions=preset.fractions,
+                samples=1,
+                draw=sample,
+            )
+            runs.write_table(path, table.assign(sample=sample))
+        tables.append(runs.read_table(path))
     return pd.concat(tables, ignore_index=True)

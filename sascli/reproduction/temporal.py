@@ -8,61 +8,99 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from sascli import behaviour, experiment, runs, sweeps, theory
-from sascli.analysis.ensemble import ensemble
-from sascli.analysis.perturbation import Thresholds, perturbation
-from sascli.config import FiguresTemporal, check, seed_list, training_of
+from sascli.analysis import perturbation as removal
+from sascli.analysis import psychometric as curves
+from sascli.analysis.ensemble import effective
+from sascli.analysis.entropy import entropy_epochs
+from sascli.analysis.trials import CONDITIONS, correct
+from sascli.config import FiguresTemporal, Part, Train, check, seed_list, training_of
+from sascli.core.network import FeedForward
+from sascli.core.recurrent import Recurrent
+from sascli.core.streams import streams
 from sascli.data import multisensory
 from sascli.measuring import Tables, Trained
+from sascli.replicas import alone
 from sascli.reproduction import Reproduction
+from sascli.reproduction.pieces import Pieces, measured, remove
 from sascli.sweeps import Point
 
 RULES = ("gbp", "bp")
 RECURRENT = 2
 """The layer whose connections are perturbed."""
-KINDS = ("vip_off", "random_off", "other_off")
+OURS = ("vip_off", "random_off", "other_off", *removal.PAIRED)
+PUBLISHED = ("vip_off", "random_off", *removal.PAIRED)
+"""What is switched off by our thresholds and by the published ones."""
+WAYS = {"once": "sampled", "step": "redrawn"}
 
 
 class Temporal(Reproduction):
-    """Both models by both rules, then what gBP's networks have learnt, then the theory."""
+    """The models by both rules, then what gBP's networks have learnt, then the theory."""
 
     study = "temporal"
     config: FiguresTemporal
 
     def __init__(self, config: FiguresTemporal) -> None:
         """Raises UserError for what cannot be, before any work."""
-        digits, seeds = training_of(config), seed_list(config.seeds)
-        shared = {key: getattr(config, key) for key in ("device", "threads", "outputs", "data")}
-        cpu = experiment.pick_device("cpu")
+        digits, cpu = training_of(config), experiment.pick_device("cpu")
         super().__init__(config, experiment.load_data(digits, cpu))
-        task = replace(config.task, **shared, seeds=seeds)
-        sizes = (len(self.data.train_y), len(experiment.load_data(task, cpu).train_y))
-        self.models = [
-            replace(own, seeds=seeds, train_size=size, resume=False)
-            for own, size in zip((digits, task), sizes, strict=True)
-        ]
+        parts = [(digits, config.seeds), self.part(config.task)]
+        if config.pixels.epochs:  # 0: without
+            parts.append(self.part(config.pixels))
+        self.models = []
+        for own, seeds in parts:
+            same = own.model.source == digits.model.source
+            data = self.data if same else experiment.load_data(own, cpu)
+            size = len(data.train_y)
+            listed = seed_list(seeds)
+            self.models.append(replace(own, seeds=listed, train_size=size, resume=False))
         for own in self.models:
             check(own)
-        for measured in (config.psychometric, config.selectivity, config.trajectories):
-            timing = behaviour.timing_of(config.task, measured.dt)
-        conditions = product(config.psychometric.modality, config.psychometric.frequencies)
-        multisensory.trials(list(conditions), timing)
+        for dt in (config.psychometric.dt, config.selectivity.dt, config.trajectories.dt):
+            behaviour.timing_of(config.task, dt)
+        self.timing = behaviour.timing_of(config.task, config.psychometric.dt)
+        multisensory.trials(self.conditions, self.timing)
+
+    def part(self, part: Part) -> tuple[Train, Any]:
+        """The settings of a model trained beside the first, and its seeds."""
+        config = self.config
+        shared = {key: getattr(config, key) for key in ("device", "threads", "outputs", "data")}
+        seeds = config.seeds if part.seeds is None else part.seeds
+        return replace(training_of(part), **shared), seeds
+
+    @property
+    def conditions(self) -> list[tuple[str, float]]:
+        """Modalities and frequencies of the psychometric curves."""
+        config = self.config.psychometric
+        return list(product(config.modality, config.frequencies))
 
     @property
     def reference(self) -> dict[str, Any]:
-        """The model of images in sequence, beside the task."""
-        return {"digits": self.config.model.name}
+        """The model of images in sequence, beside the task; that of pixels, where there is one."""
+        names = dict(zip(("digits", "pixels"), self.digits, strict=False))
+        return {key: own.model.name for key, own in names.items()}
+
+    @property
+    def digits(self) -> list[Train]:
+        """The models of images in sequence."""
+        return [own for own in self.models if own.model.source != "multisensory"]
 
     def points(self, rules: Sequence[str] = RULES) -> list[Point]:
-        """Each model by each rule, in its directory below runs/."""
-        named = [(f"{own.model.name}-{rule}", own, rule) for own in self.models for rule in rules]
-        return [
-            Point(name, replace(own, name=name, rule={"name": rule})) for name, own, rule in named
-        ]
+        """Each model by each rule, in its directory below runs/; pixels by gBP alone."""
+        first = self.models[:2]
+        named = [(own, rule) for own in first for rule in rules]
+        named += [(own, "gbp") for own in self.models[2:] if "gbp" in rules]
+        points = []
+        for own, rule in named:
+            name = f"{own.model.name}-{rule}"
+            points.append(Point(name, replace(own, name=name, rule={"name": rule})))
+        return points
 
     def train(self, directory: Path) -> dict[str, Any]:
-        """Both models by both rules."""
+        """All models."""
         sweeps.train_points(self.points(), directory / "runs")
         for name in sweeps.GATHERED:
             table = self.gather(name, self.points(), directory)
@@ -78,51 +116,143 @@ class Temporal(Reproduction):
 
     def measure(self, directory: Path) -> None:
         """Measure gBP's networks, then what needs none; what is there is kept."""
-        config, points = self.config, self.points(["gbp"])
-        device = experiment.pick_device(config.device)
-        trained = [Trained(directory / "runs" / own.name, device) for own in points]
+        config, points = self.config, self.points(["gbp"])[:2]
+        device, root = experiment.pick_device(config.device), config.data.root
+        trained = [Trained(directory / "runs" / own.name, device, root) for own in points]
         for run in trained:
-            done(run.directory, "perturbation", partial(self.perturbed, run))
-            done(run.directory, "redraw", partial(self.redrawn, run))
-        for name in ("perturbation", "redraw"):
+            done(run.directory, "entropy_epochs", partial(entropies, run))
+            for name, pieces in (("perturbation", self.removals), ("redraw", self.redrawn)):
+                done(run.directory, name, partial(pieced, run.directory, name, pieces(run)))
+        for name in ("perturbation", "redraw", "entropy_epochs"):
             table = self.gather(name, points, directory)
             runs.write_table(directory / f"{name}.csv", table)
-        task, root = trained[1], config.data.root
-        done(directory, "psychometric", lambda: behaviour.psychometric(config.psychometric, task))
+        task = trained[1]
+        done(directory, "psychometric", partial(self.curves, task, directory))
         done(directory, "selectivity", lambda: behaviour.selectivity(config.selectivity, task))
         done(directory, "trajectories", lambda: behaviour.trajectories(config.trajectories, task))
         done(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root))
         done(directory, "order_parameters", lambda: theory.order_tables(config.neuron))
 
-    def perturbed(self, run: Trained) -> Tables:
-        """perturbation.csv of the recurrent connections of a run."""
-        preset = self.config.preset
-        table = perturbation(
-            run.network,
-            run.seeds,
-            run.data.accuracy,
-            layer=RECURRENT,
-            kinds=KINDS,
-            fractions=preset.fractions,
-            samples=preset.samples,
-            thresholds=Thresholds(preset.tolerance, preset.xi_max, preset.m_min),
-        )
-        return {"perturbation": table}
+    def removals(self, run: Trained) -> Pieces:
+        """Pieces of perturbation.csv: the recurrent connections of every seed and sample.
 
-    def redrawn(self, run: Trained) -> Tables:
-        """redraw.csv: effective networks with weights drawn once, and at every time step."""
-        score, samples = run.data.accuracy, self.config.preset.samples
-        tables = [
-            ensemble(run.network, run.seeds, score, samples, redraw).assign(redraw=redraw)
-            for redraw in ("once", "step")
-        ]
-        return {"redraw": pd.concat(tables, ignore_index=True)}
+        By our thresholds in effective networks, as trained, and by the published ones in the mean
+        field, in the task at the time step of the tests.
+        """
+        preset = self.config.preset
+        ours = removal.Thresholds(preset.tolerance, preset.xi_max, preset.m_min)
+
+        def by_ours(replica: int, seed: int, sample: int) -> pd.DataFrame:
+            table = removal.perturbation(
+                alone(run.network, replica), [seed], run.data.accuracy, layer=RECURRENT,
+                kinds=OURS, fractions=preset.fractions, samples=1, thresholds=ours, draw=sample,
+            )  # fmt: skip
+            return table.assign(replica=replica, sample=sample, criterion="ours")
+
+        def by_published(replica: int, seed: int, sample: int) -> pd.DataFrame:
+            table = removal.field_perturbation(
+                alone(run.network, replica), [seed], self.field_test(run, seed), layer=RECURRENT,
+                kinds=PUBLISHED, fractions=preset.fractions, samples=[sample],
+                thresholds=removal.PUBLISHED,
+            )  # fmt: skip
+            return table.assign(replica=replica, criterion="published")
+
+        return {
+            f"{name}-seed{seed}-sample{sample}": partial(measure, replica, seed, sample)
+            for sample in range(preset.samples)
+            for replica, seed in enumerate(run.seeds)
+            for name, measure in (("ours", by_ours), ("published", by_published))
+        }
+
+    def field_test(self, run: Trained, seed: int) -> removal.Test:
+        """What tests the mean field of one replica."""
+        batch = self.batch(run)
+
+        def test(network: FeedForward, sample: int) -> Tensor:
+            if batch is not None:
+                assert isinstance(network, Recurrent)
+                return correct(network, [seed], batch, "field", sample)
+            noise = streams([seed], "perturbed field", sample, device=run.device)
+            gbp = network.gbp()
+            return run.data.accuracy(
+                lambda x: gbp.logits(x, network.draw_noise(x.shape[-2], noise))
+            )
+
+        return test
+
+    def batch(self, run: Trained) -> multisensory.Trials | None:
+        """Trials of a test of the task at the time step of the tests; None of images."""
+        if run.config.model.source != "multisensory":
+            return None
+        return multisensory.trials(CONDITIONS * self.config.preset.trials, self.timing)
+
+    def redrawn(self, run: Trained) -> Pieces:
+        """Pieces of redraw.csv: weights drawn once, and at every time step, of every seed."""
+        batch = self.batch(run)
+        history = runs.last_epochs(runs.read_table(run.directory / "history.csv"))
+        field_of = history.set_index("replica")["test_accuracy"]
+
+        def score(network: FeedForward, seed: int, sample: int, redraw: str) -> float:
+            if batch is None:
+                return run.data.accuracy(effective(network, [seed], sample, redraw)).item()
+            assert isinstance(network, Recurrent)
+            return correct(network, [seed], batch, WAYS[redraw], sample).item()
+
+        def rows(replica: int, seed: int, sample: int) -> pd.DataFrame:
+            network, field = alone(run.network, replica), field_of[replica]
+            if batch is not None:
+                assert isinstance(network, Recurrent)
+                field = correct(network, [seed], batch, "field", sample).item()
+            right = {redraw: score(network, seed, sample, redraw) for redraw in WAYS}
+            key = {"replica": replica, "seed": seed, "sample": sample}
+            other = {"dt": None if batch is None else batch.timing.dt, "field_accuracy": field}
+            return runs.rows(
+                [key | {"test_accuracy": value, "test_error": 1 - value, "redraw": redraw} | other
+                 for redraw, value in right.items()]
+            )  # fmt: skip
+
+        return {
+            f"seed{seed}-sample{sample}": partial(rows, replica, seed, sample)
+            for sample in range(self.config.preset.samples)
+            for replica, seed in enumerate(run.seeds)
+        }
+
+    def curves(self, run: Trained, directory: Path) -> Tables:
+        """psychometric.csv, measured network by network, and sigmoids.csv."""
+        config, network = self.config.psychometric, behaviour.network_of(run)
+
+        def choices(way: str, sample: int, replica: int, seed: int) -> pd.DataFrame:
+            one = alone(network, replica)
+            assert isinstance(one, Recurrent)
+            table = curves.choices_of(
+                one, [seed], way, sample, self.conditions, config.trials, self.timing
+            )
+            return table.assign(replica=replica)
+
+        pieces = {
+            f"{way}-sample{sample}-seed{seed}": partial(choices, way, sample, replica, seed)
+            for way, sample in curves.networks(config.way, config.samples)
+            for replica, seed in enumerate(run.seeds)
+        }
+        table = measured(directory, "psychometric", pieces)
+        return {"psychometric": table, "sigmoids": curves.sigmoids(table)}
+
+
+def entropies(run: Trained) -> Tables:
+    """entropy_epochs.csv of a run."""
+    with torch.no_grad():
+        return {"entropy_epochs": entropy_epochs(run.paths, run.seeds, ("paper", "mixed"))}
+
+
+def pieced(directory: Path, name: str, pieces: Pieces) -> Tables:
+    """A table of pieces."""
+    return {name: measured(directory, name, pieces)}
 
 
 def done(directory: Path, name: str, work: Callable[[], Tables]) -> None:
     """Write the tables of a measurement, that of its own name last, unless that is there."""
-    if (directory / f"{name}.csv").exists():
-        return
-    print(f"{name} in {directory}", flush=True)
-    for table, rows in sorted(work().items(), key=lambda pair: pair[0] == name):
-        runs.write_table(directory / f"{table}.csv", rows)
+    if not (directory / f"{name}.csv").exists():
+        print(f"{name} in {directory}", flush=True)
+        for table, rows in sorted(work().items(), key=lambda pair: pair[0] == name):
+            runs.write_table(directory / f"{table}.csv", rows)
+    remove(directory, name)

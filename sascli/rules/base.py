@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sascli.config import Optim, RuleSettings
 from sascli.core.network import FeedForward
+from sascli.core.rmsprop import RMSpropInside
 from sascli.core.streams import Generators
 from sascli.errors import UserError
 
@@ -131,7 +132,7 @@ def own_options(kind: str, optim: Optim) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if optim.halve_every and kind in optim.halve:
         options["halve_every"] = optim.halve_every
-    if kind == "pi" and optim.pi == "sgd":  # a mean square that stays 0, over 0 + 1
+    if kind == "pi" and optim.pi == "sgd":  # a mean square that stays 0, so that the root is 1
         options |= {"alpha": 1.0, "eps": 1.0}
     return options
 
@@ -139,7 +140,8 @@ def own_options(kind: str, optim: Optim) -> dict[str, Any]:
 def make_optimiser(groups: list[dict[str, Any]], optim: Optim) -> torch.optim.Optimizer:
     """AdamW, theta <- theta - lr (Adam direction + decay theta), or RMSprop with coupled decay."""
     if optim.name == "rmsprop":
-        return torch.optim.RMSprop(groups, alpha=optim.beta2, eps=optim.eps)
+        kind = RMSpropInside if optim.eps_inside else torch.optim.RMSprop
+        return kind(groups, alpha=optim.beta2, eps=optim.eps)
     # fused AdamW is silently wrong on views with gaps
     fused = all(part.is_contiguous() for group in groups for part in group["params"])
     return torch.optim.AdamW(groups, betas=(optim.beta1, optim.beta2), eps=optim.eps, fused=fused)

@@ -59,7 +59,8 @@ class BP(Rule):
         self._block, self._used = self.network.flat["m"].new_empty(0, 0), 0
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             if "halve_every" in group:
-                group["lr"] = rate * 0.5 ** ((epoch - 1) // group["halve_every"])
+                past = epoch if self.setup.optim.halve_early else epoch - 1
+                group["lr"] = rate * 0.5 ** (past // group["halve_every"])
 
     def _eps(self, batch: int) -> list[Tensor] | None:
         """Fresh normal draws for one batch, taken from a block of several steps' worth.

@@ -122,16 +122,21 @@ class COPI(Rule):
         ]
 
     def state(self) -> dict[str, Any]:
-        """W of every layer (flat) and R."""
-        return {"m": self.network.flat["m"], "r": self.layers.r}
+        """W of every layer (flat), R, and the random matrices of credit=fa.
+
+        The last because a seed gives other matrices on another kind of device.
+        """
+        state = {"m": self.network.flat["m"], "r": self.layers.r}
+        return state | ({"feedback": self.layers.feedback} if self.layers.feedback else {})
 
     @torch.no_grad()
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from `state`."""
+        """Continue from `state`; one of an earlier version keeps the feedback of the seed."""
         self._effective = None
         self.network.flat["m"].copy_(state["m"])
-        for r, value in zip(self.layers.r, state["r"], strict=True):
-            r.copy_(value)
+        matrices = [*self.layers.r, *(self.layers.feedback if "feedback" in state else ())]
+        for matrix, value in zip(matrices, [*state["r"], *state.get("feedback", ())], strict=True):
+            matrix.copy_(value)
 
 
 RULE = COPI

@@ -30,6 +30,7 @@ from sascli.runs.files import (
     write_json,
     write_table,
 )
+from sascli.runs.history import last_epochs, replica_keys
 from sascli.runs.locks import BusyError, busy, lock
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "code_version",
     "describe",
     "find",
+    "last_epochs",
     "locate",
     "lock",
     "make",
@@ -58,6 +60,7 @@ __all__ = [
     "read_table",
     "recorded",
     "replacing",
+    "replica_keys",
     "rows",
     "told_apart",
     "write_json",

@@ -1,6 +1,7 @@
 """Probabilities of the three ways, and tables that say what they are."""
 
 from functools import partial
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,10 @@ from sascli.analysis.evaluation import (
     reliability,
     uncertainty,
 )
-from sascli.core.streams import fill_normal, streams
+from sascli.core.streams import fill_normal, stream, streams
 
 CLASSES = tuple("abcd")
-ask = partial(probabilities, network(), SEEDS, samples=3, epoch=7)
+ask = partial(probabilities, network(), SEEDS, samples=3, epochs=(7, 7))
 
 
 def tables_of(which: int | None = None) -> dict[str, pd.DataFrame]:
@@ -30,7 +31,9 @@ def tables_of(which: int | None = None) -> dict[str, pd.DataFrame]:
     own = network() if which is None else replica(network(), which)
     seeds = SEEDS if which is None else SEEDS[which : which + 1]
     against = {"noise": images(60)[0].flip(-1)}
-    return evaluation(own, seeds, x, y, CLASSES, against, samples=3, epoch=7, bins=10)
+    return evaluation(
+        own, seeds, x, y, CLASSES, against, samples=3, epochs=[7] * len(seeds), bins=10
+    )
 
 
 # ---------------------------------------------------------------- probabilities
@@ -49,19 +52,21 @@ def test_the_ensemble_is_the_mean_prediction_of_the_networks_of_ensemble_csv() -
     np.testing.assert_allclose(ask(x, "ensemble"), np.mean(each, 0), rtol=1e-12)
 
 
-def test_the_mean_field_draws_the_noise_of_the_test_after_an_epoch() -> None:
+@pytest.mark.parametrize("epochs", [(7, 7), (4, 7)])
+def test_the_mean_field_draws_the_noise_of_each_replicas_last_test(epochs: tuple[int]) -> None:
     made, (x, _) = network(), images()
     noise = torch.empty(2, len(x) * made.noise_size, dtype=x.dtype)
-    eps = made.split_noise(fill_normal(noise, streams(SEEDS, "evaluation", 7)), len(x))
+    drawn = [stream(*words) for words in zip(SEEDS, repeat("evaluation"), epochs, strict=False)]
+    eps = made.split_noise(fill_normal(noise, drawn), len(x))
     expected = softmax(made.forward(x, eps).detach().numpy(), -1)
-    np.testing.assert_allclose(ask(x, "mean_field"), expected, rtol=1e-9)
+    np.testing.assert_allclose(ask(x, "mean_field", epochs=epochs), expected, rtol=1e-9)
 
 
 def test_a_decorrelated_network_has_no_mean_field() -> None:
     made, (x, _) = network(), images()
     r = [torch.randn(2, n, n, dtype=x.dtype) for n in made.widths[:-1]]
     made.decorrelate(r, 0.1)
-    two = [probabilities(made, SEEDS, x, way, samples=1, epoch=1) for way in WAYS[:2]]
+    two = [probabilities(made, SEEDS, x, way, samples=1, epochs=(1, 1)) for way in WAYS[:2]]
     assert np.array_equal(*two) and not np.allclose(two[0], ask(x, "mean"))
 
 

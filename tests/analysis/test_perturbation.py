@@ -1,19 +1,28 @@
 """Targeted perturbation: how many connections are changed, which, and what it does."""
 
+import copy
 from functools import partial
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from made import SEEDS, images, network, replica
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 from torch import Tensor
 
 from sascli.analysis.accuracy import accuracy
 from sascli.analysis.perturbation import (
-    EXACT,
+    ALIKE,
+    PAIRED,
     PERTURBATIONS,
+    PUBLISHED,
+    Perturbed,
     Thresholds,
-    candidates,
+    alike,
+    field_perturbation,
     perturbation,
     perturbed,
 )
@@ -23,7 +32,7 @@ from sascli.core.streams import streams
 FRACTIONS = (0.0, 0.1, 0.5, 0.75, 1.0)
 
 
-def table_of(made: FeedForward, seeds: tuple[int, ...] = SEEDS, **settings: int) -> pd.DataFrame:
+def table_of(made: FeedForward, seeds: tuple[int, ...] = SEEDS, **settings: Any) -> pd.DataFrame:
     """perturbation.csv of layer 1 unless told otherwise."""
     x, y = images()
     score = partial(accuracy, x=x, y=y)
@@ -37,8 +46,8 @@ def changed(made: FeedForward, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     weights = layer.sample(generator=streams(SEEDS, "w"))
     weights[weights == 0] = 9.0  # so that what is switched off can be told from what was 0
     drawn = streams(SEEDS, kind)
-    after, n = perturbed(weights, layer, kind, torch.tensor(FRACTIONS), EXACT, drawn)
-    return weights, after, n
+    after, chosen = perturbed(weights, Perturbed(layer), kind, torch.tensor(FRACTIONS), drawn)
+    return weights, after, chosen.sum((-2, -1))
 
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
@@ -61,7 +70,7 @@ def test_what_is_changed_is_of_the_kind_and_as_many_as_said(kind: str) -> None:
     pi, xi = made.layers[0].pi, made.layers[0].xi
     vip, uip = (pi == 0) & (xi == 0), pi == 1
     allowed = {"vip_off": vip, "uip_on": uip, "random_off": pi >= 0, "other_off": ~(vip | uip)}
-    assert torch.equal(candidates(made.layers[0], kind), allowed[kind])
+    assert torch.equal(Perturbed(made.layers[0]).candidates(kind), allowed[kind])
     different = after != before.unsqueeze(1)
     assert torch.equal(different.sum((-2, -1)), n)
     assert not (different & ~allowed[kind].unsqueeze(1)).any()
@@ -102,16 +111,17 @@ def test_there_may_be_fewer_others_than_vips() -> None:
 def test_tolerance_makes_more_vips_and_uips() -> None:
     layer = network().layers[0]
     for kind in ("vip_off", "uip_on"):
-        wide, exact = candidates(layer, kind, Thresholds(0.2)), candidates(layer, kind)
+        wide = Perturbed(layer, Thresholds(0.2)).candidates(kind)
+        exact = Perturbed(layer).candidates(kind)
         assert (wide | ~exact).all() and wide.sum() > exact.sum()
 
 
 def test_vip_like_connections_have_thresholds_of_their_own() -> None:
     layer = network().layers[0]
-    wide = candidates(layer, "vip_off", Thresholds(0.5, xi_max=0.1, m_min=0.3))
+    wide = Perturbed(layer, Thresholds(0.5, xi_max=0.1, m_min=0.3)).vip
     assert torch.equal(wide, (layer.pi <= 0.5) & (layer.xi <= 0.1) & (layer.m.abs() >= 0.3))
     for less in (Thresholds(0.2, 0.1, 0.3), Thresholds(0.5, 0.01, 0.3), Thresholds(0.5, 0.1, 0.6)):
-        assert 0 < candidates(layer, "vip_off", less).sum() < wide.sum()
+        assert 0 < Perturbed(layer, less).vip.sum() < wide.sum()
 
 
 def test_nothing_perturbed_is_the_sampled_network_for_all_kinds_and_layers() -> None:
@@ -151,3 +161,109 @@ def test_a_replica_is_perturbed_the_same_without_its_companions(which: int) -> N
     whole = table_of(made).query("seed == @seed").drop(columns="replica")
     alone = table_of(replica(made, which), (seed,)).drop(columns="replica")
     pd.testing.assert_frame_equal(whole.reset_index(drop=True), alone)
+
+
+# ---------------------------------------------------------------- counterparts of the same |m|
+
+
+def test_pairs_within_a_ratio_are_as_many_as_there_can_be() -> None:
+    """Against all matchings of small sets, by the sizes of greatest matchings."""
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        one, other = (np.sort(draw.uniform(0, 1, n)) for n in draw.integers(0, 6, 2))
+        pairs = alike(one, other, 1.3)
+        for a, b in pairs:
+            assert one[a] <= 1.3 * other[b] and other[b] <= 1.3 * one[a]
+        assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)
+        close = (one[:, None] <= 1.3 * other) & (other <= 1.3 * one[:, None])
+        assert len(pairs) == (maximum_bipartite_matching(csr_array(close)) >= 0).sum()
+
+
+def test_counterparts_have_the_same_magnitude_and_are_no_vips() -> None:
+    layer = network((40, 30, 4)).layers[0]
+    own = Perturbed(layer, Thresholds(0.3, xi_max=0.8, m_min=0.5))
+    vips, others = (own.candidates(kind) for kind in PAIRED)
+    assert torch.equal(vips.sum((1, 2)), others.sum((1, 2))) and (vips.sum((1, 2)) > 50).all()
+    assert (vips & ~own.vip).sum() == 0 and (others & own.vip).sum() == 0
+    for r in range(2):
+        one, other = (layer.m[r][mask[r]].detach().abs().sort().values for mask in (vips, others))
+        ratio = one / other
+        assert ratio.min() >= 1 / ALIKE and ratio.max() <= ALIKE
+    table = table_of(network(), kinds=PAIRED, thresholds=Thresholds(0.5, xi_max=0.5))
+    whole = table.query("fraction == 1").pivot_table(
+        index="seed", columns="kind", values=["n_weights", "m_abs"]
+    )
+    assert (whole["n_weights"]["paired_off"] == whole["n_weights"]["matched_off"]).all()
+    assert (whole["n_weights"] > 10).all(axis=None)
+    m = whole["m_abs"]
+    assert (m["paired_off"] / m["matched_off"]).tolist() == pytest.approx([1, 1], rel=ALIKE - 1)
+    half = table.query("fraction == 0.5").groupby(["seed", "kind"])["n_weights"].first()
+    expected = (whole["n_weights"].stack() / 2).to_dict()
+    assert half.to_dict() == pytest.approx(expected, abs=0.5)
+
+
+def test_vips_without_a_counterpart_are_left_out() -> None:
+    """Too few candidates: both sets are smaller, and n_weights says so; none: nothing changes."""
+    made = network()
+    layer = made.layers[0]
+    layer.m.data[layer.vip()] = 100.0
+    rest = torch.nonzero(~layer.vip()[0])[:3]
+    for i, j in rest:
+        layer.m.data[0, i, j] = -101.0
+    table = table_of(made, kinds=PAIRED).query("fraction == 1 and sample == 0")
+    count = table.set_index(["seed", "kind"])["n_weights"].to_dict()
+    assert count == {(3, kind): 3 for kind in PAIRED} | {(8, kind): 0 for kind in PAIRED}
+    assert table.query("seed == 8")["m_abs"].isna().all()
+    matched = table.query("seed == 3 and kind == 'matched_off'")["m_abs"].item()
+    assert matched == pytest.approx(101)
+
+
+def test_mean_magnitude_is_that_of_the_changed_connections() -> None:
+    made = network()
+    layer = made.layers[0]
+    table = table_of(made).query("fraction == 1 and sample == 0 and kind == 'vip_off'")
+    want = [layer.m[r][layer.vip()[r]].abs().mean().item() for r in range(2)]
+    assert table["m_abs"].tolist() == pytest.approx(want)
+    assert table_of(made).query("fraction == 0")["m_abs"].isna().all()
+
+
+# ---------------------------------------------------------------- the mean field
+
+
+def test_the_mean_field_is_tested_with_pi_of_one() -> None:
+    made, (x, y) = network(), images()
+
+    def test(changed: FeedForward, sample: int) -> Tensor:
+        noise = streams(SEEDS, "test", sample)
+        gbp = changed.gbp()
+        return accuracy(
+            lambda some: gbp.logits(some, changed.draw_noise(some.shape[-2], noise)), x, y
+        )
+
+    before = made.all.clone()
+    table = field_perturbation(
+        made, SEEDS, test, layer=2, kinds=("vip_off", "random_off"), fractions=FRACTIONS,
+        samples=[1, 4], thresholds=Thresholds(),
+    )  # fmt: skip
+    assert torch.equal(made.all, before) and set(table["way"]) == {"field"}
+    vip = made.layers[1].vip()
+    for sample in (1, 4):
+        for fraction, pi in ((0.0, made.layers[1].pi.detach().clone()), (1.0, None)):
+            changed = copy.deepcopy(made)
+            value = made.layers[1].pi.masked_fill(vip, 1.0) if pi is None else pi
+            changed.layers[1].pi.data.copy_(value)
+            want = (1 - test(changed, sample)).tolist()
+            rows = table[(table["fraction"] == fraction) & (table["sample"] == sample)]
+            rows = rows[rows["kind"] == "vip_off"]
+            assert rows["test_error"].tolist() == want
+    assert list(table) == list(table_of(made))
+    off = table.query("fraction == 1").groupby("kind")["n_weights"].unique()
+    assert set(off["vip_off"]) == set(off["random_off"]) == set(vip.sum((1, 2)).tolist())
+
+
+def test_published_thresholds() -> None:
+    layer = FeedForward([3, 2], dtype=torch.float64).layers[0]
+    layer.m.data[0] = torch.tensor([[0.09, -0.09, 0.07], [0.5, 0.5, 0.5]])
+    layer.pi.data[0] = torch.tensor([[0.0, 0.05, 0.0], [0.2, 0.0, 0.1]]).double().mul(1 - 1e-7)
+    layer.xi.data[0] = torch.tensor([[0.05, 0.0, 0.0], [0.0, 0.2, 0.09]])
+    assert PUBLISHED.vip(layer)[0].tolist() == [[True, True, False], [False, False, True]]

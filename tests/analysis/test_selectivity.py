@@ -99,3 +99,17 @@ def test_an_integrators_neurons() -> None:
     assert one.drop_duplicates(["modality", "choice"])["trials"].sum() == 48
     end = one[one["time"] == 1300].groupby("choice")["rate"].mean()
     assert end["high"] > end["low"] > 0
+
+
+def test_untrained_networks_are_labelled_by_the_right_choice() -> None:
+    """A network whose outputs never differ chooses low always: no choice to be selective for."""
+    network = integrator(sigma=0.1)
+    network.layers[2].m.data.zero_()
+    recording, criterion = Recording(QUICK, 0.1, 2, 100.0), Criterion(permutations=199)
+    own, _ = selectivity(network, SEEDS, recording, criterion)
+    right, responses = selectivity(network, SEEDS, recording, criterion, right=True)
+    trained, _ = selectivity(integrator(sigma=0.1), SEEDS, recording, criterion)
+    assert (own["choice"] == 0).all() and (own["kind"] != "choice").all()
+    assert right["kind"].tolist() == trained["kind"].tolist()
+    trials = responses.drop_duplicates(["seed", "modality", "choice"]).groupby("choice")["trials"]
+    assert trials.sum().to_dict() == {"high": 2 * 24, "low": 2 * 24}

@@ -3,10 +3,12 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from task import QUICK, SEEDS, integrator
 
+from sascli.analysis.entropy import entropy_epochs, entropy_table
 from sascli.analysis.trajectories import neural, synaptic
 from sascli.analysis.trials import Recording, rates
 from sascli.data.multisensory import trials
@@ -40,7 +42,7 @@ def test_a_straight_path_of_parameters_has_one_component() -> None:
             network.layers[1].m[1] += 0.1 * epoch
             network.layers[1].pi[0, 0, 0] = epoch / 100
         snapshots[epoch] = network
-    table, shares = synaptic(snapshots, SEEDS, 2)
+    table, shares = synaptic([snapshots] * 2, SEEDS, 2)
     first = shares[shares["component"] == 1].set_index(["space", "seed"])["share"]
     assert first["m", 9] == pytest.approx(1)
     assert first["m", 2] == first["pi", 9] == 0  # those did not move
@@ -49,3 +51,34 @@ def test_a_straight_path_of_parameters_has_one_component() -> None:
     assert np.diff(path["pc1"]) == pytest.approx([4.0, 4.0]) or np.diff(path["pc1"]) == (
         pytest.approx([-4.0, -4.0])
     )  # 1 in each of 16 weights
+
+
+def test_paths_end_where_each_network_stopped() -> None:
+    start, networks = integrator(), {}
+    for epoch in (0, 10, 20, 23):
+        network = copy.deepcopy(start)
+        with torch.no_grad():
+            network.layers[1].m += 0.1 * epoch
+        networks[epoch] = network
+    paths = [{epoch: networks[epoch] for epoch in own} for own in ((0, 10, 23), (0, 10, 20))]
+    table, _ = synaptic(paths, SEEDS, 2)
+    epochs = table[table["space"] == "m"].groupby("seed")["epoch"].apply(list)
+    assert epochs.to_dict() == {2: [0, 10, 23], 9: [0, 10, 20]}
+    alone, _ = synaptic(paths[:1], SEEDS[:1], 2)
+    pd.testing.assert_frame_equal(table[table["seed"] == 2].reset_index(drop=True), alone)
+
+
+def test_entropy_over_training_is_that_of_every_network_on_the_way() -> None:
+    networks = {epoch: integrator(xi=0.01 * (epoch + 1)) for epoch in (0, 10, 17)}
+    for network in networks.values():
+        network.layers[1].pi.data.fill_(0.3)
+    final = networks[17]
+    paths = [{0: networks[0], 10: networks[10], 17: final}, {0: networks[0], 12: final}]
+    table = entropy_epochs(paths, SEEDS, ("paper", "mixed"))
+    assert list(table["epoch"].unique()) == [0, 10, 12, 17]
+    for epoch, seed, network in ((0, 9, networks[0]), (12, 9, final), (17, 2, final)):
+        own = table[(table["epoch"] == epoch) & (table["seed"] == seed)].drop(columns="epoch")
+        want = entropy_table(network, SEEDS, ("paper", "mixed"))
+        want = want[want["seed"] == seed]
+        pd.testing.assert_frame_equal(own.reset_index(drop=True), want.reset_index(drop=True))
+    assert set(table[table["epoch"] == 10]["seed"]) == {2}

@@ -7,7 +7,7 @@ import torch
 from task import QUICK, SEEDS, integrator
 
 from sascli.analysis import trials as module
-from sascli.analysis.trials import WAYS, choices, rates
+from sascli.analysis.trials import WAYS, choices, correct, rates
 from sascli.data.multisensory import FREQUENCIES, MODALITIES, trials
 
 BATCH = trials([*product(MODALITIES, FREQUENCIES)], QUICK)
@@ -83,3 +83,11 @@ def test_a_replicas_trials_do_not_depend_on_the_others() -> None:
     other = choices(alone, (SEEDS[0], 5), BATCH, "sampled", 3)
     assert torch.equal(both[0], other[0])
     assert not torch.equal(both[1], other[1])
+
+
+def test_correct_is_the_fraction_of_right_choices() -> None:
+    network = integrator(xi=0.01)
+    chosen = choices(network, SEEDS, BATCH, "sampled", 3)
+    want = (chosen == HIGH).double().mean(1)
+    assert torch.equal(correct(network, SEEDS, BATCH, "sampled", 3), want) and want.min() < 1
+    assert correct(integrator(), SEEDS, BATCH, "field").tolist() == [1, 1]

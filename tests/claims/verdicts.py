@@ -15,11 +15,11 @@ def cases(violations: Iterable[tuple[int, str, Any]]) -> Any:
     return pytest.mark.parametrize(("claim", "change"), own)
 
 
-def assert_all_hold(judged: pd.DataFrame, count: int) -> None:
-    """Claims 1 to `count`, the index, hold over three seeds."""
+def assert_all_hold(judged: pd.DataFrame, count: int, seeds: int = 3) -> None:
+    """Claims 1 to `count`, the index, hold over three seeds, or another number of them."""
     assert list(judged.index) == list(range(1, count + 1))
     assert list(judged["verdict"]) == ["holds"] * count, judged["detail"].tolist()
-    assert (judged["n_seeds"] == 3).all()
+    assert (judged["n_seeds"] == seeds).all()
 
 
 def assert_fails(row: pd.Series) -> None:

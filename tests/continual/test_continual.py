@@ -260,6 +260,7 @@ def test_without_a_search_every_training_image_may_be_learned(tmp_path: Path) ->
         ("resume=digits", "resume is true or false here"),
         ("data.split=validation", "what rates and strengths are searched on"),
         ("optim.halve_every=1", "would halve the rates of later tasks"),
+        ("stop_loss=0.1", "stop_loss would leave later tasks unlearned"),
         ("threads=0", "threads must be at least 1"),
         ("width=[8]", "width lists 1 hidden layers"),
     ],

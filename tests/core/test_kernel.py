@@ -51,11 +51,20 @@ def test_one_sample_without_leak_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alpha", "want"), [(1.0, (3.031, 1.312, 1.912)), (0.5, (0.436, 0.351, 0.592))]
+    ("alpha", "shared", "want"),
+    [
+        (1.0, True, (3.031, 1.312, 1.912)),
+        (0.5, True, (0.436, 0.351, 0.592)),
+        (1.0, False, (3.031, 1.127, 1.912)),  # as published
+        (0.5, False, (0.436, 0.211, 0.592)),
+    ],
 )
-def test_two_samples_at_the_angle_4_5(alpha: float, want: tuple[float, ...]) -> None:
-    """Values of a second implementation of the recursion and, within errors, of networks."""
-    theta = analytic(two_sequences(), Scales(alpha=alpha))
+def test_two_samples_at_the_angle_4_5(alpha: float, shared: bool, want: tuple[float, ...]) -> None:
+    """Both conventions of h(0): one draw shared by all samples, and one for each.
+
+    Values of a second implementation of the recursion and, within errors, of networks.
+    """
+    theta = analytic(two_sequences(), Scales(alpha=alpha, shared_start=shared))
     got = theta[[0, 0, 1], [0, 1, 1]].tolist()
     assert got == pytest.approx(want, abs=6e-4)
 

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import reference
@@ -14,6 +15,7 @@ from torch import Tensor
 from sascli.core.network import KINDS
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.core.recurrent_backprop import clip_spectral_, squared_error
+from sascli.core.rmsprop import RMSpropInside
 from sascli.core.streams import streams
 
 WIDTHS = [3, 6, 4]
@@ -361,8 +363,8 @@ def test_the_variance_of_one_step_is_that_of_the_weights() -> None:
     assert ((r.var(0) / variance - 1).abs() < 0.1).all()
 
 
-@pytest.mark.parametrize("name", ["RMSprop", "AdamW"])
-def test_training_layer_by_layer_follows_training_by_flat_tensors(name: str) -> None:
+@pytest.mark.parametrize("kind", [torch.optim.RMSprop, RMSpropInside, torch.optim.AdamW])
+def test_training_layer_by_layer_follows_training_by_flat_tensors(kind: Any) -> None:
     """Rates of a layer's own need the layers' views as the optimiser's parameters.
 
     Not with `fused=True`: PyTorch's fused AdamW is silently wrong on views with gaps.
@@ -378,7 +380,7 @@ def test_training_layer_by_layer_follows_training_by_flat_tensors(name: str) -> 
             gradients = [part for grad in gradients for part in network.split(grad)]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-        optimiser = getattr(torch.optim, name)(parameters, lr=0.01, weight_decay=0.1)
+        optimiser = kind(parameters, lr=0.01, weight_decay=0.1)
         for _ in range(3):
             gbp(x, y, eps)
             optimiser.step()
@@ -412,7 +414,35 @@ def test_squared_error_leaves_masked_outputs_out() -> None:
     assert squared_error(outputs, y)[0].isnan().tolist() == [False, True]
 
 
+def test_half_squared_error_per_step_counts_the_padding() -> None:
+    """C = sum mask (y - y*)^2 / (2 B T), with B = 3 trials of T = 4 steps, and its gradient."""
+    y, outputs = normal(2, 3, 4, 2, seed=1), normal(2, 3, 4, 2, seed=2).requires_grad_()
+    y[0, :, 2:] = torch.nan
+    loss, k = squared_error(outputs.detach(), y, "half_per_step")
+    known = ~y.isnan()
+    want = ((outputs - y.nan_to_num(0)).square() * known).flatten(1).sum(1) / (2 * 3 * 4)
+    assert error(loss, want.detach()) < 1e-12
+    (grad,) = torch.autograd.grad(want.sum(), outputs)
+    assert error(k, grad) < 1e-12
+
+
+def test_the_loss_of_the_dynamics_is_that_of_the_gradients() -> None:
+    losses, grads = [], []
+    for name in ("mean", "half_per_step"):
+        network = make(replace(EVERY, loss=name), 2)
+        x, y, eps, _ = make_batch(network)
+        gbp = network.gbp()
+        losses.append(gbp(x, y, eps))
+        grads.append(gbp.all.clone())
+    known = (~y.isnan()).flatten(1).sum(1).double()
+    ratio = known / (2 * BATCH * EVERY.steps)  # the same in both replicas
+    assert error(losses[1], losses[0] * ratio) < 1e-12
+    assert error(grads[1], grads[0] * ratio[0]) < 1e-12
+
+
 def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="loss is one of mean, half_per_step, not 'sum'"):
+        Dynamics(3, 0.5, loss="sum")
     for alpha in (0.0, -0.1, 1.01):
         with pytest.raises(ValueError, match="alpha"):
             Dynamics(3, alpha)

@@ -130,9 +130,10 @@ def test_axes_are_labelled(name: str) -> None:
         "continual_matrix": {"task", "split\nafter task", "accuracy (%)"},
         "temporal_accuracy": {"epoch", "test accuracy (%)"},
         "temporal_parameters": {r"spike mass $\pi$", "slab mean $m$", r"slab variance $\Xi$"},
-        "temporal_perturbation": {"fraction of VIP-like connections $f$", "test error (%)"},
+        "temporal_perturbation": {"digits: error (%)", "multisensory: error (%)"},
+        "temporal_entropy": {"epoch", "entropy (nats)"},
         "psychometric": {"frequency (events / s)", "high choices (%)"},
-        "selectivity": {"selective for", "share of the neurons (%)"},
+        "selectivity": {"selective for", "fraction of the neurons (%)"},
         "neurons": {"time since the stimulus began (ms)", "rate $r$"},
         "trajectories": {"PC1 (rate)", "PC2 (rate)"},
         "synapses": {"PC1", "PC2"},
@@ -143,7 +144,9 @@ def test_axes_are_labelled(name: str) -> None:
         "order_parameters": {"epoch", "overlap", "field, loss"},
         "overview": {"epoch", "test accuracy (%)", "slab mean $m$"},
         "copi_accuracy": {"epoch", "test accuracy (%)"},
+        "copi_loss": {"epoch", r"training loss $\langle|y-t|^2\rangle/2$"},
         "copi_rates": {"learning rate of the weights", "accuracy (%)"},
+        "copi_gains": {"epoch", "test accuracy (%)", "training loss"},
         "decorrelation": {"epoch", "correlation before $R$", "correlation after $R$"},
         "decorrelated": {"input", "$R$", "ZCA"},
         "features": set(),
@@ -326,15 +329,62 @@ def test_variance_has_a_curve_per_layer() -> None:
 
 def test_copi_accuracy_has_a_curve_for_every_run_that_did_not_diverge() -> None:
     made = copi_tables.tables()
-    (ax,) = drawn("copi_accuracy", made).axes
+    copi_tables.lose(made, "copi-fa", 1)
+    figure = drawn("copi_accuracy", made)
+    (ax,) = figure.axes
     *curves, linear = ax.get_lines()
-    labels = ["COPI-BP", "COPI-FA", "COPI, local", "BP, decorrelated", "BP, Adam", "gBP"]
+    labels = ["COPI-BP", "COPI-FA", "COPI, local", "BP, decorrelated", "BP, Adam"]
+    labels += ["COPI-FA, best", "BP, Adam, best", "gBP"]
     assert [curve.get_label() for curve in curves] == labels  # bp-plain has no rows
     assert set(np.asarray(linear.get_ydata())) == {92.0}
     rows = made["history"].query("point == 'copi-fa' and epoch == 5")
-    assert np.asarray(curves[1].get_ydata())[-1] == pytest.approx(
+    assert len(rows) == 2 and np.asarray(curves[1].get_ydata())[-1] == pytest.approx(
         100 * rows["test_accuracy"].mean()
     )
+    caption = str(figure.get_label())
+    assert "Left out, since they diverged: COPI-FA 1 of 3, BP, plain 3 of 3." in caption
+    assert "At the published rates" in caption
+
+
+def test_copi_accuracy_of_earlier_versions_has_other_rates() -> None:
+    made = copi_tables.tables()
+    del made["arms"]
+    caption = str(drawn("copi_accuracy", made).get_label())
+    assert "the others at their best" in caption and "At the published rates" not in caption
+
+
+def test_copi_loss_leaves_out_the_rule_with_another_loss() -> None:
+    made = copi_tables.tables()
+    (ax,) = drawn("copi_loss", made).axes
+    curves = {line.get_label(): np.asarray(line.get_ydata()) for line in ax.get_lines()}
+    assert "gBP" not in curves and len(curves) == 7 and ax.get_yscale() == "log"
+    rows = made["history"].query("point == 'bp-adam' and epoch == 4")
+    assert curves["BP, Adam"][3] == pytest.approx(rows["train_loss"].mean())
+
+
+def test_copi_gains_has_a_curve_for_each_gain_and_rate() -> None:
+    made = copi_tables.tables()
+    above, below = drawn("copi_gains", made).axes
+    labels = ["COPI, gain 10", "COPI, gain 1000", "Adam, η = 1e-05", "Adam, η = 0.0001"]
+    for ax, column, scale in ((above, "test_accuracy", 100), (below, "train_loss", 1)):
+        assert [line.get_label() for line in ax.get_lines()] == labels
+        rows = made["gains"].query("rule == 'copi' and gain == 10 and epoch == 3")
+        shown = np.asarray(ax.get_lines()[0].get_ydata())
+        assert shown[2] == pytest.approx(scale * rows[column].mean())
+
+
+def test_figures_of_a_directory_without_their_later_tables(tmp_path: Path) -> None:
+    made = copi_tables.tables()
+    about = {"kind": "reproduce", "study": "copi", "reference": copi_tables.REFERENCE}
+    source = maker.directory(tmp_path / "new", made, **about)
+    assert figures.all_of(source) == list(COPI)
+    del made["arms"], made["gains"]
+    source = maker.directory(tmp_path / "old", made, **about)
+    names = figures.all_of(source)
+    assert names == [name for name in COPI if name != "copi_gains"]
+    assert len(figures.plot(names, source, tmp_path / "out", suffixes=(".png",))) == len(names)
+    with pytest.raises(UserError, match=r"gains\.csv"):
+        figures.plot(COPI, source, tmp_path / "out")
 
 
 def test_copi_rates_count_divergence_as_nothing_learnt() -> None:
@@ -475,3 +525,76 @@ def test_room_for_the_inset_never_shows_an_impossible_percentage(
     assert len(shown) >= 2 and min(shown) >= 0 and max(shown) <= 100
     low, high = ax.spines["left"].get_bounds()
     assert 0 <= low < high <= 100
+
+
+# ---------------------------------------------------------------- the recurrent network
+
+
+def test_pixels_are_drawn_beside_rows_where_they_were_trained() -> None:
+    made = temporal_tables.tables(3)
+    above, _ = drawn("temporal_accuracy", made).axes
+    assert [line.get_label() for line in above.get_lines()] == ["gBP", "BP", "gBP, pixel by pixel"]
+    figure = figures.FIGURES["temporal_accuracy"].draw(made, {"digits": "rnn_rows"})
+    assert len(figure.axes[0].get_lines()) == 2 and "pixel" not in str(figure.get_label())
+
+
+def test_accuracy_of_stopped_networks_goes_on() -> None:
+    made = temporal_tables.tables(3)
+    early = (made["history"]["seed"] == 0) & (made["history"]["model"] == "multisensory")
+    made["history"] = made["history"][~early | (made["history"]["epoch"] <= 8)]
+    figure = drawn("temporal_accuracy", made)
+    line = figure.axes[1].get_lines()[0]
+    own = made["history"].query("model == 'multisensory' and rule == 'gbp'")
+    final = own.groupby("seed")["test_accuracy"].last()
+    assert np.asarray(line.get_ydata())[-1] == pytest.approx(100 * final.mean())
+    assert "A network that its loss stopped keeps its last accuracy." in str(figure.get_label())
+
+
+def test_entropy_of_every_network_ends_at_its_last_epoch() -> None:
+    made = temporal_tables.tables(3)
+    _, below = drawn("temporal_entropy", made).axes
+    ends = [np.asarray(line.get_xdata())[-1] for line in below.get_lines()]
+    assert ends == [20, 22, 24] * 3
+    first = made["entropy_epochs"].query(
+        "model == 'multisensory' and estimator == 'paper' and layer == 1 and seed == 0"
+    )
+    assert np.asarray(below.get_lines()[0].get_ydata()).tolist() == first["mean"].tolist()
+
+
+def test_removal_is_drawn_by_either_thresholds() -> None:
+    made = temporal_tables.tables(3)
+    figure = drawn("temporal_perturbation", made)
+    assert len(figure.axes) == 4
+    published = figure.axes[0].containers
+    assert [bars.get_label() for bars in published][-1] == "same |m|"
+    table = made["perturbation"].query("criterion == 'published' and kind == 'matched_off'")
+    own = table[(table["model"] == "rnn_rows") & (table["fraction"] == 1)]
+    height = np.asarray(published[-1].lines[0].get_ydata())[-1]
+    assert height == pytest.approx(100 * own["test_error"].mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "columns", "axes"),
+    [
+        ("temporal_perturbation", "perturbation", ["criterion", "way", "m_abs"], 2),
+        ("selectivity", "selectivity", ["network"], 1),
+        ("neurons", "selectivity", ["network"], 4),
+        ("redraw", "redraw", ["field_accuracy", "dt"], 2),
+    ],
+)
+def test_tables_of_before_are_drawn(name: str, table: str, columns: list[str], axes: int) -> None:
+    made = temporal_tables.tables(3)
+    if table == "selectivity":
+        made[table] = made[table].query("network == 'trained'")
+    if table == "perturbation":
+        made[table] = made[table].query("criterion == 'ours'")
+    made[table] = made[table].drop(columns=columns)
+    assert len(drawn(name, made).axes) == axes
+
+
+def test_untrained_neurons_stand_beside_trained_ones() -> None:
+    (ax,) = drawn("selectivity", temporal_tables.tables(3)).axes
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in ax.containers
+               if bars.get_label() in ("trained", "untrained")}  # fmt: skip
+    assert heights["trained"] == pytest.approx([25] * 4)
+    assert heights["untrained"] == pytest.approx([100 / 12, 500 / 12, 25, 25], abs=17)

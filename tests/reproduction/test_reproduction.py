@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from shutil import copytree, rmtree
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,8 @@ from conftest import assert_same_tables, composed, run_killed, tables
 from counting import Fault
 
 from sascli import experiment, reproduction, runs, training
+from sascli.analysis.perturbation import perturbation
+from sascli.checkpoint import load_network
 from sascli.cli import main
 from sascli.config import Figures, config_hash
 from sascli.errors import UserError
@@ -236,7 +239,10 @@ def test_the_tables_of_a_reproduction(unbroken: tuple[Path, float]) -> None:
     assert pictures == {
         f"{name}.{kind}" for name in STUDIES["credit"].figures for kind in ("pdf", "png")
     }
-    assert len(made["claims"]) == 15 and (directory / "report.html").stat().st_size > 100_000
+    assert (
+        list(made["claims"]["claim"]) == list(range(1, 18))
+        and (directory / "report.html").stat().st_size > 100_000
+    )
 
 
 def test_the_search_is_the_mean_of_the_last_epochs(unbroken: tuple[Path, float]) -> None:
@@ -289,6 +295,42 @@ def test_again_nothing_is_computed_twice(
     assert done == ["entropy_of gbp-L5-T60-lr0.05"]
     assert (directory / "perturbation.csv").exists()
     assert runs.manifest_of(directory)["status"] == "finished"
+
+
+def test_perturbation_resumes_by_layer_and_sample(
+    unbroken: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = unbroken[0].glob("runs/gbp-L4-T1297-lr*")
+    config = settings(tmp_path)
+    grid = Grid(config, 1297)
+    (point,) = [p for p in grid.gbp() if p.name == run.name]
+    expected = runs.read_table(run / "perturbation.csv")
+    data = experiment.load_data(point.config, torch.device("cpu"))
+    whole = perturbation(
+        load_network(run), [0, 1], data.accuracy, layer=2,
+        fractions=[0, 0.5, 1], samples=2,
+    )  # fmt: skip
+    layer = expected.query("layer == 2").reset_index(drop=True)
+    pd.testing.assert_frame_equal(layer, whole, check_dtype=False, rtol=1e-12)
+    measured = list[tuple[int, int]]()
+
+    def counted(*of: Any, **how: Any) -> pd.DataFrame:
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        measured.append((how["layer"], how["draw"]))
+        return perturbation(*of, **how)
+
+    copy = tmp_path / "run"
+    copytree(run, copy)
+    rmtree(copy / "perturbation")
+    monkeypatch.setattr(credit, "perturbation", counted)
+    with pytest.raises(KeyboardInterrupt):
+        credit.perturbation_of(grid, point, copy)
+    assert measured == [(1, 0), (1, 1), (2, 0)]
+    measured.clear()
+    table = credit.perturbation_of(grid, point, copy)
+    assert measured == [(2, 1), (3, 0), (3, 1)]
+    pd.testing.assert_frame_equal(table, expected, check_exact=True)
 
 
 def test_other_settings_begin_a_new_version(tmp_path: Path) -> None:

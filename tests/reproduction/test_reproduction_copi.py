@@ -1,6 +1,8 @@
 """`sas reproduce copi`: what a preset asks for, divergence on the way, what is done already."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,10 @@ from conftest import assert_same_tables, composed, tables
 
 from sascli import runs, training
 from sascli.cli import main
-from sascli.config import FiguresCopi
-from sascli.errors import UserError
+from sascli.config import FiguresCopi, config_hash
+from sascli.errors import DivergedError, UserError
 from sascli.reproduction import copi, reproduce
-from sascli.reproduction.copi import ARMS, Comparison, Copi, best
+from sascli.reproduction.copi import Comparison, Copi, best, best_name
 from sascli.stopping import Stopped
 from sascli.studies import STUDIES
 
@@ -22,7 +24,7 @@ SMALL = "model=digits preset=smoke train_size=200 test_size=60 width=6 threads=1
 
 def settings(outputs: Path, *words: str) -> FiguresCopi:
     """A small smoke preset, at whose largest rate plain BP diverges."""
-    rates = ["preset.rates=[0.03,1,30]", "preset.rate_seeds=2"]
+    rates = ["preset.rates=[0.03,1,30]", "preset.rate_seeds=2", "preset.search_seeds=2"]
     config: FiguresCopi = composed(
         "reproduce copi", *SMALL.split(), *rates, f"outputs={outputs}", *words
     )
@@ -59,44 +61,103 @@ def test_the_published_network_or_less(
     model: str, preset: str, available: int, network: tuple[int, int], size: int
 ) -> None:
     own = comparison(model, preset, available)
-    points = own.points(dict.fromkeys(ARMS, 1.0))
-    assert [p.name for p in points] == list(ARMS)
-    assert {(p.config.depth, p.config.width) for p in points} == {network}
-    assert {p.config.train_size for p in points} == {size}
-    assert {p.config.batch_size for p in points} == {50}
-    assert {p.config.epochs for p in points} == {own.config.epochs}
+    arms = own.arms(dict.fromkeys(own.config.preset.searched, 0.3))
+    published = ["copi-bp", "copi-fa", "copi-local", "bp-decor", "bp-adam"]
+    assert list(arms)[:5] == published
+    assert list(arms)[5:] == [best_name(arm) for arm in own.config.preset.searched]
+    for config in arms.values():
+        assert (config.depth, config.width) == network
+        assert (config.train_size, config.batch_size) == (size, 50)
+        assert config.epochs == own.config.epochs
 
 
-def test_every_rule_has_its_own_settings() -> None:
-    factors = dict.fromkeys(ARMS, 1.0) | {"bp-plain": 0.1, "bp-adam": 0.3}
-    own = {p.name: p.config for p in comparison("mnist", "paper", 60_000).points(factors)}
-    told = {name: config.rule | {"lr": config.lr} for name, config in own.items()}
-    for name in ("copi-bp", "copi-fa", "copi-local", "bp-decor"):
-        assert told[name]["lr"] == {"default": 1e-3, "r": 1e-3}
-        assert (told[name]["gain"], told[name]["decorrelation_epochs"]) == (1000, 1)
-        assert own[name].decay["default"] == 0
-    assert told["copi-fa"]["credit"] == "fa" and told["copi-bp"]["credit"] == "bp"
-    assert told["copi-local"]["decorrelation"] == "local"
-    for name, rate in (("bp-plain", 1e-4), ("bp-adam", 3e-4)):  # nothing decorrelates
-        assert told[name]["lr"] == {"default": rate, "r": 0.0}
-        assert (told[name]["name"], told[name]["decorrelation_epochs"]) == ("bp_decor", 0)
-    assert told["bp-adam"]["adam"] and not told["bp-plain"].get("adam")
-    assert told["gbp"] == {"name": "gbp", "lr": {"default": 1e-2, "r": 0.0}}
-    assert own["gbp"].decay == {"default": 1e-4}
+@pytest.mark.parametrize(
+    ("model", "epochs", "seeds"), [("mnist", 50, 3), ("cifar10", 12, 2), ("digits", 50, 3)]
+)
+def test_paper_has_epochs_and_seeds_of_the_model(model: str, epochs: int, seeds: int) -> None:
+    config = composed("reproduce copi", f"model={model}", "preset=paper")
+    assert (config.epochs, config.seeds, config.preset.rate_seeds) == (epochs, seeds, 5)
+    assert config.preset.maps == "all" and config.preset.cut.startswith(f"{epochs} epochs")
+    changed = composed("reproduce copi", f"model={model}", "preset=paper", "epochs=3", "seeds=1")
+    assert (changed.epochs, changed.seeds) == (3, 1)
+    quick = composed("reproduce copi", f"model={model}")
+    assert (quick.epochs, quick.seeds) == (10, 3)
+
+
+def test_the_words_of_a_preset_do_not_begin_a_study_anew() -> None:
+    one, other, shorter = (
+        composed("reproduce copi", *words) for words in ((), ("preset.cut=other",), ("epochs=9",))
+    )
+    assert config_hash(one) == config_hash(other) != config_hash(shorter)
+
+
+def test_every_rule_has_its_settings() -> None:
+    arms = comparison("mnist", "paper", 60_000).arms(
+        {"copi-bp": 1.0, "copi-fa": 0.3, "bp-decor": 3.0, "bp-plain": 0.1, "bp-adam": 10.0}
+    )
+    assert list(arms) == [
+        "copi-bp", "copi-fa", "copi-local", "bp-decor", "bp-adam", "copi-fa-best",
+        "bp-decor-best", "bp-plain", "bp-adam-best",
+    ]  # fmt: skip
+    rules = {name: config.rule | {"lr": config.lr} for name, config in arms.items()}
+    rates = {"copi-fa-best": 3e-4, "bp-decor-best": 3e-3}
+    for name in ("copi-bp", "copi-fa", "copi-local", "bp-decor", *rates):
+        assert rules[name]["lr"] == {"default": rates.get(name, 1e-3), "r": 1e-3}
+        assert (rules[name]["gain"], rules[name]["decorrelation_epochs"]) == (1000, 1)
+        assert arms[name].decay["default"] == 0
+    assert rules["copi-fa"]["credit"] == "fa" and rules["copi-bp"]["credit"] == "bp"
+    assert rules["copi-local"]["decorrelation"] == "local"
+    for name, rate in (("bp-plain", 1e-4), ("bp-adam", 1e-4), ("bp-adam-best", 1e-3)):
+        assert rules[name]["lr"] == {"default": rate, "r": 0.0}  # nothing decorrelates
+        assert (rules[name]["name"], rules[name]["decorrelation_epochs"]) == ("bp_decor", 0)
+        assert bool(rules[name].get("adam")) is (name != "bp-plain")
+    gbp = comparison("mnist", "quick", 60_000).arms({"gbp": 1.0})["gbp"]
+    assert gbp.rule == {"name": "gbp"} and gbp.lr == {"default": 1e-2, "r": 0.0}
+    assert gbp.decay == {"default": 1e-4}
+
+
+def test_every_seed_has_its_run_directory() -> None:
+    own = comparison("digits", "smoke", 1297, "seeds=[4,7]")
+    points = own.points("bp-adam", own.arms({})["bp-adam"], own.seeds)
+    assert [(p.name, p.key["point"], p.config.name, p.config.seeds) for p in points] == [
+        (f"bp-adam-s{seed}", "bp-adam", f"bp-adam-s{seed}", [seed]) for seed in (4, 7)
+    ]
+
+
+def test_gains_and_rates_are_compared_and_arms_of_the_same_settings_taken() -> None:
+    own = comparison("mnist", "paper", 60_000)
+    arms = own.arms({"bp-adam": 10.0, "copi-bp": 3.0})
+    points = {p.name: p for p in own.compared(arms)}
+    assert list(points) == [
+        f"{name}-s{seed}"
+        for name in ("copi-bp-gain10", "copi-bp-gain100", "copi-bp", "bp-adam-lr1e-05",
+                     "bp-adam", "bp-adam-best")
+        for seed in (0, 1)
+    ]  # fmt: skip
+    config = points["copi-bp-gain10-s1"].config
+    assert (config.rule["gain"], config.lr["default"], config.epochs) == (10, 1e-3, 20)
+    assert points["bp-adam-lr1e-05-s0"].config.lr["default"] == 1e-5
+    taken = points["bp-adam-best-s1"]
+    assert taken in own.points("bp-adam-best", arms["bp-adam-best"], own.seeds)
+    assert taken.config.epochs == 50
+    digits = comparison("digits", "smoke", 1297)
+    assert {p.config.rule["gain"] for p in digits.compared(digits.arms({}))} == {10, 100}
 
 
 def test_a_rate_of_r_is_kept_while_that_of_w_is_tried() -> None:
-    words = ("lr=0.02", "lr.r=0.005", "preset.rates=[1,10]", "preset.rate_seeds=1")
+    words = ("lr=0.02", "lr.r=0.005", "preset.rates=[1,10]", "preset.searched=[copi-fa]")
+    words += ("preset.rate_seeds=2",)
     trials = {
         own.name: (key, own.config)
         for key, own in comparison("digits", "smoke", 1297, *words).trials()
     }
-    key, config = trials["copi-bp-x10-s0"]
-    assert config.lr == {"default": 0.2, "r": 0.005}
-    assert key == {"point": "copi-bp", "factor": 10, "lr": 0.2, "seed": 0}
-    assert {name.rsplit("-x")[0] for name in trials} == {
-        "copi-bp", "copi-fa", "bp-decor", "bp-plain", "bp-adam", "gbp"
-    }  # fmt: skip
+    key, config = trials["copi-bp-x10-s1"]
+    assert config.lr == {"default": 0.2, "r": 0.005} and config.seeds == [1]
+    assert key == {"point": "copi-bp", "factor": 10, "lr": 0.2, "seed": 1}
+    count = {name.rsplit("-x")[0]: 0 for name in trials}
+    for name in trials:
+        count[name.rsplit("-x")[0]] += 1
+    assert count == {"copi-bp": 4, "bp-plain": 4, "copi-fa": 2}  # both are always compared
 
 
 @pytest.mark.parametrize(("available", "size", "held_out"), [(1297, 200, 259), (230, 184, 46)])
@@ -126,6 +187,11 @@ def test_the_best_rate_is_that_of_the_highest_mean_and_not_one_that_diverged() -
         ("preset.depth=1", "preset.depth must be at least 2, not 1"),
         ("preset.rate_epochs=1", "preset.rate_epochs must be at least 2, not 1"),
         ("preset.units=0", "preset.units must be at least 1, not 0"),
+        ("preset.gain_seeds=0", "preset.gain_seeds must be at least 1, not 0"),
+        ("preset.gain_epochs=1", "preset.gain_epochs must be at least 2, not 1"),
+        ("preset.gains=[0]", "preset.gains must be a list of numbers > 0, not [0.0]"),
+        ("preset.maps=some", "preset.maps must be a whole number >= 1 or 'all', not 'some'"),
+        ("preset.searched=[copi-bq]", "no preset.searched 'copi-bq'; did you mean 'copi-bp'?"),
         ("train_size=1298", "train_size=1298, but there are 1297 training images"),
         ("preset=smok", "there is no preset 'smok'; did you mean 'smoke'?"),
         ("preset=1", "there is no preset '1'"),
@@ -153,26 +219,33 @@ def test_mistakes(
 # ---------------------------------------------------------------- what it leaves
 
 
+PUBLISHED = ("copi-bp", "copi-fa", "copi-local", "bp-decor", "bp-adam")
+
+
 def test_tables_pictures_claims_and_page(unbroken: Path) -> None:
     study = STUDIES["copi"]
     found = tables(unbroken)
     assert set(found) == {
-        "history", "rates", "decorrelation", "decorrelated", "features", "compression", "linear",
-        "claims",
+        "history", "arms", "rates", "gains", "decorrelation", "decorrelated", "features",
+        "compression", "linear", "claims",
     }  # fmt: skip
     pictures = {path.name for path in (unbroken / "pictures").iterdir()}
     assert pictures == {f"{name}.{kind}" for name in study.figures for kind in ("pdf", "png")}
-    assert list(found["claims"]["claim"]) == [1, 2, 3, 4, 5, 6]
-    assert (found["claims"]["verdict"] != "not measured").all()
+    verdicts = found["claims"].set_index("claim")["verdict"]
+    assert list(verdicts.index) == [1, 2, 3, 4, 5, 6]
+    assert list(verdicts.index[verdicts == "not measured"]) == [5]  # not a published network
     page = (unbroken / "report.html").read_text()
-    assert study.title in page and "Ahmad" in page
+    assert study.title in page and "Ahmad" in page and "the numbers mean nothing" in page
     about = runs.manifest_of(unbroken)
     assert about["reference"] == {"depth": 4, "width": 6, "train_size": 200}
     assert about["status"] == "finished" and about["diverged"] == []
-    assert set(about["rates"]) == set(ARMS)
+    points = set(found["arms"]["point"])
+    assert set(about["rates"]) == {p for p in points if "-gain" not in p and "-lr" not in p}
+    assert {*PUBLISHED, "bp-plain", "gbp"} <= set(about["rates"])
+    assert about["cut"].startswith("Width 30")
 
 
-def test_what_diverged_is_told_and_the_study_goes_on(unbroken: Path) -> None:
+def test_what_diverged_in_a_trial_has_no_accuracy(unbroken: Path) -> None:
     rates = tables(unbroken)["rates"]
     assert len(rates) == 6 * 3 * 2
     plain = rates[(rates["point"] == "bp-plain") & (rates["factor"] == 30)]
@@ -182,29 +255,83 @@ def test_what_diverged_is_told_and_the_study_goes_on(unbroken: Path) -> None:
     assert runs.manifest_of(run)["error"].startswith("training diverged in epoch")
     learnt = rates[rates["diverged"].isna()]
     assert learnt["validation_accuracy"].notna().all()
-    history = tables(unbroken)["history"]
-    assert set(history["point"]) == set(ARMS) and set(history["seed"]) == {0, 1}
+
+
+def test_trials_leave_their_tables_and_no_weights(unbroken: Path) -> None:
+    left = {path.name for path in (unbroken / "runs" / "copi-bp-x1-s0").iterdir()}
+    assert {"history.csv", "manifest.json"} <= left
+    assert not [name for name in left if name.endswith((".safetensors", ".pt"))]
+    assert "checkpoint.json" not in left
+    assert (unbroken / "runs" / "copi-bp-s0" / "weights.safetensors").exists()
+
+
+def test_every_network_is_listed_with_its_rate(unbroken: Path) -> None:
+    found = tables(unbroken)
+    arms, history = found["arms"], found["history"]
+    assert arms["diverged"].isna().all() and arms.groupby("point").size().loc["copi-bp"] == 2
+    last = history[history["epoch"] == 3].set_index(["point", "seed"])["test_accuracy"]
+    whole = arms[~arms["point"].str.contains("-gain|-lr")].set_index(["point", "seed"])
+    pd.testing.assert_series_equal(whole["test_accuracy"], last[whole.index])
+    rates = runs.manifest_of(unbroken)["rates"]
+    assert {point: lr for (point, _), lr in whole["lr"].items()} == rates
+    assert (rates["copi-bp"], rates["bp-adam"]) == (0.03, 1e-4)
+
+
+def test_gains_are_those_of_the_runs_over_their_first_epochs(unbroken: Path) -> None:
+    found = tables(unbroken)
+    table = found["gains"]
+    assert set(table["epoch"]) == {1, 2} and set(table["seed"]) == {0}
+    copi = table[table["rule"] == "copi"]
+    assert dict(zip(copi["gain"], copi["point"], strict=True)) == {
+        10: "copi-bp-gain10", 100: "copi-bp"
+    }  # fmt: skip
+    history = found["history"].query("point == 'copi-bp' and seed == 0 and epoch < 3")
+    own = copi[copi["gain"] == 100]
+    assert own["train_loss"].tolist() == history["train_loss"].tolist()
+    assert sorted(set(table.loc[table["rule"] == "bp_decor", "lr"])) == [1e-4, 1e-3]
 
 
 def test_correlations_are_of_the_rules_that_decorrelate(unbroken: Path) -> None:
     table = tables(unbroken)["decorrelation"]
-    assert set(table["point"]) == {"copi-bp", "copi-fa", "copi-local", "bp-decor"}
+    assert {*PUBLISHED[:4]} <= set(table["point"])
+    assert not {"bp-adam", "bp-plain", "gbp"} & set(table["point"])
     start = table[table["epoch"] == 0]
     assert (start["before"] == start["after"]).all()
-    end = table[(table["epoch"] == 3) & (table["layer"] == 1)]
+    end = table[(table["epoch"] == 3) & (table["layer"] == 1) & table["point"].isin(PUBLISHED)]
     assert len(end) == 4 * 2 and (end["after"] < end["before"]).all()
 
 
-def test_a_rule_that_diverges_in_full_is_left_out(
+def diverging(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the runs of these names diverge in their second epoch."""
+    one_epoch = training.one_epoch
+
+    def diverged(config: Any, data: Any, rule: Any, epoch: int) -> list[float]:
+        if config.name in names and epoch == 2:
+            raise DivergedError(epoch, "the largest parameter is m of layer 1")
+        return one_epoch(config, data, rule, epoch)
+
+    monkeypatch.setattr(training, "one_epoch", diverged)
+
+
+def test_a_seed_that_diverges_stops_neither_the_others_nor_the_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copi, "best", lambda rates, arm: 300.0 if arm == "bp-plain" else 1.0)
-    few = ["preset.rates=[1]", "preset.rate_seeds=1", "seeds=1"]
+    lost = ["copi-bp-s0", "copi-bp-gain10-s1", "copi-fa-s0", "copi-fa-s1"]
+    diverging(monkeypatch, *lost)
+    few = ["preset.rates=[1]", "preset.rate_seeds=1", "preset.search_seeds=1"]
+    few += ["preset.gain_seeds=2", "preset.searched=[]"]
     directory = reproduce(Copi(settings(tmp_path, *few)))
-    assert runs.manifest_of(directory)["diverged"] == ["bp-plain"]
-    assert "bp-plain: training diverged in epoch 1" in capsys.readouterr().out
-    history = tables(directory)["history"]
-    assert set(history["point"]) == set(ARMS) - {"bp-plain"}
+    assert sorted(runs.manifest_of(directory)["diverged"]) == sorted(lost)
+    assert "copi-bp-s0: training diverged in epoch 2" in capsys.readouterr().out
+    found = tables(directory)
+    seeds = found["history"].groupby("point")["seed"].unique().map(list).to_dict()
+    assert seeds["copi-bp"] == [1] and seeds["copi-local"] == [0, 1] and "copi-fa" not in seeds
+    assert set(found["compression"]["seed"]) == {1}
+    arms = found["arms"].set_index(["point", "seed"])
+    assert arms.loc[("copi-bp", 0), "diverged"] == 2 and arms["diverged"].notna().sum() == 4
+    assert arms.loc[("copi-bp", 0)].isna()["test_accuracy"]
+    pairs = set(zip(found["gains"]["point"], found["gains"]["seed"], strict=True))
+    assert ("copi-bp-gain10", 0) in pairs and not {("copi-bp-gain10", 1), ("copi-bp", 0)} & pairs
     assert (directory / "pictures" / "copi_accuracy.png").exists()
 
 
@@ -233,12 +360,43 @@ def test_what_is_done_is_not_done_twice(
 
     monkeypatch.setattr(training, "train", counted)
     assert reproduce(Copi(config)) == directory
-    assert trained == [*ARMS]  # and no trial again, those that diverged neither
+    arms = tables(directory)["arms"]
+    # and no trial once more, those that diverged neither
+    assert trained == [
+        f"{point}-s{seed}" for point, seed in zip(arms["point"], arms["seed"], strict=True)
+    ]
     assert_same_tables(unbroken, directory)
     trained.clear()
     (directory / "linear.csv").unlink()
     assert reproduce(Copi(config)) == directory
     assert trained == [] and (directory / "linear.csv").exists()
+
+
+def test_compression_is_resumed_seed_by_seed(
+    unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "study"
+    shutil.copytree(unbroken, directory)
+    (directory / "compression.csv").unlink()
+    (directory / "runs" / "copi-bp-s1" / "compression.csv").unlink()
+    measured: list[list[int]] = []
+    whole = copi.compression
+
+    def counted(layers: Any, seeds: list[int], *rest: Any) -> pd.DataFrame:
+        measured.append(list(seeds))
+        return whole(layers, seeds, *rest)
+
+    monkeypatch.setattr(copi, "compression", counted)
+    Copi(settings(tmp_path)).measure(directory)
+    assert measured == [[1]]
+    assert_same_tables(unbroken, directory)
+
+
+def test_a_second_worker_finds_the_work_done(unbroken: Path, tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    first = reproduce(Copi(replace(config, worker=1)))
+    assert reproduce(Copi(replace(config, worker=2))) == first
+    assert_same_tables(unbroken, first)
 
 
 def test_plot_and_claims_read_the_study(

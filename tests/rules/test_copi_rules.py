@@ -2,6 +2,7 @@
 
 import copy
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,32 @@ def test_a_loaded_state_continues_exactly(settings: dict[str, Any]) -> None:
         assert torch.equal(first.step(*batch(seed)), second.step(*batch(seed)))
     pairs = zip(parameters(first), parameters(second), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_feedback_is_resumed_where_the_seed_gives_another(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make(name, credit="fa")
+    first.step(*batch(0))
+    stored = copy.deepcopy(first.state())
+    monkeypatch.setattr("sascli.rules.copi.streams", partial(streams, index=1))
+    second = make(name, credit="fa")
+    drawn = [matrix.clone() for matrix in second.layers.feedback]
+    assert error(drawn, list(first.layers.feedback)) > 0.1
+    second.load({key: value for key, value in stored.items() if key != "feedback"})
+    pairs = zip(drawn, second.layers.feedback, strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)  # a state of an earlier version
+    second.load(stored)
+    for seed in (1, 2):
+        assert torch.equal(first.step(*batch(seed)), second.step(*batch(seed)))
+    pairs = zip(parameters(first), parameters(second), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("settings", [{}, {"name": "bp_decor"}])
+def test_without_random_feedback_no_state_holds_any(settings: dict[str, Any]) -> None:
+    assert "feedback" not in make(**settings).state()
 
 
 def test_logits_are_the_output_activations_of_the_present_parameters() -> None:

@@ -1,0 +1,37 @@
+r"""RMSprop with epsilon inside the root, as published for the multisensory task (PRE 107, 024307).
+
+.. math::
+    s \leftarrow \alpha s + (1 - \alpha) g^2, \quad
+    \theta \leftarrow \theta - \eta \, g / \sqrt{s + \epsilon}
+
+with s = 0 at the start. torch's form divides by :math:`\sqrt s + \epsilon`: its first step is
+:math:`\eta / \sqrt{1 - \alpha}` whatever the size of g. Here a gradient far below
+:math:`\sqrt\epsilon` stays as small as it is.
+"""
+
+from typing import Any
+
+import torch
+
+
+class RMSpropInside(torch.optim.RMSprop):
+    """torch's RMSprop but for the place of epsilon: the same options, the same state.
+
+    The gradient g includes `weight_decay` times the parameter. Centring, momentum and the other
+    variants of torch's are not used. A step does not wait for the device.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One step down the gradients."""
+        for group in self.param_groups:
+            alpha = group["alpha"]
+            for parameter in group["params"]:
+                state = self.state[parameter]
+                if not state:
+                    state["step"] = torch.zeros(())
+                    state["square_avg"] = torch.zeros_like(parameter)
+                state["step"] += 1
+                grad = parameter.grad.add(parameter, alpha=group["weight_decay"])
+                square = state["square_avg"].mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
+                parameter.addcdiv_(grad, (square + group["eps"]).sqrt_(), value=-group["lr"])
