@@ -52,7 +52,7 @@ COMMANDS = {
     ),
     "reproduce temporal": Command(
         "the recurrent network: both tasks, perturbations, choices, selectivity, kernel, claims",
-        "FiguresTemporal",
+        "ReproduceTemporal",
         (
             ("sas reproduce temporal", "MNIST row by row and the task at preset=quick"),
             ("sas reproduce temporal model=rnn_digits preset=smoke", "does everything run?"),
@@ -60,7 +60,7 @@ COMMANDS = {
     ),
     "reproduce copi": Command(
         "COPI beside BP and gBP: accuracy, rates, decorrelation, features, compression, claims",
-        "FiguresCopi",
+        "ReproduceCopi",
         (
             ("sas reproduce copi model=mnist", "every picture and claim at preset=quick"),
             ("sas reproduce copi model=digits preset=smoke", "seconds: does everything run?"),
@@ -68,7 +68,7 @@ COMMANDS = {
     ),
     "reproduce use": Command(
         "what credit is good for: calibration, pruning, protection of old tasks, with claims",
-        "FiguresUse",
+        "ReproduceUse",
         (
             ("sas reproduce use model=mnist", "every picture and claim at preset=quick"),
             ("sas reproduce use model=digits preset=smoke", "seconds: does everything run?"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sascli.config.settings import amount, as_list, unknown
+from sascli.config.settings import as_list, is_amount, unknown
 from sascli.errors import UserError
 
 KINDS = ("m", "pi", "xi")
@@ -30,7 +30,7 @@ def per_kind(
     for kind in kinds:
         number = given.get(kind)
         number = given.get("default") if number is None else number
-        if not amount(number):
+        if not is_amount(number):
             raise UserError(f"{what}.{kind} must be a number >= 0, not {number!r}")
         numbers[kind] = float(number)
     for layer in layers:

@@ -5,6 +5,8 @@ from typing import Any
 
 from sascli.config.settings import setting
 
+PERTURBATIONS = ("vip_off", "uip_on", "random_off", "other_off", "paired_off", "matched_off")
+
 
 @dataclass
 class FromRun:
@@ -12,7 +14,7 @@ class FromRun:
 
     run: str = setting("latest", "a run directory, a run's name, or latest")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
-    threads: int | None = setting(None, "CPU threads; null: torch's choice")
+    threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
     name: str | None = setting(None, "name of the result; null: the run's")
     outputs: str = setting("outputs", "where runs and results are; default $SAS_OUTPUTS")
 
@@ -35,28 +37,33 @@ class OnImages(FromRun):
 class Entropy(FromRun):
     """Entropy per connection."""
 
-    estimator: list[str] = setting(["paper", "mixed"], "paper (Eq. 8) and mixed (exact)")
+    estimator: list[str] = setting(
+        ["paper", "mixed"], "paper (Eq. 8) and mixed (exact)", choices=("paper", "mixed")
+    )
 
 
 @dataclass
 class Perturb(OnImages):
     """Targeted perturbation of one layer."""
 
-    layer: Any = setting(1, "layer, counted from 1, a list of layers, or all")
+    layer: Any = setting(
+        1, "layer, counted from 1, a list of layers, or all", ge=1, whole=True, word="all"
+    )
     kind: list[str] = setting(
         ["vip_off", "uip_on", "random_off", "other_off"],
         "what is switched off or on; paired_off, matched_off: VIPs and others of the same |m|",
+        choices=PERTURBATIONS,
     )
-    fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed")
-    samples: int = setting(10, "effective networks and draws that each point averages")
-    tolerance: float = setting(0.0, "pi <= tolerance and Xi <= tolerance make a VIP")
-    xi_max: float | None = setting(None, "VIP-like: Xi <= xi_max instead; null: tolerance")
-    m_min: float = setting(0.0, "VIP-like: |m| >= m_min as well")
-    draw: int = setting(0, "another number, another series of networks and draws")
+    fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed", ge=0, le=1)
+    samples: int = setting(10, "effective networks and draws that each point averages", ge=1)
+    tolerance: float = setting(0.0, "pi <= tolerance and Xi <= tolerance make a VIP", ge=0)
+    xi_max: float | None = setting(None, "VIP-like: Xi <= xi_max instead; null: tolerance", ge=0)
+    m_min: float = setting(0.0, "VIP-like: |m| >= m_min as well", ge=0)
+    draw: int = setting(0, "another number, another series of networks and draws", ge=0)
 
 
 @dataclass
-class FromFigures:
+class FromStudy:
     """What the commands that read a directory of `sas reproduce` share."""
 
     from_: str | None = setting(None, "directory of a study; null: its newest")
@@ -65,7 +72,7 @@ class FromFigures:
 
 
 @dataclass
-class Plot(FromFigures):
+class Plot(FromStudy):
     """Pictures from tables."""
 
     figure: Any = setting("all", "a figure, a list of them, or all")
@@ -73,8 +80,8 @@ class Plot(FromFigures):
 
 
 @dataclass
-class Claims(FromFigures):
+class Claims(FromStudy):
     """The paper's claims, measured."""
 
     other: str | None = setting(None, "directory of another data set, for claim 15")
-    format: str = setting("text", "text, csv or markdown")
+    format: str = setting("text", "text, csv or markdown", choices=("text", "csv", "markdown"))

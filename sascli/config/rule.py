@@ -38,7 +38,12 @@ def rule_schema(name: str) -> type[RuleSettings]:
     if name not in rule_names():
         raise unknown(name, rule_names(), "learning rule")
     schema: type[RuleSettings] = RuleSettings
-    namespace = {"__name__": f"sascli.rules.{name}", "dataclass": dataclass, "setting": setting, "RuleSettings": RuleSettings}
+    namespace = {
+        "__name__": f"sascli.rules.{name}",
+        "dataclass": dataclass,
+        "setting": setting,
+        "RuleSettings": RuleSettings,
+    }
     for node in ast.parse((RULES / f"{name}.py").read_text()).body:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sascli.rules."):
             parent = str(node.module).rpartition(".")[2]

@@ -1,10 +1,10 @@
-"""What every schema is made with: fields, their check, their hash, errors that help."""
+"""What every schema is made with: fields with their bounds, their check, their hash."""
 
 import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from math import inf
 from typing import Any, TypeGuard, TypeVar, cast
 
@@ -18,12 +18,90 @@ Settings = TypeVar("Settings")
 UNHASHED = ("resume", "device", "threads", "outputs", "worker")
 
 
-def setting(default: Any = MISSING, help: str = "") -> Any:
-    """A dataclass field whose meaning `sas COMMAND --help` prints."""
+@dataclass(frozen=True)
+class Bounds:
+    """What a setting's value, or each value of its list, must satisfy.
+
+    ge, gt, le and lt bound a number, `choices` lists all valid values, `whole` allows whole
+    numbers alone, `word` is a text that is valid beside numbers, `empty` allows an empty list.
+    None is always valid: the type says whether a setting may be null.
+    """
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+    choices: tuple[Any, ...] = ()
+    whole: bool = False
+    word: str | None = None
+    empty: bool = False
+
+    def check(self, key: str, value: Any) -> None:
+        """Raises UserError for an invalid value of the setting `key`."""
+        if isinstance(value, list) and not value and not self.empty:
+            raise UserError(f"{key} needs at least one value")
+        for element in value if isinstance(value, list) else [value]:
+            if self.choices and element is not None and element not in self.choices:
+                raise unknown(str(element), self.choices, key)
+            if not self.contain(element):
+                raise UserError(f"{key} must {self}, not {value!r}")
+
+    def contain(self, value: Any) -> bool:
+        """Whether a value is within the bounds."""
+        if value is None or value == self.word or self == Bounds(empty=self.empty):
+            return True
+        if self.choices:
+            return True
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+            return False
+        return (
+            (self.ge is None or value >= self.ge)
+            and (self.gt is None or value > self.gt)
+            and (self.le is None or value <= self.le)
+            and (self.lt is None or value < self.lt)
+        )
+
+    def __str__(self) -> str:
+        """What a value must do: be at least 1, lie in [0, 1) ..."""
+        lower = self.ge if self.gt is None else self.gt
+        upper = self.le if self.lt is None else self.lt
+        if self.whole:
+            text = f"be a whole number >= {lower}"
+        elif lower is not None and upper is not None:
+            opening, closing = "[("[self.gt is not None], "])"[self.lt is not None]
+            text = f"lie in {opening}{lower:g}, {upper:g}{closing}"
+        elif lower is not None:
+            text = f"be {'above' if self.ge is None else 'at least'} {lower:g}"
+        else:
+            text = f"be {'below' if self.le is None else 'at most'} {upper:g}"
+        return f"{text} or '{self.word}'" if self.word else text
+
+
+def setting(default: Any = MISSING, help: str = "", **bounds: Any) -> Any:
+    """A dataclass field whose meaning `sas COMMAND --help` prints; `bounds` as `Bounds` has them.
+
+    A class as default is called to make it.
+    """
+    metadata = {"help": help, "bounds": Bounds(**bounds)}
     if isinstance(default, (list, type)):
         factory = default if isinstance(default, type) else default.copy
-        return field(default_factory=factory, metadata={"help": help})
-    return field(default=default, metadata={"help": help})
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def check(config: Any, prefix: str = "") -> None:
+    """Check every setting against its bounds, then what a schema's `constraints` demands.
+
+    Raises UserError with the first invalid value.
+    """
+    for entry in fields(config):
+        value, key = getattr(config, entry.name), f"{prefix}{entry.name.rstrip('_')}"
+        if is_dataclass(value):
+            check(value, f"{key}.")
+        else:
+            entry.metadata.get("bounds", Bounds()).check(key, value)
+    if hasattr(config, "constraints"):
+        config.constraints()
 
 
 def typed(cfg: DictConfig, schema: type[Settings]) -> Settings:
@@ -37,19 +115,12 @@ def typed(cfg: DictConfig, schema: type[Settings]) -> Settings:
 
 def unknown(key: str, known: Iterable[str], what: str) -> UserError:
     """The error for a name that does not exist, with the nearest that does."""
-    names = sorted(known)
+    names = sorted(map(str, known))
     near = difflib.get_close_matches(key, names, n=1)
     hints = [f"did you mean '{near[0]}'?"] if near else []
     if len(names) <= 12:
         hints.append(f"known: {', '.join(names) or 'none'}")
     return UserError(f"there is no {what} '{key}'; {' '.join(hints) or '--help lists them'}")
-
-
-def need_values(config: object, *names: str) -> None:
-    """Refuse empty lists. Raises UserError."""
-    for name in names:
-        if getattr(config, name) == []:
-            raise UserError(f"{name} needs at least one value")
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -62,17 +133,17 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Not where images are, since their checksum is recorded, and not the words of a preset.
     """
-    kept = {key: value for key, value in settings.items() if key not in UNHASHED}
+    chosen = {key: value for key, value in settings.items() if key not in UNHASHED}
     for node, name in (("data", "root"), ("preset", "cut")):
-        if isinstance(kept.get(node), Mapping):
-            kept[node] = {key: value for key, value in kept[node].items() if key != name}
-    return kept
+        if isinstance(chosen.get(node), Mapping):
+            chosen[node] = {key: value for key, value in chosen[node].items() if key != name}
+    return chosen
 
 
 def config_hash(config: Any) -> str:
     """16 hexadecimal digits of the settings that decide the numbers."""
-    kept = json.dumps(decisive(plain(config)), sort_keys=True)
-    return hashlib.sha256(kept.encode()).hexdigest()[:16]
+    text = json.dumps(decisive(plain(config)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def seed_list(seeds: Any) -> list[int]:
@@ -84,7 +155,7 @@ def seed_list(seeds: Any) -> list[int]:
     return listed
 
 
-def amount(value: Any) -> TypeGuard[float]:
+def is_amount(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number >= 0."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and 0 <= value < inf

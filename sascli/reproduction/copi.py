@@ -14,7 +14,7 @@ from sascli.analysis.linear import compression, features
 from sascli.analysis.logistic import logistic
 from sascli.config import (
     Decorrelation,
-    FiguresCopi,
+    ReproduceCopi,
     Train,
     check,
     seed_list,
@@ -64,7 +64,7 @@ class Comparison:
     Every seed has its run directory, since one may diverge and another not.
     """
 
-    config: FiguresCopi
+    config: ReproduceCopi
     available: int
 
     @cached_property
@@ -105,7 +105,7 @@ class Comparison:
         if rule["name"] == "gbp":
             decay = {"default": 1e-4}  # the published one
         else:
-            rule = self.config.rule | rule
+            rule = plain(self.config.rule) | rule
             rule["gain"] *= gain
         if own.decorrelates:
             lr["r"] = given["default"] if given.get("r") is None else given["r"]
@@ -189,9 +189,9 @@ class Copi(Reproduction):
     """The trial of learning rates, then every arm, then what the COPI networks have learnt."""
 
     study = "copi"
-    config: FiguresCopi
+    config: ReproduceCopi
 
-    def __init__(self, config: FiguresCopi) -> None:
+    def __init__(self, config: ReproduceCopi) -> None:
         """Raises UserError for invalid settings, before any work."""
         whole = replace(config, train_size="all", test_size="all")
         super().__init__(config, experiment.load_data(whole, experiment.pick_device("cpu")))
@@ -316,7 +316,7 @@ def settings_of(own: Point) -> dict[str, Any]:
     """The key columns of a network in arms.csv and gains.csv."""
     config = own.config
     return {
-        "rule": config.rule["name"],
+        "rule": config.rule.name,
         "point": own.group,
         "gain": config.rule.get("gain"),
         "lr": config.lr["default"],

@@ -17,7 +17,7 @@ from sascli.analysis import psychometric as curves
 from sascli.analysis.ensemble import effective
 from sascli.analysis.entropy import entropy_epochs
 from sascli.analysis.trials import CONDITIONS, correct
-from sascli.config import FiguresTemporal, Part, Train, check, seed_list, training_of
+from sascli.config import ReproduceTemporal, Part, Train, check, seed_list, training_of
 from sascli.core.network import FeedForward
 from sascli.core.recurrent import Recurrent
 from sascli.core.streams import streams
@@ -41,9 +41,9 @@ class Temporal(Reproduction):
     """The models by both rules, then what gBP's networks have learnt, then the theory."""
 
     study = "temporal"
-    config: FiguresTemporal
+    config: ReproduceTemporal
 
-    def __init__(self, config: FiguresTemporal) -> None:
+    def __init__(self, config: ReproduceTemporal) -> None:
         """Raises UserError for what cannot be, before any work."""
         digits, cpu = training_of(config), experiment.pick_device("cpu")
         super().__init__(config, experiment.load_data(digits, cpu))

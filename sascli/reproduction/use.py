@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sascli import experiment, runs, sweeps
-from sascli.config import FiguresUse, Prune, check
+from sascli.config import ReproduceUse, Prune, check
 from sascli.continual import continual
 from sascli.continual.sequence import sequence
 from sascli.evaluating import evaluated
@@ -25,9 +25,9 @@ class Use(Reproduction):
     """BP's search of rates, a run of each rule, then what is done with them."""
 
     study = "use"
-    config: FiguresUse
+    config: ReproduceUse
 
-    def __init__(self, config: FiguresUse) -> None:
+    def __init__(self, config: ReproduceUse) -> None:
         """Raises UserError for a study that cannot be, before any work."""
         whole = replace(config, train_size="all", test_size="all")
         super().__init__(config, experiment.load_data(whole, experiment.pick_device("cpu")))

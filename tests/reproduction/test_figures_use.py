@@ -9,7 +9,7 @@ from conftest import assert_same_tables, composed
 
 from sascli import continual, experiment, runs
 from sascli.cli import main
-from sascli.config import METHODS, FiguresUse, check_figures_use
+from sascli.config import METHODS, ReproduceUse, check_figures_use
 from sascli.continual import matrix
 from sascli.evaluating import evaluated
 from sascli.measuring import Trained
@@ -20,9 +20,9 @@ from sascli.studies import STUDIES
 SMALL = "model=digits preset=smoke width=6 train_size=600 test_size=60 batch_size=50 threads=1"
 
 
-def settings(outputs: Path, *words: str) -> FiguresUse:
+def settings(outputs: Path, *words: str) -> ReproduceUse:
     """A small smoke preset."""
-    config: FiguresUse = composed("reproduce use", *SMALL.split(), f"outputs={outputs}", *words)
+    config: ReproduceUse = composed("reproduce use", *SMALL.split(), f"outputs={outputs}", *words)
     check_figures_use(config)
     return config
 
@@ -75,7 +75,7 @@ def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
 def test_every_preset_has_what_the_claims_need(preset: str) -> None:
-    config: FiguresUse = composed("reproduce use", f"preset={preset}")
+    config: ReproduceUse = composed("reproduce use", f"preset={preset}")
     check_figures_use(config)
     assert config.prune.threshold[0] == 1 and min(config.prune.keep) <= 0.5
     assert config.prune.tune.epochs > 0 and "shuffled" in config.evaluate.against

@@ -12,7 +12,7 @@ from conftest import assert_same_tables, composed, tables
 
 from sascli import runs, training
 from sascli.cli import main
-from sascli.config import FiguresCopi, config_hash
+from sascli.config import ReproduceCopi, config_hash
 from sascli.errors import DivergedError, UserError
 from sascli.reproduction import copi, reproduce
 from sascli.reproduction.copi import Comparison, Copi, best, best_name
@@ -22,10 +22,10 @@ from sascli.studies import STUDIES
 SMALL = "model=digits preset=smoke train_size=200 test_size=60 width=6 threads=1 device=cpu"
 
 
-def settings(outputs: Path, *words: str) -> FiguresCopi:
+def settings(outputs: Path, *words: str) -> ReproduceCopi:
     """A small smoke preset, at whose largest rate plain BP diverges."""
     rates = ["preset.rates=[0.03,1,30]", "preset.rate_seeds=2", "preset.search_seeds=2"]
-    config: FiguresCopi = composed(
+    config: ReproduceCopi = composed(
         "reproduce copi", *SMALL.split(), *rates, f"outputs={outputs}", *words
     )
     return config

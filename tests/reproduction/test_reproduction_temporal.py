@@ -14,7 +14,7 @@ from PIL import Image
 from sascli import behaviour, reproduction, runs, theory, training
 from sascli.analysis import psychometric as curves
 from sascli.cli import main
-from sascli.config import FiguresTemporal, Train, population
+from sascli.config import ReproduceTemporal, Train, population
 from sascli.measuring import Trained
 from sascli.reproduction import reproduce, temporal
 from sascli.reproduction.temporal import Temporal
@@ -25,9 +25,9 @@ SMALL += " task.epochs=2 task.snapshot_every=1 device=cpu"
 MODELS = ("multisensory", "rnn_digits")
 
 
-def settings(outputs: Path, *words: str) -> FiguresTemporal:
+def settings(outputs: Path, *words: str) -> ReproduceTemporal:
     """Less than the smoke preset."""
-    config: FiguresTemporal = composed(
+    config: ReproduceTemporal = composed(
         "reproduce temporal", *SMALL.split(), f"outputs={outputs}", *words
     )
     return config

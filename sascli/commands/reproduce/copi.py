@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from sascli.config import FiguresCopi, check_figures_copi, typed
+from sascli.config import ReproduceCopi, check_figures_copi, typed
 
 
 def task(cfg: DictConfig) -> None:
     """Run what is missing, draw, and print the claims. Raises UserError as `sas train` does."""
-    config = typed(cfg, FiguresCopi)
+    config = typed(cfg, ReproduceCopi)
     check_figures_copi(config)
     from sascli.reproduction import reproduce  # seconds of torch: only for settings that are right
     from sascli.reproduction.copi import Copi

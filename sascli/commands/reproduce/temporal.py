@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from sascli.config import FiguresTemporal, check_figures_temporal, typed
+from sascli.config import ReproduceTemporal, check_figures_temporal, typed
 
 
 def task(cfg: DictConfig) -> None:
     """Run what is missing, draw, and print the claims. Raises UserError as `sas train` does."""
-    config = typed(cfg, FiguresTemporal)
+    config = typed(cfg, ReproduceTemporal)
     check_figures_temporal(config)
     from sascli.reproduction import reproduce  # seconds of torch: only for settings that are right
     from sascli.reproduction.temporal import Temporal

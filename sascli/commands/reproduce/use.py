@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from sascli.config import FiguresUse, check_figures_use, typed
+from sascli.config import ReproduceUse, check_figures_use, typed
 
 
 def task(cfg: DictConfig) -> None:
     """Run what is missing, draw, and print the claims. Raises UserError as `sas train` does."""
-    config = typed(cfg, FiguresUse)
+    config = typed(cfg, ReproduceUse)
     check_figures_use(config)
     from sascli.reproduction import reproduce  # seconds of torch: only for settings that are right
     from sascli.reproduction.use import Use
