@@ -186,7 +186,9 @@ def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> 
     made = use_tables.tables()
     key = {"rule": "bp", "depth": 4, "train_size": 10_000}
     made["search"] = pd.DataFrame([key | {"lr": 0.1, "seed": 0, "validation_accuracy": 0.91}])
-    made["continual_search"] = pd.DataFrame({"protocol": ["split"], "method": ["ewc"]})
+    made["continual_search"] = pd.DataFrame(
+        {"protocol": "split", "method": "ewc", "lr": [0.1, 0.2], "strength": 1.0}
+    )
     source = maker.directory(
         tmp_path / "use", made, kind="reproduce", study="use", reference=use_tables.REFERENCE
     )
@@ -217,7 +219,20 @@ def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> 
     lost = made["continual_summary"].query("protocol == 'permuted' and method == 'vip'")
     lost = 100 * lost["forgetting"]
     assert "| permuted | gBP, frozen | 0.1 | 1 | " in text
+    assert ends_of_grids() == ["", "rate", "strength", "rate, strength", ""]
     assert f"| {lost.mean():.1f} ± {lost.std():.1f} | 3 |" in text
+
+
+def ends_of_grids() -> list[str]:
+    """What is said of the best of grids of rates and strengths, and of one trial."""
+    ends = import_module("blocks.use").ends
+    grid = pd.DataFrame(
+        [(lr, s) for lr in (1, 2, 3) for s in (4, 5, 6)], columns=["lr", "strength"]
+    )
+    best = [
+        pd.DataFrame({"lr": [lr], "strength": [s]}) for lr, s in ((2, 5), (1, 5), (2, 6), (3, 4))
+    ]
+    return [*(str(ends(grid, own)) for own in best), str(ends(grid[:1], best[1]))]
 
 
 def test_training_in_time_is_gathered_from_run_directories(

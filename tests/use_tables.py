@@ -117,7 +117,8 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
         (3, "pi worse", accuracy("criterion == 'pi' and epochs == 0", -0.3)),
         (4, "snr worse", accuracy("criterion == 'snr' and epochs == 0", -0.4)),
         (4, "pi worse", accuracy("criterion == 'pi' and epochs == 0", -0.4)),
-        (5, "worse once tuned", accuracy("criterion == 'pi' and epochs > 0", -0.4)),
+        (5, "pi worse once tuned", accuracy("criterion == 'pi' and epochs > 0", -0.4)),
+        (5, "snr worse once tuned", accuracy("criterion == 'snr' and epochs > 0", -0.4)),
         (6, "ensemble worse", shifted(
             "evaluation", "calibration_error", "way == 'ensemble'", 0.02)),
         (7, "wrong not told", shifted(
@@ -127,6 +128,7 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
         (8, "forgets as much", learnt("vip", 0.13)),
         (8, "learns nothing", learnt("vip", -0.3, "average_accuracy")),
         (9, "forgets as much", learnt("certainty", 0.15)),
+        (9, "learns nothing", learnt("certainty", -0.3, "average_accuracy")),
         (10, "EWC forgets less", learnt("ewc", -0.1)),
         (10, "EWC learns more", learnt("ewc", 0.1, "average_accuracy")),
     ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from itertools import product
 
+import pandas as pd
+
 from blocks.source import RULES, Blocks, Source, markdown, spread
 from sascli.figures.continual import METHODS
 from sascli.figures.pruning import WORDS
@@ -78,13 +80,15 @@ def sparse(source: Source, criterion: str) -> str:
 
 def protection(source: Source) -> str:
     """Tasks in sequence: what each method keeps, at the rate and strength of its search."""
-    table = source.rows("continual_summary")
+    table, search = source.rows("continual_summary"), source.rows("continual_search")
+    tried = dict(list(search.groupby(["protocol", "method"])))
     records = [
         {
             "tasks": protocol,
             "method": METHODS[str(method)][0],
             "lr": f"{some['lr'].iloc[0]:g}",
             "strength": f"{some['strength'].iloc[0]:g}",
+            "at the end of the grid": ends(tried.get((protocol, method), search[:0]), some),
             **{
                 f"{name} %": spread(some[name.replace(" ", "_")], 100, 1)
                 for name in ("average accuracy", "learning accuracy", "forgetting")
@@ -95,6 +99,16 @@ def protection(source: Source) -> str:
     ]
     said = "\n\nAfter the last task; ±: standard deviation over seeds."
     return markdown(records) + said + source.origin("continual_summary")
+
+
+def ends(tried: pd.DataFrame, best: pd.DataFrame) -> str:
+    """Which of the best rate and strength is the smallest or the largest of those tried."""
+    return ", ".join(
+        name
+        for column, name in (("lr", "rate"), ("strength", "strength"))
+        if tried[column].nunique() > 1
+        and best[column].iloc[0] in (tried[column].min(), tried[column].max())
+    )
 
 
 BLOCKS: Blocks = {block.__name__: block for block in (ways, pruning, sparse, protection)}

@@ -102,32 +102,56 @@ def compare(config: Continual, images: Images, directory: Path) -> None:
         tried = choices(config, method)
         lr, strength = tried[0]
         if len(tried) > 1:
-            searching = partial(search, config, images.held_out, method)
-            found = kept(directory / SEARCH, config.task, method, searching)
+            found = search(config, images.held_out, method, directory / SEARCH)
             lr, strength = tried[best(found, config.search_seeds)]
         learning = partial(matrix, replace(config, lr=lr), images.whole, method, [strength])
         kept(directory / MATRIX, config.task, method, learning)
         runs.write_table(directory / SUMMARY, summary(runs.read_table(directory / MATRIX)))
 
 
-def kept(path: Path, protocol: str, method: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """The rows of a table for a protocol and method; made and added to it where it has none."""
+def kept(
+    path: Path,
+    protocol: str,
+    method: str,
+    make: Callable[[], pd.DataFrame],
+    replicas: range | None = None,
+) -> pd.DataFrame:
+    """The rows of a table for a protocol and method, of all or some replicas.
+
+    They are made, and added to the table, where it has none.
+    """
     tables = [runs.read_table(path)] if path.exists() else []
     for table in tables:
-        own = table[(table["protocol"] == protocol) & (table["method"] == method)]
-        if len(own):
-            return own
+        rows = table[(table["protocol"] == protocol) & (table["method"] == method)]
+        rows = rows if replicas is None else rows[rows["replica"].isin(replicas)]
+        if len(rows):
+            return rows
     made = make()
     runs.write_table(path, pd.concat([*tables, made], ignore_index=True))
     return made
 
 
-def search(config: Continual, data: Data, method: str) -> pd.DataFrame:
-    """Average accuracy after the last task of every rate with every strength and seed."""
-    own = replace(config, seeds=config.search_seeds)
-    table = matrix(own, data, method, strengths(config, method), only_last=True)
+def search(config: Continual, data: Data, method: str, path: Path) -> pd.DataFrame:
+    """Average accuracy after the last task of every rate with every strength and seed.
+
+    The table at `path` grows by a rate at a time; replicas are counted through all rates.
+    """
+    tables = list[pd.DataFrame]()
+    count = len(strengths(config, method)) * len(seed_list(config.search_seeds))
+    for place, lr in enumerate(alternatives(config.lr)):
+        one = replace(config, seeds=config.search_seeds, lr=lr)
+        replicas = range(place * count, (place + 1) * count)
+        trying = partial(trial, one, data, method, replicas.start)
+        tables.append(kept(path, config.task, method, trying, replicas))
+    return pd.concat(tables, ignore_index=True)
+
+
+def trial(config: Continual, data: Data, method: str, first: int) -> pd.DataFrame:
+    """The rows of one rate, whose replicas are counted from `first`."""
+    table = matrix(config, data, method, strengths(config, method), only_last=True)
     mean = table.groupby(KEYS, sort=False)["test_accuracy"].mean()
-    return mean.rename("validation_accuracy").reset_index()
+    found = mean.rename("validation_accuracy").reset_index()
+    return found.assign(replica=found["replica"] + first)
 
 
 def best(found: pd.DataFrame, seeds: int) -> int:

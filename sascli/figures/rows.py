@@ -62,9 +62,17 @@ def plural(n: int) -> str:
 
 
 def seeds(table: pd.DataFrame, drawn: str = "error bars") -> str:
-    """The clause of a caption that says what spread is drawn, and over how many seeds."""
-    n = table["seed"].nunique()
-    return f"{drawn}: standard deviation over {n} seeds" if n > 1 else f"one seed: no {drawn}"
+    """The clause of a caption that says what spread is drawn, and over how many seeds.
+
+    Points, a depth and a T each, may have different numbers of them.
+    """
+    points = [key for key in ("depth", "train_size") if key in table]
+    counts = table.groupby(points)["seed"].nunique() if points else [table["seed"].nunique()]
+    low, high = min(counts), max(counts)
+    if high == 1:
+        return f"one seed: no {drawn}"
+    number = f"{low} to {high}" if low < high else f"{high}"
+    return f"{drawn}: standard deviation over {number} seeds"
 
 
 def averaged(table: pd.DataFrame) -> str:

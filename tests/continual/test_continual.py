@@ -215,6 +215,35 @@ def test_what_is_there_is_kept_and_the_rest_is_the_same(
     shutil.rmtree(whole)
 
 
+def test_search_resumes_by_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rates that differ for one kind alone are two, and the best of all trials is taken."""
+    config = small("seeds=[3]", "search_seeds=2", "methods=[vip]", "strength.vip=[0.1,0.3]")
+    rates = [{"default": 0.02}, {"default": 0.05}, {"default": 0.05, "pi": 0.5}]
+    data = continual.images_of(replace(config, lr=rates)).held_out
+    learn, learned = matrix, list[Any]()
+
+    def counted(one: Continual, *of: Any, **how: Any) -> pd.DataFrame:
+        if len(learned) == 2:
+            raise KeyboardInterrupt
+        learned.append(one.lr)
+        return learn(one, *of, **how)
+
+    config, path = replace(config, lr=rates), tmp_path / "search.csv"
+    whole = continual.search(config, data, "vip", tmp_path / "whole.csv")
+    monkeypatch.setattr(continual, "matrix", counted)
+    with pytest.raises(KeyboardInterrupt):
+        continual.search(config, data, "vip", path)
+    assert learned == rates[:2]
+    learned.clear()
+    found = continual.search(config, data, "vip", path)
+    assert learned == rates[2:]
+    pd.testing.assert_frame_equal(found, whole, check_exact=True)
+    assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert found["replica"].tolist() == list(range(12))
+    best = found["validation_accuracy"].to_numpy().reshape(6, 2).mean(1).argmax()
+    assert continual.best(found, 2) == best
+
+
 def stop(work: Any, config: Any, data: Data, method: str, *more: Any, **named: Any) -> Any:
     """As if Ctrl-C came when EWC's search was over."""
     if method == "ewc" and not named:

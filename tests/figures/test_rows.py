@@ -42,6 +42,10 @@ def test_spread_is_over_seeds_not_over_rows() -> None:
     assert np.isnan(spread.loc[2, "std"])
     assert seeds(table) == "error bars: standard deviation over 2 seeds"
     assert seeds(table[table["seed"] == 0], "band") == "one seed: no band"
+    more = pd.DataFrame({"depth": 4, "train_size": 50, "seed": range(5)})
+    both = pd.concat([table.assign(depth=4, train_size=20), more])
+    assert seeds(both) == "error bars: standard deviation over 2 to 5 seeds"
+    assert seeds(more) == "error bars: standard deviation over 5 seeds"
 
 
 def test_pooling_the_same_bins_adds_counts() -> None:

@@ -9,7 +9,7 @@ from conftest import assert_same_tables, composed
 
 from sascli import continual, experiment, runs
 from sascli.cli import main
-from sascli.config import METHODS, ReproduceUse, check_figures_use
+from sascli.config import METHODS, ReproduceUse, strengths
 from sascli.continual import matrix
 from sascli.evaluating import evaluated
 from sascli.measuring import Trained
@@ -81,6 +81,19 @@ def test_every_preset_has_what_the_claims_need(preset: str) -> None:
     assert config.prune.tune.epochs > 0 and "shuffled" in config.evaluate.against
     assert [own.task for own in config.continual] == ["split", "permuted"]
     assert all(own.methods == list(METHODS) and own.rule == {} for own in config.continual)
+
+
+def test_paper_searches_beyond_the_ends_of_quicks_grids() -> None:
+    quick, paper = (
+        composed("figures-use", "model=mnist", f"preset={name}").continual[0]
+        for name in ("quick", "paper")
+    )
+    for method in METHODS:
+        before, now = (strengths(config, method) for config in (quick, paper))
+        assert set(before) <= set(now)
+        assert method in ("bp", "gbp", "ewc") or max(now) > max(before)
+    low, high = min(quick.lr), max(quick.lr)
+    assert min(paper.lr) < low / 3 and high * 2 < max(paper.lr)
 
 
 def test_a_break_changes_nothing(
