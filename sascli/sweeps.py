@@ -205,10 +205,14 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
                 train_points(points, directory / "runs", Gatherer(directory))
 
     if config.worker is not None:
-        return share(parent, wanted, begin, lambda own: train_points(points, own / "runs"), finish)
-    found = runs.of_settings(parent, wanted) if config.resume else None
-    directory = directory or found or runs.claim(parent)
-    finish(directory)
+        directory = share(
+            parent, wanted, begin, lambda own: train_points(points, own / "runs"), finish
+        )
+    else:
+        found = runs.of_settings(parent, wanted) if config.resume else None
+        directory = directory or found or runs.claim(parent)
+        finish(directory)
+    print(f"{directory}/datasize.csv")
     return directory
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CIFAR_CLASSES, Making, paint, tables
+from sascli.measuring import Trained
 
 from sascli import experiment, runs, training
 from sascli.analysis.entropy import entropy_table
@@ -15,7 +16,6 @@ from sascli.analysis.perturbation import perturbation
 from sascli.checkpoint import load_network
 from sascli.cli import main
 from sascli.config import DataSettings, Model
-from sascli.measuring import Trained
 
 CLASSES = [
     "airplane",

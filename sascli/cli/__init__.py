@@ -6,12 +6,12 @@ import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from sascli.cli.completion import completion
-from sascli.cli.composition import Composer
+from sascli.cli.composition import Composer, validated, without_hydra
 from sascli.cli.help import command_help, overview
-from sascli.cli.words import parsed, read, rewritten, trials, with_key
+from sascli.cli.words import parsed, read, trials, with_key
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, run, studies, with_study
 from sascli.config import unknown
 from sascli.errors import UserError
@@ -68,6 +68,10 @@ def launch(command: str, words: Sequence[str]) -> None:
     composer = Composer(command, args.config_dir)
     overrides = [read(word) for word in args.settings]
     overrides = [composer.resolved(override) for override in overrides]
+    for number, override in enumerate(overrides):
+        for other in overrides[:number]:
+            if other.key_or_group == override.key_or_group:
+                raise UserError(f"{other.input_line} and {override.input_line}: type one of them")
     if args.help:
         cfg = composer.compose(next(trials(overrides)))
         print(command_help(composer, cfg))
@@ -88,20 +92,12 @@ def launch(command: str, words: Sequence[str]) -> None:
         if args.cfg:
             print(shown(cfg, args.cfg, args.package, args.resolve), end="")
         else:
-            run(command, without_hydra(cfg))
-
-
-def without_hydra(cfg: DictConfig) -> DictConfig:
-    """The settings of the command alone."""
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg
+            run(command, validated(command, cfg))
 
 
 def shown(cfg: DictConfig, part: str, package: str | None, resolve: bool) -> str:
     """Settings as YAML: those of the command, Hydra's or all, or what is below a key."""
-    chosen = {"job": without_hydra, "hydra": lambda cfg: cfg.hydra, "all": lambda cfg: cfg}
-    node = chosen[part](cfg)
+    node = {"job": without_hydra(cfg.copy()), "hydra": cfg.hydra, "all": cfg}[part]
     node = OmegaConf.select(node, package) if package else node
     if node is None:
         raise UserError(f"--package: there is no setting {package}")

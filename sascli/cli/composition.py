@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from omegaconf.errors import ValidationError as WrongType
 from yaml import YAMLError  # type: ignore[import-untyped]
@@ -21,7 +21,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from sascli import config
 from sascli.cli.words import quoted, read, rewritten
 from sascli.commands import COMMANDS
-from sascli.config import unknown
+from sascli.config import check, typed, unknown
 from sascli.config.rule import rule_names, rule_schema
 from sascli.errors import UserError
 
@@ -60,6 +60,20 @@ def schema_of(command: str) -> type:
     """The dataclass of the command's settings."""
     schema: type = getattr(config, COMMANDS[command].schema)
     return schema
+
+
+def validated(command: str, cfg: DictConfig) -> Any:
+    """The settings of a command as its dataclass, within their bounds. Raises UserError."""
+    settings: Any = typed(without_hydra(cfg), schema_of(command))
+    check(settings)
+    return settings
+
+
+def without_hydra(cfg: DictConfig) -> DictConfig:
+    """The settings of the command alone."""
+    with open_dict(cfg):
+        cfg.pop("hydra", None)
+    return cfg
 
 
 def describe_type(annotation: Any) -> str:
@@ -130,7 +144,7 @@ class Composer:
             with self._opened():
                 return compose(config_name(self.command), lines, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-            raise self.explained(error) from error
+            raise self.explained(error, overrides) from error
 
     def options(self, group: str) -> list[str]:
         """The choices of a group; empty if it is none."""
@@ -194,7 +208,7 @@ class Composer:
         """The error for a choice that a group does not have."""
         return unknown(str(option), self.options(group), group)
 
-    def explained(self, error: Exception) -> UserError:
+    def explained(self, error: Exception, overrides: Sequence[str] = ()) -> UserError:
         """What is wrong, in one sentence without Hydra's advice to write '+'."""
         cause = error.__cause__
         if isinstance(error, MissingConfigException) and error.missing_cfg_file:
@@ -204,13 +218,16 @@ class Composer:
             return self.unknown_option(group, option)
         if isinstance(cause, ConfigAttributeError | ConfigKeyError):
             key = str(cause.full_key)
-            names = [name for name in self.settings(self.compose()) if same_side(name, key)]
+            chosen = [line for line in overrides if self.is_group(line.partition("=")[0])]
+            names = [name for name in self.settings(self.compose(chosen)) if same_side(name, key)]
             deeper = [name for name in names if name.endswith(f".{key}")]
             return unknown(key, deeper or names, "setting")
         if isinstance(cause, WrongType):
             key = str(cause.full_key).split("[")[0]
-            expected = describe_type(annotation_of(schema_of(self.command), key))
-            if expected:
+            schema, name = cause.object_type, key.rpartition(".")[2]
+            if not dataclasses.is_dataclass(schema):  # of a list's element
+                schema, name = schema_of(self.command), key
+            if expected := describe_type(annotation_of(schema, name)):
                 line = str(error).removeprefix("Error merging override ")
                 return UserError(f"{line}: {key} must be {expected}")
         text = f"{error}: {cause}" if cause else str(error)

@@ -1,10 +1,9 @@
 """What `sas --help` and `sas COMMAND --help` print."""
 
 import dataclasses
-import re
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -13,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from sascli.cli.composition import Composer, describe_type, schema_of, written
 from sascli.cli.words import FLAGS
 from sascli.commands import COMMANDS
+from sascli.config import rule_schema
 
-REMARK = re.compile(r"\s*(\w+):.*?\s#\s*(.+)")
 NOTES = """
 Later wins: the groups as they stand above, then the command line. experiment=NAME takes what the
 file conf/experiment/NAME.yaml sets and is for the command named beside it above. Lists are
@@ -69,7 +68,7 @@ def command_help(composer: Composer, cfg: DictConfig) -> str:
             "\ngroups (each option is a YAML file of settings; * is chosen):",
             table(groups(composer, cfg), 22),
             "\nsettings and their defaults:",
-            table(settings(schema_of(command), cfg, remarks(composer, cfg)), 22),
+            table(settings(schema_of(command), cfg), 22),
             "\nflags:",
             table(FLAGS.items(), 22),
             "\nexamples:",
@@ -99,33 +98,22 @@ def comment(path: Path) -> str:
     return said[0] if said else ""
 
 
-def remarks(composer: Composer, cfg: DictConfig) -> dict[str, str]:
-    """The comments behind the settings of the rule that is chosen, in its YAML file."""
-    rule = composer.groups(cfg).get("rule")
-    path = composer.conf / "rule" / f"{rule}.yaml"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return {own[1]: own[2] for line in lines if (own := REMARK.match(line))}
-
-
-def settings(
-    schema: Any, cfg: DictConfig, notes: Mapping[str, str], prefix: str = ""
-) -> Iterator[tuple[str, str]]:
+def settings(schema: Any, cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Each setting of a schema as `key=default`, with its meaning and its type."""
     hints = get_type_hints(schema)
     for field in dataclasses.fields(schema):
         key, value = f"{prefix}{field.name}", cfg[field.name]
-        meaning = field.metadata.get("help", "")
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from settings(hints[field.name], value, notes, f"{key}.")
+        meaning, kind = field.metadata.get("help", ""), hints[field.name]
+        if field.name == "rule" and value is not None:
+            kind = rule_schema(value.name)
+        if dataclasses.is_dataclass(kind):
+            yield from settings(kind, value, f"{key}.")
         elif OmegaConf.is_dict(value) and "default" not in value:
             yield f"{key}.*", meaning
-            for name in value:
-                own = f"as {key}={value.name} has it" if "name" in value else meaning
-                own = notes.get(name, own)
-                yield f"{key}.{name}={shown(value[name])}", own
+            yield from ((f"{key}.{name}={shown(value[name])}", meaning) for name in value)
         else:
             value = value.default if OmegaConf.is_dict(value) else value
-            words = describe_type(hints[field.name])
+            words = describe_type(kind)
             yield f"{written(key)}={shown(value)}", f"{meaning} ({words})" if words else meaning
 
 

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import env_override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from sascli import multirun, runs, slurm
-from sascli.cli.composition import CONF, VERSION_BASE, Composer, config_name
+from sascli.cli.composition import CONF, VERSION_BASE, Composer, config_name, validated
 from sascli.cli.words import job_name, quoted, trials, values
-from sascli.commands import job_directory, run
+from sascli.commands import run
 from sascli.errors import UserError
 from sascli.stopping import Stopped
 
@@ -39,11 +40,10 @@ class Job:
         sys.argv is what the user typed. Hydra records a failure and continues with other jobs.
         """
         sys.argv = list(self.argv)
-        directory = job_directory()
-        assert directory is not None
+        directory = Path(HydraConfig.get().runtime.output_dir)
         try:
             with multirun.recorded(directory, self.command, self.version):
-                run(self.command, cfg)
+                run(self.command, validated(self.command, cfg), directory)
         except Stopped as stopped:
             if slurm.preempts(stopped):
                 slurm.make_room()
@@ -60,7 +60,9 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     hydras = [str(override.input_line) for override in overrides if override.is_hydra_override()]
     if kept := kept_settings(overrides):
         composer = Composer(command, conf=kept)
-    first, *_ = [composer.compose(lines) for lines in trials(overrides)]
+    first, *rest = [composer.compose(lines) for lines in trials(overrides)]
+    for cfg in (first.copy(), *rest):
+        validated(command, cfg)
     jobs = named(ours)
     directory, left = submit(composer, first, jobs, words)
     count = f"{len(left)} to run" if left else "nothing is left to run"

@@ -104,7 +104,7 @@ def rewritten(override: Override, plain: Sequence[str] = ()) -> Override:
 
 
 def values(override: Override) -> list[str]:
-    """The lines that a sweep gives, or the line itself. Raises UserError for a range of numbers."""
+    """The lines of a sweep, or the line itself. Raises UserError for a sweep without a list."""
     if not override.is_sweep_override():
         return [str(override.input_line)]
     if not override.is_discrete_sweep():

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig
 
 from sascli import claims, figures, runs
-from sascli.config import Claims, typed, unknown
+from sascli.config import Claims
 from sascli.errors import UserError
 from sascli.figures import directory_of
 from sascli.studies import name_of, study_of
@@ -18,11 +17,8 @@ FORMATS = {
 }
 
 
-def task(cfg: DictConfig) -> None:
-    """Print the table. Raises UserError for a directory or a format that is not there."""
-    config = typed(cfg, Claims)
-    if config.format not in FORMATS:
-        raise unknown(config.format, FORMATS, "format")
+def print_claims(config: Claims, _job: Path | None = None) -> None:
+    """Print the table. Raises UserError for a directory that does not exist."""
     directory = directory_of(config.from_, Path(config.outputs), config.study)
     manifest = runs.manifest_of(directory)
     study = study_of(manifest)

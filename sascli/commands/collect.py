@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from sascli import collecting, multirun
-from sascli.config import Collect, typed
+from sascli.config import Collect
 
 
-def task(cfg: DictConfig) -> None:
+def collect(config: Collect, _job: Path | None = None) -> None:
     """Write the tables and say how the jobs stand. Raises UserError where there is no sweep."""
-    config = typed(cfg, Collect)
     outputs = Path(config.outputs)
     sweep = Path(config.sweep) if config.sweep else multirun.newest(outputs)
     print(collecting.collect(sweep))

@@ -2,19 +2,15 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from sascli import figures, runs
-from sascli.config import Plot, as_list, need_values, typed
+from sascli.config import Plot, as_list
 from sascli.errors import UserError
 from sascli.figures import directory_of
 from sascli.studies import STUDIES, name_of, study_of
 
 
-def task(cfg: DictConfig) -> None:
+def plot(config: Plot, _job: Path | None = None) -> None:
     """Draw. Raises UserError naming the command that makes a missing table."""
-    config = typed(cfg, Plot)
-    need_values(config, "figure")
     directory = directory_of(config.from_, Path(config.outputs), config.study)
     manifest = runs.manifest_of(directory)
     study = study_of(manifest)

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig
 
 from sascli import listing
 from sascli.commands import COMMANDS
-from sascli.config import Runs, as_list, typed, unknown
+from sascli.config import Runs, as_list, unknown
 
 FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
     "text": listing.as_text,
@@ -17,11 +16,8 @@ FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
 }
 
 
-def task(cfg: DictConfig) -> None:
-    """Print the table. Raises UserError for what there cannot be."""
-    config = typed(cfg, Runs)
-    if config.format not in FORMATS:
-        raise unknown(config.format, FORMATS, "format")
+def print_runs(config: Runs, _job: Path | None = None) -> None:
+    """Print the table. Raises UserError for a command or status that does not exist."""
     table = listing.listing(Path(config.outputs))
     for column, known in (("command", COMMANDS), ("status", listing.STATUSES)):
         wanted = getattr(config, column)

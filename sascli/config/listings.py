@@ -12,8 +12,8 @@ class Runs:
 
     command: Any = setting(None, "only of this command, or of these; null: all")
     status: Any = setting(None, "only of this status, or of these; null: all")
-    match: str | None = setting(None, "only with this in their path, mnist say; null: all")
-    format: str = setting("text", "text, csv or json")
+    match: str | None = setting(None, "only with this in their path, for example mnist; null: all")
+    format: str = setting("text", "text, csv or json", choices=("text", "csv", "json"))
     outputs: str = setting("outputs", "where they are; default $SAS_OUTPUTS")
 
 

@@ -20,7 +20,7 @@ RULES = Path(__file__).parents[1] / "rules"
 class RuleSettings:
     """Settings that every rule has; a rule adds its own by inheriting from this."""
 
-    name: str
+    name: str = setting("", "the learning rule")
 
 
 def rule_names() -> list[str]:

@@ -1,6 +1,6 @@
 """Tasks in sequence by every method: search, accuracies after each task, forgetting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -176,3 +176,9 @@ def matrix(
                     key = (config.task, method, lr, strength, replica, seed)
                     rows.append((*key, done, task + 1, right))
     return pd.DataFrame(rows, columns=[*KEYS, "after_task", "task", "test_accuracy"])
+
+
+def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Average accuracy and forgetting of each method, the mean over seeds."""
+    by_method = tables["continual_summary"].groupby("method", sort=False)
+    return by_method[["average_accuracy", "forgetting"]].mean()

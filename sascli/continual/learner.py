@@ -9,7 +9,14 @@ from torch import Tensor
 
 from sascli import experiment, rules
 from sascli.analysis.accuracy import CHUNK
-from sascli.config import METHODS, Continual, alternatives, population, seed_list
+from sascli.config import (
+    METHODS,
+    Continual,
+    alternatives,
+    population,
+    rule_settings,
+    seed_list,
+)
 from sascli.continual.protection import EWC, VIP, Certainty, Protection
 from sascli.continual.sequence import sequence
 from sascli.core.fisher import fisher

@@ -75,6 +75,15 @@ def all_of(directory: Path) -> list[str]:
     ]
 
 
+def possible(names: Iterable[str], directory: Path) -> list[str]:
+    """The figures whose tables a directory has."""
+    return [
+        name
+        for name in names
+        if all((directory / f"{table}.csv").exists() for table in FIGURES[name].TABLES)
+    ]
+
+
 def plot(
     names: Iterable[str],
     directory: Path,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sascli import claims, experiment, figures, report, runs
-from sascli.config import Study, config_hash, plain, seed_list
+from sascli.config import Reproduce, config_hash, plain, seed_list
 from sascli.data import Data
 from sascli.sharing import share
 from sascli.studies import study_of
@@ -16,7 +16,7 @@ class Reproduction(ABC):
 
     study: ClassVar[str]  # its name in sascli.studies.STUDIES
 
-    def __init__(self, config: Study, data: Data) -> None:
+    def __init__(self, config: Reproduce, data: Data) -> None:
         self.config, self.data = config, data
 
     @property

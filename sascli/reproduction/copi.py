@@ -17,12 +17,13 @@ from sascli.config import (
     ReproduceCopi,
     Train,
     check,
+    plain,
     seed_list,
     training_of,
 )
 from sascli.errors import UserError
-from sascli.measuring import Trained
-from sascli.reproduction import Reproduction
+from sascli.measure.run import TrainedRun
+from sascli.reproduction import Reproduction, reproduce
 from sascli.sweeps import Point
 
 
@@ -260,7 +261,7 @@ class Copi(Reproduction):
             x = first.training_images(preset.maps)
             return features(first.layers, x, first.data, layer=layer, units=units, replica=0)
 
-        def compressed(run: Trained) -> pd.DataFrame:
+        def compressed(run: TrainedRun) -> pd.DataFrame:
             return compression(run.layers, run.seeds, run.training_images(preset.maps), run.data)
 
         for run in networks:
@@ -278,13 +279,13 @@ class Copi(Reproduction):
         }.items():
             once(directory / f"{name}.csv", table)
 
-    def networks(self, directory: Path) -> list[Trained]:
+    def networks(self, directory: Path) -> list[TrainedRun]:
         """COPI-BP's runs that did not diverge."""
         device, comparison = experiment.pick_device(self.config.device), self.comparison
         points = comparison.points("copi-bp", comparison.base, comparison.seeds)
         paths = [directory / "runs" / own.name for own in points]
         return [
-            Trained(path, device, self.config.data.root)
+            TrainedRun(path, device, self.config.data.root)
             for path in paths
             if not sweeps.diverged(path)
         ]
@@ -340,3 +341,8 @@ def best(rates: pd.DataFrame, arm: str) -> float:
     own = rates[rates["point"] == arm].fillna({"validation_accuracy": 0.0})
     mean = own.groupby("factor")["validation_accuracy"].mean()
     return float(mean.sort_values().index[-1])
+
+
+def run(config: ReproduceCopi, _job: Path | None = None) -> Path:
+    """`sas reproduce copi`; the study's directory."""
+    return reproduce(Copi(config))

@@ -12,9 +12,9 @@ from sascli import checkpoint, experiment, runs, sweeps
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
 from sascli.config import (
-    Figures,
-    Searched,
-    Study,
+    Reproduce,
+    ReproduceCredit,
+    SearchPreset,
     Train,
     check,
     population,
@@ -22,7 +22,7 @@ from sascli.config import (
     seed_list,
     training_of,
 )
-from sascli.reproduction import Reproduction
+from sascli.reproduction import Reproduction, reproduce
 from sascli.sweeps import Point, point
 
 RULES = ("gbp", "bp")
@@ -36,7 +36,7 @@ LAST = 5
 class Runs:
     """The runs of a study whose data set has `available` training images."""
 
-    config: Study
+    config: Reproduce
     available: int
 
     @property
@@ -62,7 +62,7 @@ class Runs:
 
     def search(self, rule: str, size: int) -> Point:
         """All rates side by side, tested on training images held out, never on the test set."""
-        preset = cast(Searched, self.config.preset)
+        preset = cast(SearchPreset, self.config.preset)
         base = self.base(rule, scaled(self.config.lr, preset.rates))
         return point(
             base,
@@ -77,7 +77,7 @@ class Runs:
 class Grid(Runs):
     """The points of a preset."""
 
-    config: Figures
+    config: ReproduceCredit
 
     def sizes(self, factors: Sequence[float]) -> list[int]:
         """Training sizes, scaled down in proportion where the data are too few."""
@@ -120,9 +120,9 @@ class Credit(Reproduction):
     """The search of learning rates, then every point of the grid."""
 
     study = "credit"
-    config: Figures
+    config: ReproduceCredit
 
-    def __init__(self, config: Figures) -> None:
+    def __init__(self, config: ReproduceCredit) -> None:
         """Raises UserError for a grid that cannot be, before any work."""
         whole = replace(config, train_size="all", test_size="all")
         super().__init__(config, experiment.load_data(whole, experiment.pick_device("cpu")))
@@ -236,3 +236,8 @@ def perturbation_of(grid: Grid, own: Point, run: Path) -> pd.DataFrame:
             runs.write_table(path, table.assign(sample=sample))
         tables.append(runs.read_table(path))
     return pd.concat(tables, ignore_index=True)
+
+
+def run(config: ReproduceCredit, _job: Path | None = None) -> Path:
+    """`sas reproduce credit`; the study's directory."""
+    return reproduce(Credit(config))

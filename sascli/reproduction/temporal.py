@@ -1,6 +1,6 @@
 """The recurrent network: digits in sequence and the multisensory task, measured; the theory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -11,20 +11,23 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sascli import behaviour, experiment, runs, sweeps, theory
+from sascli import experiment, runs, sweeps
 from sascli.analysis import perturbation as removal
 from sascli.analysis import psychometric as curves
 from sascli.analysis.ensemble import effective
 from sascli.analysis.entropy import entropy_epochs
 from sascli.analysis.trials import CONDITIONS, correct
-from sascli.config import ReproduceTemporal, Part, Train, check, seed_list, training_of
+from sascli.config import OtherModel, ReproduceTemporal, Train, check, seed_list, training_of
 from sascli.core.network import FeedForward
 from sascli.core.recurrent import Recurrent
 from sascli.core.streams import streams
 from sascli.data import multisensory
-from sascli.measuring import Tables, Trained
+from sascli.measure import task as task_tests
+from sascli.measure import theory
+from sascli.measure.record import Results
+from sascli.measure.run import TrainedRun
 from sascli.replicas import alone
-from sascli.reproduction import Reproduction
+from sascli.reproduction import Reproduction, reproduce
 from sascli.reproduction.pieces import Pieces, measured, remove
 from sascli.sweeps import Point
 
@@ -60,11 +63,11 @@ class Temporal(Reproduction):
         for own in self.models:
             check(own)
         for dt in (config.psychometric.dt, config.selectivity.dt, config.trajectories.dt):
-            behaviour.timing_of(config.task, dt)
-        self.timing = behaviour.timing_of(config.task, config.psychometric.dt)
+            task_tests.timing_of(config.task, dt)
+        self.timing = task_tests.timing_of(config.task, config.psychometric.dt)
         multisensory.trials(self.conditions, self.timing)
 
-    def part(self, part: Part) -> tuple[Train, Any]:
+    def part(self, part: OtherModel) -> tuple[Train, Any]:
         """The settings of a model trained beside the first, and its seeds."""
         config = self.config
         shared = {key: getattr(config, key) for key in ("device", "threads", "outputs", "data")}
@@ -118,7 +121,7 @@ class Temporal(Reproduction):
         """Measure gBP's networks, then what needs none; what is there is kept."""
         config, points = self.config, self.points(["gbp"])[:2]
         device, root = experiment.pick_device(config.device), config.data.root
-        trained = [Trained(directory / "runs" / own.name, device, root) for own in points]
+        trained = [TrainedRun(directory / "runs" / own.name, device, root) for own in points]
         for run in trained:
             done(run.directory, "entropy_epochs", partial(entropies, run))
             for name, pieces in (("perturbation", self.removals), ("redraw", self.redrawn)):
@@ -128,12 +131,12 @@ class Temporal(Reproduction):
             runs.write_table(directory / f"{name}.csv", table)
         task = trained[1]
         done(directory, "psychometric", partial(self.curves, task, directory))
-        done(directory, "selectivity", lambda: behaviour.selectivity(config.selectivity, task))
-        done(directory, "trajectories", lambda: behaviour.trajectories(config.trajectories, task))
+        done(directory, "selectivity", lambda: task_tests.selectivity(task, config.selectivity))
+        done(directory, "trajectories", lambda: task_tests.trajectories(task, config.trajectories))
         done(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root))
-        done(directory, "order_parameters", lambda: theory.order_tables(config.neuron))
+        done(directory, "order_parameters", lambda: theory.order_parameter_tables(config.neuron))
 
-    def removals(self, run: Trained) -> Pieces:
+    def removals(self, run: TrainedRun) -> Pieces:
         """Pieces of perturbation.csv: the recurrent connections of every seed and sample.
 
         By our thresholds in effective networks, as trained, and by the published ones in the mean
@@ -164,7 +167,7 @@ class Temporal(Reproduction):
             for name, measure in (("ours", by_ours), ("published", by_published))
         }
 
-    def field_test(self, run: Trained, seed: int) -> removal.Test:
+    def field_test(self, run: TrainedRun, seed: int) -> removal.Test:
         """What tests the mean field of one replica."""
         batch = self.batch(run)
 
@@ -180,13 +183,13 @@ class Temporal(Reproduction):
 
         return test
 
-    def batch(self, run: Trained) -> multisensory.Trials | None:
+    def batch(self, run: TrainedRun) -> multisensory.Trials | None:
         """Trials of a test of the task at the time step of the tests; None of images."""
         if run.config.model.source != "multisensory":
             return None
         return multisensory.trials(CONDITIONS * self.config.preset.trials, self.timing)
 
-    def redrawn(self, run: Trained) -> Pieces:
+    def redrawn(self, run: TrainedRun) -> Pieces:
         """Pieces of redraw.csv: weights drawn once, and at every time step, of every seed."""
         batch = self.batch(run)
         history = runs.last_epochs(runs.read_table(run.directory / "history.csv"))
@@ -217,9 +220,9 @@ class Temporal(Reproduction):
             for replica, seed in enumerate(run.seeds)
         }
 
-    def curves(self, run: Trained, directory: Path) -> Tables:
+    def curves(self, run: TrainedRun, directory: Path) -> Results:
         """psychometric.csv, measured network by network, and sigmoids.csv."""
-        config, network = self.config.psychometric, behaviour.network_of(run)
+        config, network = self.config.psychometric, task_tests.network_of(run)
 
         def choices(way: str, sample: int, replica: int, seed: int) -> pd.DataFrame:
             one = alone(network, replica)
@@ -238,21 +241,26 @@ class Temporal(Reproduction):
         return {"psychometric": table, "sigmoids": curves.sigmoids(table)}
 
 
-def entropies(run: Trained) -> Tables:
+def entropies(run: TrainedRun) -> Results:
     """entropy_epochs.csv of a run."""
     with torch.no_grad():
         return {"entropy_epochs": entropy_epochs(run.paths, run.seeds, ("paper", "mixed"))}
 
 
-def pieced(directory: Path, name: str, pieces: Pieces) -> Tables:
+def pieced(directory: Path, name: str, pieces: Pieces) -> Results:
     """A table of pieces."""
     return {name: measured(directory, name, pieces)}
 
 
-def done(directory: Path, name: str, work: Callable[[], Tables]) -> None:
+def done(directory: Path, name: str, work: Callable[[], Mapping[str, Any]]) -> None:
     """Write the tables of a measurement, that of its own name last, unless that is there."""
     if not (directory / f"{name}.csv").exists():
         print(f"{name} in {directory}", flush=True)
         for table, rows in sorted(work().items(), key=lambda pair: pair[0] == name):
             runs.write_table(directory / f"{table}.csv", rows)
     remove(directory, name)
+
+
+def run(config: ReproduceTemporal, _job: Path | None = None) -> Path:
+    """`sas reproduce temporal`; the study's directory."""
+    return reproduce(Temporal(config))

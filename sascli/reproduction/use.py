@@ -1,6 +1,6 @@
 """What the credit is good for: gBP and BP trained, evaluated, pruned, and tasks in sequence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from sascli import experiment, runs, sweeps
-from sascli.config import ReproduceUse, Prune, check
+from sascli.config import Prune, ReproduceUse, check
 from sascli.continual import continual
 from sascli.continual.sequence import sequence
-from sascli.evaluating import evaluated
-from sascli.measuring import Trained
-from sascli.pruning import keep, pruned
-from sascli.reproduction import Reproduction
+from sascli.measure.evaluate import evaluate
+from sascli.measure.prune import prune
+from sascli.measure.record import write
+from sascli.measure.run import TrainedRun
+from sascli.reproduction import Reproduction, reproduce
 from sascli.reproduction.credit import Runs, best, found
 from sascli.sweeps import Point, point
 
@@ -71,17 +72,16 @@ class Use(Reproduction):
         device = experiment.pick_device(self.config.device)
         points = self.points(self.rate(runs.read_table(directory / "search.csv")))
         trained = [
-            Trained(directory / "runs" / own.name, device, self.config.data.root) for own in points
+            TrainedRun(directory / "runs" / own.name, device, self.config.data.root)
+            for own in points
         ]
         for run in trained:
             if missing(run, EVALUATION):
                 print(f"evaluation of {run.directory.name}", flush=True)
-                write(run, evaluated(run, self.config.evaluate))
+                write(run.directory, evaluate(run, self.config.evaluate))
             if missing(run, ["pruning"]):
                 print(f"pruning of {run.directory.name}", flush=True)
-                table, files = pruned(run, pruning(self.config.prune, run))
-                keep(files, run.directory)
-                write(run, {"pruning": table})
+                write(run.directory, prune(run, pruning(self.config.prune, run)))
         for name in (*EVALUATION, "pruning"):
             tables = [runs.read_table(run.directory / f"{name}.csv") for run in trained]
             runs.write_table(directory / f"{name}.csv", pd.concat(tables))
@@ -89,18 +89,17 @@ class Use(Reproduction):
             continual(protocol, directory)
 
 
-def pruning(config: Prune, run: Trained) -> Prune:
+def pruning(config: Prune, run: TrainedRun) -> Prune:
     """The same, where there is no credit by magnitude alone."""
     credit = run.config.rule.name == "gbp"
     return config if credit else replace(config, criterion=["magnitude"], threshold=[])
 
 
-def missing(run: Trained, names: Sequence[str]) -> bool:
+def missing(run: TrainedRun, names: Sequence[str]) -> bool:
     """Whether a run lacks one of these tables."""
     return not all((run.directory / f"{name}.csv").exists() for name in names)
 
 
-def write(run: Trained, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Tables beside those that training left."""
-    for name, table in tables.items():
-        runs.write_table(run.directory / f"{name}.csv", table)
+def run(config: ReproduceUse, _job: Path | None = None) -> Path:
+    """`sas reproduce use`; the study's directory."""
+    return reproduce(Use(config))

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sascli.config import RuleSettings
 from sascli.core.network import FeedForward
 from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.streams import Generators, fill_normal, streams
-from sascli.rules.base import Rule, RuleSettings, Setup, make_optimiser, parameter_groups
+from sascli.rules.base import Rule, Setup, make_optimiser, parameter_groups
 
 BLOCK = 2**18
 """Normal draws made at a time and replica: enough to be cheap, few enough to stay in cache."""

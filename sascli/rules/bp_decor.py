@@ -7,9 +7,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from sascli.config import RuleSettings, setting
 from sascli.core.copi import infer_
 from sascli.core.network import FeedForward
-from sascli.rules.base import RuleSettings, Setup, make_optimiser, parameter_groups
+from sascli.rules.base import Setup, make_optimiser, parameter_groups
 from sascli.rules.copi import COPI, COPISettings
 
 
@@ -20,13 +21,11 @@ class BPDecorSettings(COPISettings):
     Plain BP is that with decorrelation_epochs = 0, or W waits for nothing.
     """
 
-    adam: bool = False  # W by Adam instead of plain gradient descent
+    adam: bool = setting(False, "W by Adam instead of plain gradient descent")
 
 
 class BPDecor(COPI):
     """Gradient descent of W on gain C, on inputs that R decorrelates."""
-
-    Settings = BPDecorSettings
 
     def __init__(self, network: FeedForward, settings: RuleSettings, setup: Setup) -> None:
         super().__init__(network, settings, setup)

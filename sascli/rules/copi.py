@@ -8,35 +8,33 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from sascli.config import unknown
+from sascli.config import RuleSettings, setting
 from sascli.core.copi import Decorrelated, correlation, decorrelate_, infer_, mean_square
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators, fill_normal, streams
 from sascli.errors import UserError
-from sascli.rules.base import Rule, RuleSettings, Setup
+from sascli.rules.base import Rule, Setup
 
 
 @dataclass
 class COPISettings(RuleSettings):
     """Settings of COPI; the rates are lr.m of W and lr.r of R."""
 
-    credit: str = "bp"  # how p goes down: bp, through W and R; fa, through fixed random matrices
-    decorrelation: str = "global"  # dR = -lr C R, or local: -lr R C
-    decorrelation_epochs: int = 1  # first epochs, in which R alone learns
-    gain: float = 1000.0  # p = -gain dC/da at the output
-    slope: float = 0.1  # of the leaky ReLU below 0
-
-    def __post_init__(self) -> None:
-        """Refuse what the types alone let through."""
-        for name, choices in (("credit", ("bp", "fa")), ("decorrelation", ("global", "local"))):
-            if getattr(self, name) not in choices:
-                raise unknown(getattr(self, name), choices, f"rule.{name}")
+    credit: str = setting(
+        "bp",
+        "how p is carried down: bp, through W and R; fa, through fixed random matrices",
+        choices=("bp", "fa"),
+    )
+    decorrelation: str = setting(
+        "global", "global: dR = -lr.r C R; local: -lr.r R C", choices=("global", "local")
+    )
+    decorrelation_epochs: int = setting(1, "first epochs, in which R alone learns", ge=0)
+    gain: float = setting(1000.0, "p = -gain dC/da at the output")
+    slope: float = setting(0.1, "slope of the leaky ReLU below 0")
 
 
 class COPI(Rule):
     """W infers its values from z* = a + p on inputs that R decorrelates."""
-
-    Settings = COPISettings
 
     def __init__(self, network: FeedForward, settings: RuleSettings, setup: Setup) -> None:
         super().__init__(network, settings, setup)

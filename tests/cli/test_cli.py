@@ -5,21 +5,23 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import env
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.hydra_config import HydraConfig
 
 import sascli
+from sascli import experiment, figures
 from sascli.cli import composition, main
-from sascli.cli.composition import Composer, conf_directory, config_name, schema_of, written
+from sascli.cli import multirun as jobs
+from sascli.cli.composition import Composer, conf_directory, schema_of, validated, written
 from sascli.cli.multirun import Job
-from sascli.cli.words import job_name, parsed, read, with_key
-from sascli.commands import COMMANDS, train, with_study
-from sascli.config import Train, typed
+from sascli.cli.words import job_name, parsed, read, trials, with_key
+from sascli.commands import COMMANDS, with_study
+from sascli.config import RuleSettings, Train
 from sascli.errors import UserError
 
 
@@ -36,20 +38,26 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Train]:
     """The settings with which `sas train` would have trained."""
     seen: list[Train] = []
-    monkeypatch.setattr(train, "task", lambda cfg: seen.append(typed(cfg, Train)))
+    replace_work(monkeypatch, lambda command, config, job=None: seen.append(config))
     return seen
+
+
+def replace_work(monkeypatch: pytest.MonkeyPatch, work: Callable[..., object]) -> None:
+    """Call `work` in the place of every command."""
+    for module in (sascli.cli, jobs):
+        monkeypatch.setattr(module, "run", work)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> list[int]:
     """Make `sas train` fail at seed 0; the seeds of the jobs that began."""
     seeds: list[int] = []
 
-    def task(cfg: DictConfig) -> None:
-        seeds.append(cfg.seed)
-        if cfg.seed == 0:
+    def work(command: str, config: Train, job: Path | None = None) -> None:
+        seeds.append(config.seed)
+        if config.seed == 0:
             raise error
 
-    monkeypatch.setattr(train, "task", task)
+    replace_work(monkeypatch, work)
     return seeds
 
 
@@ -79,7 +87,9 @@ def test_command_help_gives_every_setting_its_meaning(
 ) -> None:
     def meanings(schema: type) -> Iterator[tuple[str, str]]:
         for field in dataclasses.fields(schema):
-            if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
+            if field.name == "rule":
+                yield "rule.name", "the learning rule"
+            elif isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
                 yield from ((f"{field.name}.{k}", m) for k, m in meanings(field.type))
             else:
                 yield field.name, field.metadata["help"]
@@ -99,7 +109,10 @@ def test_command_help_shows_groups_and_composed_defaults(
     assert "\n  model=mnist* " in out and "\n  model=cifar10 " in out
     assert "\n  batch_size=500 " in out and "\n  lr=0.3 " in out and "experiment=NAME" in out
     assert main(["train", "--help", "rule=copi"]) == 0
-    assert "\n  rule.gain=1000.0        p = -gain dC/da at the output\n" in capsys.readouterr().out
+    assert (
+        "\n  rule.gain=1000.0        p = -gain dC/da at the output (a number)\n"
+        in capsys.readouterr().out
+    )
     assert main(["reproduce", "temporal", "--help"]) == 0
     out = capsys.readouterr().out
     assert "\n  optim@task.optim=adamw  Adam with" in out and "optim=NAME" not in out
@@ -113,10 +126,12 @@ def test_every_example_of_the_help_is_valid(command: str) -> None:
     for line, _ in COMMANDS[command].examples:
         program, *words = line.split()
         name, *words = with_study(words)
-        args, _ = parsed(with_key(words, COMMANDS[command].argument))
+        args = parsed(with_key(words, COMMANDS[command].argument))
         composer = Composer(name)
-        cfg = checked(read(args.overrides, composer), composer, args)
-        assert (program, name, cfg.hydra.job.name) == ("sas", command, config_name(command))
+        overrides = [composer.resolved(read(word)) for word in args.settings]
+        for lines in trials(overrides):
+            validated(command, composer.compose(lines))
+        assert (program, name) == ("sas", command)
 
 
 def test_help_completion_and_mistakes_import_no_torch() -> None:
@@ -136,12 +151,13 @@ def test_help_completion_and_mistakes_import_no_torch() -> None:
 
 
 def test_numbers_for_lr_and_decay_lists_and_free_rule_settings(tasks: list[Train]) -> None:
-    words = ["train", "lr=0.1", "lr.pi=0.2", "decay=0", "width=[40,20]", "rule.credit=fa"]
-    assert main(words) == 0
-    (config,) = tasks
+    words = ["train", "lr=0.1", "lr.pi=0.2", "decay=0", "width=[40,20]"]
+    assert main(words) == 0 and main(["train", "rule=copi", "rule.credit=fa"]) == 0
+    config, copi = tasks
     assert config.lr == {"default": 0.1, "m": None, "pi": 0.2, "xi": None}
     assert config.decay["default"] == 0 and config.width == [40, 20]
-    assert config.rule == {"name": "gbp", "credit": "fa"}
+    assert config.rule == RuleSettings("gbp")
+    assert (copi.rule.name, copi.rule.credit, copi.rule.gain) == ("copi", "fa", 1000.0)
 
 
 def test_a_key_that_is_a_python_keyword(capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,15 +237,22 @@ MISTAKES = [
     ("train data.root=~/x", "in quotes, 'data.root=\"~/x\"'"),
     ("train depth=3,4", "depth=3,4 has several values: add --multirun"),
     ("train --mutlirun", "unrecognized arguments: --mutlirun"),
-    ("train --cfg job -m", "only one of --run, --multirun, --cfg and --info"),
-    ("train --resolve", "--resolve goes with --cfg"),
-    ("train --config-name x", "use --config-dir"),
+    ("train --cfg job -m", "not allowed with argument"),
+    ("train --resolve", "--resolve and --package go with --cfg"),
+    ("train --config-name x", "unrecognized arguments: --config-name"),
+    ("train rule=copi rule.gian=1", "no setting 'rule.gian'; did you mean 'rule.gain'?"),
+    ("train rule=copi rule.gain=foo", "rule.gain must be a number"),
+    ("train rule=copi rule.credit=b", "no rule.credit 'b'; did you mean 'bp'? known: bp, fa"),
+    ("train rule.credit=fa", "there is no setting 'rule.credit'"),
+    ("train -m seed=range(0,3) lr=interval(0,1)", "has no list of values"),
+    ("train depth=3 depth=4", "depth=3 and depth=4: type one of them"),
+    ("train lr=3 lr.default=4", "type one of them"),
     ("train --config-dir nowhere", "there is no folder nowhere"),
     ("train depth=1", "depth must be at least 2"),
     ("train seed=0,1", "or write a list as seeds=[...]"),
     ("train threads=0", "threads must be at least 1, not 0"),
-    ("order-parameters threads=-1", "threads must be at least 1 or null, not -1"),
-    ("train optim.beta1=1", "optim.beta1 must be in [0, 1), not 1.0"),
+    ("order-parameters threads=-1", "threads must be at least 1, not -1"),
+    ("train optim.beta1=1", "optim.beta1 must lie in [0, 1), not 1.0"),
     ("train optim.eps=-1", "optim.eps must be at least 0, not -1.0"),
     ("train name=../x", "name must be the name of a folder, not '../x'"),
     ("reproduce credit eval.samples=0", "eval.samples must be at least 1"),
@@ -305,7 +328,7 @@ def test_jobs_lie_in_a_claimed_directory_named_by_what_differs(
     tasks: list[Train], tmp_path: Path
 ) -> None:
     words = ["train", "lr=0.1,0.2", "-m", "epochs=1", "seed=0,1", "outputs=here"]
-    assert main(words) == 0 and main([*words, "rule.credit=a", "lr=0.3"]) == 0
+    assert main(words) == 0 and main([words[0], "lr=0.3", *words[2:], "depth=3"]) == 0
     multirun = tmp_path / "here/train/multirun"
     jobs = sorted(str(p.relative_to(multirun)) for p in multirun.glob("*/*-*"))
     both = [f"v001/lr-{lr}+seed-{seed}" for lr in (0.1, 0.2) for seed in (0, 1)]
@@ -329,23 +352,25 @@ def test_a_failed_job_fails_the_multirun_but_not_its_companions(
 
 
 def test_job_names_are_short_and_need_no_quotes() -> None:
-    assert job_name("width=[40,20]+lr.default=-1") == "width-40-20+lr--1"
-    assert job_name("++rule.credit=fa+data.root=/a b") == "rule.credit-fa+data.root-a-b"
-    assert job_name("") == "job"
-    long = {job_name("x" * 300 + end) for end in "ab"}
+    assert job_name(["width=[40,20]", "lr.default=-1"]) == "width-40-20+lr--1"
+    assert job_name(["++rule.credit=fa", "data.root=/a b"]) == "rule.credit-fa+data.root-a-b"
+    assert job_name([]) == "job"
+    long = {job_name(["x" * 300 + end]) for end in "ab"}
     assert len(long) == 2 and all(len(name) < 255 for name in long)
 
 
 def test_a_job_survives_pickling_and_shows_what_was_typed(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    typed_words: list[list[str]] = []
-    monkeypatch.setattr(train, "task", lambda cfg: typed_words.append(sys.argv))
+    words: list[list[str]] = []
+    replace_work(monkeypatch, lambda *rest: words.append(sys.argv))
     monkeypatch.setattr(sys, "argv", ["worker"])
-    job = pickle.loads(pickle.dumps(Job("train", ("sas", "train", "lr=0.1"))))
-    job(OmegaConf.create())
-    assert main(["train", "lr=0.1"]) == 0
-    assert typed_words == [["sas", "train", "lr=0.1"]] * 2
+    job = pickle.loads(pickle.dumps(Job("train", ("sas", "train", "lr=0.1"), {})))
+    cfg = Composer("train").compose()
+    cfg.hydra.runtime.output_dir = str(tmp_path)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg.copy())
+    job(cfg)
+    assert words == [["sas", "train", "lr=0.1"]]
 
 
 def test_train_hands_over_settings_and_the_directory_of_a_job(
@@ -358,9 +383,13 @@ def test_train_hands_over_settings_and_the_directory_of_a_job(
         trained.append((config.seed, directory))
         return directory or tmp_path / "claimed"
 
-    monkeypatch.setattr(sascli, "experiment", SimpleNamespace(run=run), raising=False)
-    stub = SimpleNamespace(plot=lambda *words, **settings: drawn.append(words))
-    monkeypatch.setattr(sascli, "figures", stub, raising=False)
+    def plot(*words: Any, **settings: Any) -> list[Path]:
+        drawn.append(words)
+        return []
+
+    monkeypatch.setattr(experiment, "run", run)
+    monkeypatch.setattr(figures, "plot", plot)
+    monkeypatch.setattr(figures, "possible", lambda names, directory: list(names))
     assert main(["train", "seed=5"]) == 0 and main(["train", "-m", "seed=6,7"]) == 0
     jobs = [tmp_path / f"outputs/train/multirun/v001/seed-{seed}" for seed in (6, 7)]
     assert trained == [(5, None), (6, jobs[0]), (7, jobs[1])]
@@ -412,6 +441,8 @@ def test_bash_completion(line: str, breaks: str, expected: list[str], tmp_path: 
         ("sas train hydra/l", "hydra/launcher="),
         ("sas train model.grey=", "model.grey=true "),
         ("sas train --m", "--multirun "),
+        ("sas reproduce ", "copi "),
+        ("sas train rule=copi rule.", "rule.name="),
     ],
 )
 def test_candidates(line: str, offered: str, capsys: pytest.CaptureFixture[str]) -> None:

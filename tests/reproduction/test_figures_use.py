@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 import torch
 from conftest import assert_same_tables, composed
+from sascli.evaluating import evaluated
+from sascli.measuring import Trained
 
 from sascli import continual, experiment, runs
 from sascli.cli import main
-from sascli.config import METHODS, ReproduceUse, strengths
+from sascli.config import METHODS, ReproduceUse, check, strengths
 from sascli.continual import matrix
-from sascli.evaluating import evaluated
-from sascli.measuring import Trained
 from sascli.reproduction import reproduce
 from sascli.reproduction.use import Use
 from sascli.studies import STUDIES
@@ -23,7 +23,7 @@ SMALL = "model=digits preset=smoke width=6 train_size=600 test_size=60 batch_siz
 def settings(outputs: Path, *words: str) -> ReproduceUse:
     """A small smoke preset."""
     config: ReproduceUse = composed("reproduce use", *SMALL.split(), f"outputs={outputs}", *words)
-    check_figures_use(config)
+    check(config)
     return config
 
 
@@ -76,7 +76,7 @@ def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
 def test_every_preset_has_what_the_claims_need(preset: str) -> None:
     config: ReproduceUse = composed("reproduce use", f"preset={preset}")
-    check_figures_use(config)
+    check(config)
     assert config.prune.threshold[0] == 1 and min(config.prune.keep) <= 0.5
     assert config.prune.tune.epochs > 0 and "shuffled" in config.evaluate.against
     assert [own.task for own in config.continual] == ["split", "permuted"]

@@ -10,12 +10,12 @@ import pytest
 import torch
 from conftest import DATA, composed, have, tables
 from PIL import Image
+from sascli.measuring import Trained
 
 from sascli import behaviour, reproduction, runs, theory, training
 from sascli.analysis import psychometric as curves
 from sascli.cli import main
 from sascli.config import ReproduceTemporal, Train, population
-from sascli.measuring import Trained
 from sascli.reproduction import reproduce, temporal
 from sascli.reproduction.temporal import Temporal
 from sascli.studies import STUDIES

@@ -6,17 +6,24 @@ from sascli.analysis import psychometric as curves
 from sascli.analysis import selectivity as neurons
 from sascli.analysis import trajectories as components
 from sascli.analysis import trials
-from sascli.config import Curves, Paths, Recording, Train, Tuning
+from sascli.config import (
+    CurveSettings,
+    RecordingSettings,
+    SelectivitySettings,
+    Train,
+    TrajectorySettings,
+)
 from sascli.core.recurrent import Recurrent
 from sascli.data.multisensory import Timing
 from sascli.errors import UserError
-from sascli.measuring import Tables, Trained
+from sascli.measure.record import Results
+from sascli.measure.run import TrainedRun
 
 FIXATION = 500.0
 """Length of a test trial's fixation in ms."""
 
 
-def psychometric(config: Curves, run: Trained) -> Tables:
+def psychometric(run: TrainedRun, config: CurveSettings) -> Results:
     """psychometric.csv and sigmoids.csv."""
     table = curves.psychometric(
         network_of(run),
@@ -31,7 +38,7 @@ def psychometric(config: Curves, run: Trained) -> Tables:
     return {"psychometric": table, "sigmoids": curves.sigmoids(table)}
 
 
-def selectivity(config: Tuning, run: Trained) -> Tables:
+def selectivity(run: TrainedRun, config: SelectivitySettings) -> Results:
     """selectivity.csv, of the untrained networks too, and responses.csv of the trained ones."""
     criterion = neurons.Criterion(config.least, config.level, config.permutations)
     trained, recording = network_of(run), recorded(config, run)
@@ -43,7 +50,7 @@ def selectivity(config: Tuning, run: Trained) -> Tables:
     return {"selectivity": pd.concat(together, ignore_index=True), "responses": responses}
 
 
-def trajectories(config: Paths, run: Trained) -> Tables:
+def trajectories(run: TrainedRun, config: TrajectorySettings) -> Results:
     """trajectories.csv and components.csv; synapses.csv where the run kept snapshots."""
     network = network_of(run)
     if not 1 <= config.layer <= len(network.layers):
@@ -60,7 +67,7 @@ def trajectories(config: Paths, run: Trained) -> Tables:
     }
 
 
-def network_of(run: Trained) -> Recurrent:
+def network_of(run: TrainedRun) -> Recurrent:
     """The trained network. Raises UserError for a run of another task."""
     if run.config.model.source != "multisensory":
         raise UserError(
@@ -77,7 +84,7 @@ def timing_of(training: Train, dt: float) -> Timing:
     return Timing(dt=dt, tau=training.model.tau, fixation=FIXATION)
 
 
-def recorded(config: Recording, run: Trained) -> trials.Recording:
+def recorded(config: RecordingSettings, run: TrainedRun) -> trials.Recording:
     """How noise-reduced trials are run and recorded."""
     timing = timing_of(run.config, config.dt)
     return trials.Recording(timing, config.noise, config.trials, config.every)

@@ -8,19 +8,23 @@ import torch
 from sascli import data
 from sascli.analysis.kernel import decay_table, kernel_table, lazy_table
 from sascli.analysis.order_parameters import order_parameters
-from sascli.config import Lazy, Neuron, Widths, plain
+from sascli.config import Kernel, KernelSettings, LazySettings, NeuronSettings, plain
 from sascli.core.kernel import Scales
 from sascli.errors import UserError
+from sascli.measure.record import Results
 
-Tables = dict[str, pd.DataFrame]
+
+def kernel(config: Kernel) -> Results:
+    """The tables of `sas kernel`."""
+    return kernel_tables(config, config.data.root)
 
 
-def kernel_tables(config: Widths, root: str | None) -> Tables:
+def kernel_tables(config: KernelSettings, root: str | None) -> Results:
     """kernel.csv and kernel_decay.csv, and lazy.csv where `lazy.width` is not 0."""
     scales = [scales_of(config, alpha) for alpha in config.alpha]
     kernels = [kernel_table(s, config.angles, config.widths, config.seeds) for s in scales]
-    kernel = pd.concat(kernels, ignore_index=True)
-    tables = {"kernel": kernel, "kernel_decay": decay_table(kernel)}
+    table = pd.concat(kernels, ignore_index=True)
+    tables = {"kernel": table, "kernel_decay": decay_table(table)}
     if config.lazy.width:
         x, y = two_classes(config.lazy, root)
         tables["lazy"] = lazy_table(
@@ -31,7 +35,7 @@ def kernel_tables(config: Widths, root: str | None) -> Tables:
     return tables
 
 
-def scales_of(config: Widths, alpha: float) -> Scales:
+def scales_of(config: KernelSettings, alpha: float) -> Scales:
     """The settings' scales with a leak."""
     return Scales(
         alpha,
@@ -43,7 +47,7 @@ def scales_of(config: Widths, alpha: float) -> Scales:
     )
 
 
-def two_classes(lazy: Lazy, root: str | None) -> tuple[torch.Tensor, torch.Tensor]:
+def two_classes(lazy: LazySettings, root: str | None) -> tuple[torch.Tensor, torch.Tensor]:
     """The first training images of 0 (y = -1) and of 1 (y = 1) as rows, (samples, rows, columns).
 
     Raises UserError where there are too few.
@@ -57,7 +61,7 @@ def two_classes(lazy: Lazy, root: str | None) -> tuple[torch.Tensor, torch.Tenso
     return x, torch.tensor([-1.0, 1.0]).repeat_interleave(lazy.images)
 
 
-def order_tables(config: Neuron) -> Tables:
+def order_parameter_tables(config: NeuronSettings) -> Results:
     """order_parameters.csv."""
     table = order_parameters(
         config.n,

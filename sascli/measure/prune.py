@@ -13,11 +13,12 @@ from torch import Tensor
 from sascli import experiment, runs, training
 from sascli.analysis import sparse
 from sascli.analysis.pruning import fractions, thresholds
-from sascli.config import Prune, Tune
+from sascli.config import Prune, RuleSettings, Tune
 from sascli.core.network import FeedForward
 from sascli.errors import UserError
-from sascli.measuring import Trained
-from sascli.rules.base import RuleSettings, Setup
+from sascli.measure.record import Results
+from sascli.measure.run import TrainedRun
+from sascli.rules.base import Setup
 from sascli.rules.bp import BP
 
 TENTH = 0.1
@@ -34,7 +35,7 @@ class Cut:
     weights: Sequence[Tensor]
 
 
-class Tuning(BP):
+class FineTuning(BP):
     """Back-propagation of the connections that stay; the others remain 0."""
 
     def __init__(self, network: FeedForward, setup: Setup, masks: Sequence[Tensor]) -> None:
@@ -49,8 +50,8 @@ class Tuning(BP):
 
 
 @torch.no_grad()
-def pruned(run: Trained, config: Prune) -> tuple[pd.DataFrame, dict[str, bytes]]:
-    """pruning.csv and the networks by file of a run, and of the baseline by magnitude.
+def prune(run: TrainedRun, config: Prune) -> Results:
+    """pruning.csv and the files of the networks of a run, and of the baseline by magnitude.
 
     Raises UserError for a baseline of other images or not of BP, and for networks that are
     recurrent or whose inputs are decorrelated.
@@ -72,19 +73,11 @@ def pruned(run: Trained, config: Prune) -> tuple[pd.DataFrame, dict[str, bytes]]
         for row, content in stored(own, cuts(own, config, criteria, limits)):
             rows.append(row)
             files[row["file"]] = content
-    return pd.DataFrame(rows), files
-
-
-def keep(files: Mapping[str, bytes], directory: Path) -> None:
-    """Write the networks. Raises UserError where nothing can be written."""
-    for name, content in files.items():
-        runs.make((directory / name).parent)
-        with runs.replacing(directory / name) as file:
-            file.write(content)
+    return {"pruning": pd.DataFrame(rows), **files}
 
 
 def cuts(
-    run: Trained, config: Prune, criteria: Sequence[str], limits: Sequence[float]
+    run: TrainedRun, config: Prune, criteria: Sequence[str], limits: Sequence[float]
 ) -> Iterator[tuple[int, Cut]]:
     """Every criterion with its levels: as cut, and after some epochs of fine-tuning."""
     network = run.network
@@ -99,7 +92,7 @@ def cuts(
             yield config.tune.epochs, tuned(run, cut, config.tune)
 
 
-def tuned(run: Trained, cut: Cut, how: Tune) -> Cut:
+def tuned(run: TrainedRun, cut: Cut, how: Tune) -> Cut:
     """The networks of a cut after some epochs of BP, all of them side by side."""
     base, count = experiment.setup(run.config, run.data), len(cut.levels)
     seeds = [seed for seed in base.seeds for _ in cut.levels]
@@ -111,7 +104,7 @@ def tuned(run: Trained, cut: Cut, how: Tune) -> Cut:
     network = FeedForward(run.network.widths, len(seeds), device=like.device, dtype=like.dtype)
     for layer, w in zip(network.layers, cut.weights, strict=True):
         layer.m.data.copy_(w.flatten(0, 1))
-    rule = Tuning(network, setup, cut.masks)
+    rule = FineTuning(network, setup, cut.masks)
     for epoch in range(how.epochs):
         training.one_epoch(run.config, run.data, rule, run.config.epochs + 1 + epoch)
     weights = [layer.m.detach().unflatten(0, (-1, count)) for layer in network.layers]
@@ -119,7 +112,7 @@ def tuned(run: Trained, cut: Cut, how: Tune) -> Cut:
 
 
 def stored(
-    run: Trained, found: Iterator[tuple[int, Cut]]
+    run: TrainedRun, found: Iterator[tuple[int, Cut]]
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Rows of pruning.csv with their files: the whole networks, then those of every cut."""
     rule, scales = run.manifest["rule"], run.network.scales
@@ -167,3 +160,11 @@ def stored(
             for place, level in enumerate(cut.levels):
                 weights = numbers([w[replica, place] for w in cut.weights])
                 yield row(replica, cut.criterion, level, epochs, weights, csr=True)
+
+
+def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Accuracy by fraction kept, rule and criterion, the mean over replicas."""
+    table = tables["pruning"]
+    columns = ["rule", "criterion"]
+    mean = table.pivot_table("test_accuracy", ["epochs", "level"], columns)
+    return mean.sort_index(ascending=False)

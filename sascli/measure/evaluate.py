@@ -1,5 +1,6 @@
 """The evaluation of a run: which images it is tested on, and which it should not know."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,11 @@ from sascli.config import Evaluate
 from sascli.core.streams import stream
 from sascli.data import Data, fitted, load
 from sascli.errors import UserError
-from sascli.measuring import Trained
+from sascli.measure.record import Results
+from sascli.measure.run import TrainedRun
 
-Images = tuple[Tensor, Tensor]
 
-
-def evaluated(run: Trained, config: Evaluate) -> dict[str, pd.DataFrame]:
+def evaluate(run: TrainedRun, config: Evaluate) -> Results:
     """All tables of a run on its own test images, or on those that the settings name.
 
     Raises UserError for images of other classes, for data that are not there, and for a run that
@@ -54,7 +54,7 @@ def evaluated(run: Trained, config: Evaluate) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def opened(run: Trained, source: str, root: Path) -> Data:
+def opened(run: TrainedRun, source: str, root: Path) -> Data:
     """All images of a data set, in the precision of the run, folders in its size and colours."""
     channels, *sides = run.image_shape
     folder = source == "folder"
@@ -70,7 +70,7 @@ def opened(run: Trained, source: str, root: Path) -> Data:
     )
 
 
-def foreign(run: Trained, source: str, root: Path) -> Images:
+def foreign(run: TrainedRun, source: str, root: Path) -> tuple[Tensor, Tensor]:
     """The test images of another data set of the same classes, and their labels.
 
     A folder that has no test part is one, unless the run was trained on it. Raises UserError where
@@ -89,7 +89,7 @@ def foreign(run: Trained, source: str, root: Path) -> Images:
     return fitted(x, data.image_shape, run.image_shape), order[y]
 
 
-def others(run: Trained, name: str, x: Tensor, root: Path) -> Tensor:
+def others(run: TrainedRun, name: str, x: Tensor, root: Path) -> Tensor:
     """Images that are none of the classes: x with the pixels of each in an order of its own."""
     if name == "shuffled":
         drawn = stream(0, name, device=x.device)
@@ -97,3 +97,11 @@ def others(run: Trained, name: str, x: Tensor, root: Path) -> Tensor:
         return x.gather(-1, order)
     data = opened(run, name, root)
     return fitted(data.test_x, data.image_shape, run.image_shape)
+
+
+def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Accuracy, loss and calibration of each mode of prediction, the mean over replicas."""
+    table = tables["evaluation"]
+    numbers = ["test_accuracy", "log_loss", "calibration_error"]
+    mean: pd.DataFrame = table.groupby("way", sort=False)[numbers].mean()
+    return mean

@@ -1,1 +1,0 @@
-"""`sas reproduce STUDY`: a study from nothing to its page, a module each."""

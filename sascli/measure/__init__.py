@@ -1,0 +1,1 @@
+"""Measurements of trained runs: tables in versioned directories."""
