@@ -30,13 +30,13 @@ class Submitted(Sweeper):
 
     def sweep(self, arguments: Sequence[str]) -> Sequence[JobReturn]:
         """Run the jobs, each in the folder of its name; the error of a failed one is raised."""
-        from sascli import multirun  # here, because Hydra imports every plugin at its start
-        from sascli.cli.words import quoted
+        from sascli.cli.words import quoted  # here, because Hydra imports every plugin
+        from sascli.jobs import multirun
 
         assert self.launcher is not None
-        sweep = multirun.load(self.directory)
-        names = sweep.known["submissions"][-1]["submitted"]
-        jobs = [[*sweep.jobs[name], f"hydra.sweep.subdir={quoted(name)}"] for name in names]
+        submitted = multirun.load(self.directory)
+        names = submitted.record["submissions"][-1]["submitted"]
+        jobs = [[*submitted.jobs[name], f"hydra.sweep.subdir={quoted(name)}"] for name in names]
         results = self.launcher.launch(jobs, initial_job_idx=0)
         for result in results:
             _ = result.return_value  # raises the error of a job that failed

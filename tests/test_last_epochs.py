@@ -14,8 +14,9 @@ import torch
 from conftest import composed
 from test_stop_loss import TASK, unequal
 
-from sascli import claims, experiment, figures, listing, measuring, runs, sweeps
+from sascli import claims, experiment, figures, runs, sweeps
 from sascli.figures.rows import carried, stopping
+from sascli.jobs import listing
 from sascli.reproduction import credit
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -24,9 +24,9 @@ from sascli.commands import COMMANDS
 from sascli.config import check, typed, unknown
 from sascli.config.rule import rule_names, rule_schema
 from sascli.errors import UserError
+from sascli.jobs import CONF
 
 VERSION_BASE = "1.3"
-CONF = "conf"
 ADJUST = "adjust"
 """The group of what a preset changes for a model: chosen by these two, never by the user."""
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from

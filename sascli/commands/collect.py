@@ -1,13 +1,14 @@
-"""`sas collect`: the tables of a multirun's jobs as one, and how the jobs stand."""
+"""`sas collect`: the tables of a multirun's jobs as one, and the status of the jobs."""
 
 from pathlib import Path
 
-from sascli import collecting, multirun
 from sascli.config import Collect
+from sascli.jobs import multirun
+from sascli.jobs.collect import collect as collected
 
 
 def collect(config: Collect, _job: Path | None = None) -> None:
-    """Write the tables and say how the jobs stand. Raises UserError where there is no sweep."""
+    """Write the tables and print the status of the jobs. Raises UserError without a multirun."""
     outputs = Path(config.outputs)
-    sweep = Path(config.sweep) if config.sweep else multirun.newest(outputs)
-    print(collecting.collect(sweep))
+    directory = Path(config.sweep) if config.sweep else multirun.newest(outputs)
+    print(collected(directory))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from sascli import listing
 from sascli.commands import COMMANDS
 from sascli.config import Runs, as_list, unknown
+from sascli.jobs import listing
 
 FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
     "text": listing.as_text,

@@ -1,5 +1,6 @@
 """Run directories: claim, describe, lock, find; files in and out."""
 
+from sascli.runs import slurm
 from sascli.runs.code import code_version
 from sascli.runs.directories import (
     CONFIG,
@@ -62,6 +63,7 @@ __all__ = [
     "replacing",
     "replica_keys",
     "rows",
+    "slurm",
     "told_apart",
     "write_json",
     "write_table",

@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sascli import slurm
 from sascli.errors import UserError
+from sascli.runs import slurm
 from sascli.runs.code import code_version
 from sascli.runs.files import cannot_write, make, read_json, write_json
 

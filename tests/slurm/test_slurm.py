@@ -15,8 +15,9 @@ from conftest import assert_same_run, assert_same_tables, env
 from counting import Fault
 from PIL import Image
 
-from sascli import multirun, runs, slurm
+from sascli import runs
 from sascli.cli import main
+from sascli.jobs import multirun, slurm
 
 pytestmark = pytest.mark.slurm
 TINY = "width=8 train_size=120 test_size=60 batch_size=50 threads=1 device=cpu eval.samples=2"
@@ -70,7 +71,7 @@ def scontrol(*words: str) -> None:
 
 def standings(sweep: Path) -> dict[str, str]:
     """Name and status of each job."""
-    return {own.name: own.status for own in multirun.load(sweep).standings()}
+    return {job.name: job.status for job in multirun.load(sweep).statuses()}
 
 
 def finished(sweep: Path) -> bool:

@@ -11,8 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from sascli import multirun, runs, slurm
+from sascli import runs
 from sascli.errors import UserError
+from sascli.jobs import slurm
+from sascli.jobs.status import status_of
 from sascli.studies import name_of
 
 COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
@@ -67,7 +69,7 @@ def describe(directory: Path, queued: Mapping[str, str]) -> dict[str, Any] | Non
         "command": f"reproduce {study}" if (study := name_of(manifest)) else kind,
         "model": manifest.get("model"),
         "seeds": " ".join(map(str, manifest.get("seeds", []))),
-        "status": multirun.status_of(directory, manifest, queued),
+        "status": status_of(directory, manifest, queued),
         "accuracy": accuracy(directory) if kind == "train" else None,
         "start": start,
         "age": age(str(start)),

@@ -14,8 +14,9 @@ import pytest
 from conftest import Making
 from counting import Fault
 
-from sascli import experiment, listing, multirun, runs, slurm
+from sascli import experiment, runs
 from sascli.cli import main
+from sascli.jobs import listing, multirun, slurm
 
 
 @pytest.fixture(autouse=True)

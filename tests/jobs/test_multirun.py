@@ -12,11 +12,15 @@ import pytest
 from conftest import assert_same_tables, tables
 from counting import Fault
 
-from sascli import collecting, multirun, runs, slurm, training
-from sascli.cli import main, submission
+from sascli import runs, training
+from sascli.cli import main
 from sascli.cli.composition import Composer
 from sascli.errors import UserError
-from sascli.multirun import Sweep
+from sascli.jobs import multirun, slurm, submit
+from sascli.jobs.collect import collect
+from sascli.jobs.multirun import Multirun
+from sascli.jobs.record import recorded
+from sascli.jobs.status import status_of
 
 TINY = "width=6 train_size=60 test_size=30 batch_size=30 threads=1 device=cpu eval.samples=2"
 TINY = f"{TINY} outputs=here"
@@ -42,7 +46,7 @@ def sweep(*words: str) -> Path:
 
 def standings(directory: Path) -> dict[str, str]:
     """Name and status of each job."""
-    return {own.name: own.status for own in multirun.load(directory).standings()}
+    return {job.name: job.status for job in multirun.load(directory).statuses()}
 
 
 # ---------------------------------------------------------------- launchers and kept settings
@@ -74,8 +78,8 @@ def test_jobs_side_by_side_give_the_tables_of_jobs_in_turn() -> None:
     assert train(*words) == 0
     both = [Path(f"here/train/multirun/v00{number}") for number in (1, 2)]
     for directory in both:
-        collected = collecting.collect(directory.absolute())
-        assert not collected.reruns and str(collected).startswith("4 jobs: 4 finished\n")
+        collected = collect(directory.absolute())
+        assert not collected.resubmissions and str(collected).startswith("4 jobs: 4 finished\n")
     assert_same_tables(*both)
     table = tables(both[0])["history"]
     assert list(table)[:4] == ["job", "depth", "replica", "seed"]
@@ -93,16 +97,16 @@ def test_the_settings_are_those_of_the_submission() -> None:
     directory = multirun.newest(Path("here"))
     mine.write_text("# @package _global_\nepochs: 50\n")
     shutil.rmtree(directory / "model-digits+seed-1")
-    collected = collecting.collect(directory)
+    collected = collect(directory)
     assert standings(directory) == {
         "model-digits+seed-0": "finished",
         "model-digits+seed-1": "missing",
         "model-folder+seed-0": "failed",
         "model-folder+seed-1": "failed",
     }
-    (line,) = collected.reruns
+    (line,) = collected.resubmissions
     assert main(line[1:]) == 2  # the folder is nowhere still
-    table = collecting.collect(directory).tables[0].with_name("history.csv")
+    table = collect(directory).tables[0].with_name("history.csv")
     assert list(runs.read_table(table)["epoch"]) == [1, 1]
 
 
@@ -111,7 +115,7 @@ def test_the_manifest_tells_whether_the_code_is_that_of_the_submission(
     changed: bool, tmp_path: Path
 ) -> None:
     version = runs.code_version() | ({"code": "sha256:other"} if changed else {})
-    with multirun.recorded(tmp_path, "train", version):
+    with recorded(tmp_path, "train", version):
         pass
     manifest = runs.manifest_of(tmp_path)
     assert manifest["code_differs"] is changed and manifest["submitted"] == version
@@ -120,7 +124,7 @@ def test_the_manifest_tells_whether_the_code_is_that_of_the_submission(
 
 def test_nothing_is_written_over_a_job_that_another_process_has(tmp_path: Path) -> None:
     runs.describe(tmp_path, format=runs.FORMAT, status="running")
-    with pytest.raises(runs.BusyError), multirun.recorded(tmp_path, "train", {}):
+    with pytest.raises(runs.BusyError), recorded(tmp_path, "train", {}):
         raise runs.BusyError("another process is writing")
     assert runs.manifest_of(tmp_path) == {"format": runs.FORMAT, "status": "running"}
 
@@ -154,13 +158,13 @@ def test_failed_and_lost_jobs_are_told_and_only_they_run_again(
         monkeypatch.setattr(training, "train", counted)
         (again,) = re.findall(r"^  (sas .*)$", said, re.MULTILINE)
         assert main(shlex.split(again)[1:]) == 0
-        assert "4 to do" in capsys.readouterr().out
+        assert "4 to run" in capsys.readouterr().out
         assert sorted(trained) == [
             "model-digits+seed-1",
             *(f"model-folder+seed-{s}" for s in range(3)),
         ]
         assert main(shlex.split(again)[1:]) == 0
-        assert "nothing is left to do" in capsys.readouterr().out and len(trained) == 4
+        assert "nothing is left to run" in capsys.readouterr().out and len(trained) == 4
         assert main(["collect", str(directory)]) == 0
         assert capsys.readouterr().out.startswith("6 jobs: 6 finished\n")
         rows = tables(directory)["layers"]["job"].value_counts().to_dict()
@@ -186,7 +190,7 @@ def test_a_stopped_job_goes_on_where_it_was(signal_in: Any) -> None:
     assert stop.value.code == 143
     assert standings(directory) == {"seed-0": "interrupted", "seed-1": "missing"}
     assert len(tables(directory / "seed-0")["history"]) == 1
-    (line,) = multirun.load(directory).reruns(multirun.load(directory).standings())
+    (line,) = multirun.load(directory).resubmissions(multirun.load(directory).statuses())
     assert main(line[1:]) == 0
     assert_same_tables(directory / "seed-0", sweep() / "seed-0")
 
@@ -197,9 +201,9 @@ def test_jobs_at_work_are_left_to_those_that_have_them(capsys: pytest.CaptureFix
     assert standings(directory) == {"seed-0": "killed", "seed-1": "finished"}
     with runs.lock(directory / "seed-0"):
         assert standings(directory)["seed-0"] == "running"
-        assert "some are still at work" in str(collecting.collect(directory))
+        assert "some jobs are still running" in str(collect(directory))
         assert train("seed=0,1", f"hydra.sweep.dir={directory}") == 0
-        assert "nothing is left to do" in capsys.readouterr().out
+        assert "nothing is left to run" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -239,14 +243,14 @@ def test_a_slurm_that_does_not_answer_is_not_taken_for_one_without_jobs(
     monkeypatch.undo()  # of the fixture that answers in its place
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(slurm, "TIMEOUT", 0.5)
-    with pytest.raises(UserError, match="SLURM does not say which jobs are at work: "):
+    with pytest.raises(UserError, match="SLURM does not answer which jobs are running: "):
         slurm.queue()
 
 
 def test_a_job_on_another_machine_is_running_as_long_as_slurm_says_so() -> None:
     manifest = {"status": "running", "slurm_job": "77_1"}
-    assert multirun.status_of(Path("x"), manifest, {"77_1": "RUNNING"}) == "running"
-    assert multirun.status_of(Path("x"), manifest, {"77_2": "RUNNING"}) == "killed"
+    assert status_of(Path("x"), manifest, {"77_1": "RUNNING"}) == "running"
+    assert status_of(Path("x"), manifest, {"77_2": "RUNNING"}) == "killed"
 
 
 def test_a_damaged_job_is_told_and_harms_no_other(
@@ -257,7 +261,7 @@ def test_a_damaged_job_is_told_and_harms_no_other(
         manifest = directory / "seed-0" / runs.MANIFEST
         whole = manifest.read_text()
         manifest.write_text(whole[:-5])
-        said = str(collecting.collect(directory))
+        said = str(collect(directory))
         assert "seed-0: damaged: " in said and "1 damaged, 1 finished" in said
         manifest.write_text(whole)
         table = directory / "seed-1/layers.csv"
@@ -274,7 +278,7 @@ def test_what_is_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["collect", "outputs=here"]) == 2
     assert "no multirun in here: `sas train --multirun` makes one" in capsys.readouterr().err
     assert main(["collect", "nowhere"]) == 2
-    assert "nowhere is no sweep: name the directory of a --multirun" in capsys.readouterr().err
+    assert "nowhere is no multirun: name the directory of a --multirun" in capsys.readouterr().err
     directory = sweep()
     runs.write_json(directory / multirun.SWEEP, {"format": 0})
     assert main(["collect", str(directory)]) == 2
@@ -284,15 +288,17 @@ def test_what_is_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["hydra.sweep.subdir=same"], "two jobs are called same"),
-        (["hydra.sweep.subdir=${hydra.job.num}x"], "must name a job by its settings alone"),
+        (
+            ["hydra.sweep.subdir=same"],
+            "jobs are named by their settings: leave hydra.sweep.subdir",
+        ),
         (["hydra/launcher=slurm"], "there is no SLURM here (no sbatch): write hydra/launcher=loc"),
     ],
 )
 def test_a_multirun_that_cannot_be(
     words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    monkeypatch.setattr(submission.shutil, "which", lambda name: None)
+    monkeypatch.setattr(submit.shutil, "which", lambda name: None)
     assert train("seed=0,1", *words) == 2
     assert said in capsys.readouterr().err
 
@@ -314,4 +320,4 @@ def test_the_newest_is_by_its_start(tmp_path: Path) -> None:
 
 def test_settings_that_differ_name_the_columns() -> None:
     jobs = {"a": ["lr.default=0.1", "+x=1", "seed=0"], "b": ["lr.default=0.2", "+x=2", "seed=0"]}
-    assert Sweep(Path("s"), {"jobs": jobs}).differing("b") == {"lr": "0.2", "x": "2"}
+    assert Multirun(Path("s"), {"jobs": jobs}).differing("b") == {"lr": "0.2", "x": "2"}

@@ -1,0 +1,118 @@
+"""The directory of a multirun: its jobs, its submissions, the status of every job."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sascli import runs
+from sascli.errors import UserError
+from sascli.jobs import slurm
+from sascli.jobs.status import ACTIVE, Status, job_status
+
+SWEEP, SUBMISSIONS = "sweep.json", ".submitit"
+
+
+@dataclass(frozen=True)
+class Multirun:
+    """A multirun's directory and what was recorded at its submissions."""
+
+    directory: Path
+    record: dict[str, Any]
+
+    @property
+    def jobs(self) -> dict[str, list[str]]:
+        """The overrides of each job by the name of its directory."""
+        return dict(self.record["jobs"])
+
+    @cached_property
+    def ids(self) -> dict[str, str]:
+        """The SLURM job of each job's last submission: submitit names its folders by it."""
+        ids = {}
+        for number, submission in enumerate(self.record["submissions"]):
+            names = submission["submitted"]
+            form = r"\d+_(\d+)" if len(names) > 1 else r"\d+()"  # an array, or a single job
+            for folder in (self.directory / SUBMISSIONS / str(number)).glob("*/"):
+                if match := re.fullmatch(form, folder.name):
+                    ids[names[int(match[1] or 0)]] = folder.name
+        return ids
+
+    def statuses(self) -> list[Status]:
+        """The status of every job, in the order of their submission."""
+        by_manifest = [self._status(name, {}) for name in self.jobs]
+        unfinished = any(job.status != "finished" for job in by_manifest)
+        queued = slurm.queue() if self.ids and unfinished else {}
+        return [
+            job if job.status == "finished" else self._status(job.name, queued)
+            for job in by_manifest
+        ]
+
+    def _status(self, name: str, queued: Mapping[str, str]) -> Status:
+        """The status of one job, by its manifest and the state of its SLURM job."""
+        return job_status(self.directory / name, name, queued.get(self.ids.get(name, "")), queued)
+
+    def resubmissions(self, statuses: Iterable[Status]) -> list[list[str]]:
+        """The command lines that resubmit the jobs that are neither finished nor active."""
+        lines = []
+        left = {job.name for job in statuses if job.status not in ("finished", *ACTIVE)}
+        for submission in reversed(self.record["submissions"]):
+            if left & set(submission["jobs"]):
+                left -= set(submission["jobs"])
+                words = [w for w in submission["words"] if not w.startswith("hydra.sweep.dir=")]
+                lines.append(["sas", *words, f"hydra.sweep.dir={self.directory}"])
+        return lines
+
+    def differing(self, job: str) -> dict[str, str]:
+        """The settings of a job that not all jobs share, by their names."""
+        shared = set.intersection(*map(set, self.jobs.values()))
+        pairs = [line.partition("=") for line in self.jobs[job] if line not in shared]
+        return {key.lstrip("+").removesuffix(".default"): value for key, _, value in pairs}
+
+
+def load(directory: Path) -> Multirun:
+    """The multirun in a directory. Raises UserError where there is none, or of another format."""
+    if not (directory / SWEEP).exists():
+        raise UserError(f"{directory} is no multirun: name the directory of a --multirun")
+    record = runs.read_json(directory / SWEEP)
+    if record.get("format") != runs.FORMAT:
+        raise UserError(
+            f"{directory} has format version {record.get('format')}, this sas reads {runs.FORMAT}"
+        )
+    return Multirun(directory, record)
+
+
+def newest(outputs: Path) -> Path:
+    """The directory of the newest multirun. Raises UserError when there is none."""
+    directories = [
+        (runs.read_json(path)["start"], str(path.parent))
+        for path in outputs.glob(f"**/{runs.MULTIRUN}/*/{SWEEP}")
+    ]
+    if not directories:
+        raise UserError(f"there is no multirun in {outputs}: `sas train --multirun` makes one")
+    return Path(max(directories)[1])
+
+
+def record_submission(
+    directory: Path, words: Sequence[str], jobs: Mapping[str, list[str]], left: Sequence[str]
+) -> None:
+    """Record a submission: its command line, all its jobs, and those that are `left` to run.
+
+    Raises UserError where a job was submitted with other settings before.
+    """
+    path = directory / SWEEP
+    record: dict[str, Any] = {"format": runs.FORMAT, "start": runs.now(), **runs.code_version()}
+    record |= {"jobs": {}, "submissions": []}
+    if path.exists():
+        record = load(directory).record
+    for name, lines in jobs.items():
+        if sorted(record["jobs"].get(name, lines)) != sorted(lines):
+            raise UserError(
+                f"{directory / name} was submitted with other settings, "
+                f"{' '.join(record['jobs'][name])}: choose another hydra.sweep.dir"
+            )
+    record["jobs"] |= jobs
+    submission = {"words": list(words), "jobs": list(jobs), "submitted": list(left)}
+    record["submissions"].append(submission)
+    runs.write_json(path, record)

@@ -1,0 +1,36 @@
+"""How a job of a multirun ends, in its manifest."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sascli import runs
+from sascli.errors import UserError
+
+
+@contextmanager
+def recorded(directory: Path, command: str, version: Mapping[str, Any]) -> Iterator[None]:
+    """Record how a job ends, and whether the code is that of the submission.
+
+    Nothing is written where another process has the job.
+    """
+    now = runs.code_version()
+    entries: dict[str, Any] = {"submitted": dict(version), "code_differs": now != version}
+    start = runs.now()
+    try:
+        yield
+    except runs.BusyError:
+        raise
+    except BaseException as error:
+        _describe(directory, command, start, entries | runs.outcome(error))
+        raise
+    _describe(directory, command, start, entries | {"status": "finished", "error": None})
+
+
+def _describe(directory: Path, command: str, start: str, entries: Mapping[str, Any]) -> None:
+    """Add to the manifest of a job, or begin it."""
+    with suppress(UserError), runs.lock(directory):
+        begun = (directory / runs.MANIFEST).exists()
+        first = {} if begun else {**runs.provenance(), "kind": command, "start": start}
+        runs.describe(directory, **first, **entries, end=runs.now())

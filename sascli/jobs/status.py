@@ -1,0 +1,45 @@
+"""The status of a job: by its manifest, its lock, and SLURM."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sascli import runs
+from sascli.errors import UserError
+
+ACTIVE = ("running", "waiting")
+
+
+@dataclass(frozen=True)
+class Status:
+    """A job's name, its status (finished, failed, running, waiting, missing ...), its error."""
+
+    name: str
+    status: str
+    error: str | None = None
+
+
+def status_of(directory: Path, manifest: Mapping[str, Any], queued: Mapping[str, str]) -> str:
+    """The status in a manifest; `killed` where it is running but no process has it.
+
+    `queued` holds the states of SLURM jobs, for runs on machines whose locks cannot be seen here.
+    """
+    status = str(manifest.get("status"))
+    if status != "running" or manifest.get("slurm_job") in queued:
+        return status
+    locked = any(map(runs.busy, [directory, *directory.glob("runs/*")]))
+    return "running" if locked else "killed"
+
+
+def job_status(directory: Path, name: str, state: str | None, queued: Mapping[str, str]) -> Status:
+    """The status of the job `name` in `directory`, whose SLURM job is in `state`."""
+    try:
+        manifest = runs.manifest_of(directory)
+        status, error = status_of(directory, manifest, queued), manifest.get("error")
+    except UserError as reason:
+        damaged = (directory / runs.MANIFEST).exists()
+        status, error = ("damaged", str(reason)) if damaged else ("missing", None)
+    if status not in ("finished", *ACTIVE) and state is not None:  # submitted again
+        status = "running" if state == "RUNNING" else "waiting"
+    return Status(name, status, error)
