@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from benchmarks import timing
-from sascli.analysis.accuracy import accuracy
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.core.recurrent_backprop import ThroughTime, clip_spectral_
 from sascli.core.streams import fill_normal, fill_uniform
+from sascli.data.accuracy import accuracy
 
 WIDTHS, ROWS = [28, 100, 10], Dynamics(28, 0.1, start=0.1)
 BATCH, BATCHES, IMAGES = 128, 200, 10_000

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.step import BATCH, WIDTHS, rule
-from sascli.memory import free, largest_resident_set
 from sascli.rules.bp import BP
 from sascli.rules.gbp import GBP
+from sascli.training.memory import free, largest_resident_set
 
 RULES = {"gbp": GBP, "bp": BP}
 FEW = 5

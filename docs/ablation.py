@@ -11,10 +11,11 @@ import pandas as pd
 from omegaconf import OmegaConf
 from sascli.cli.overrides import job_name, read
 
-from sascli import experiment, runs
+from sascli import runs
 from sascli.cli.composition import Composer
 from sascli.config import Train, check, typed
 from sascli.errors import UserError
+from sascli.training import run as training_run
 
 VARIANTS = (
     "",
@@ -38,7 +39,7 @@ def trained(words: Sequence[str]) -> Path:
     own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     config = typed(own, Train)
     check(config)
-    return experiment.run(config)
+    return training_run.run(config)
 
 
 def rows(setting: str, run: Path) -> pd.DataFrame:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from sascli.measuring import Trained
 
 from sascli import runs
 from sascli.analysis.ensemble import ensemble
 from sascli.errors import UserError
+from sascli.measure.run import Trained
 
 ASIDE = ("outputs", "name", "threads", "checkpoint_every", "snapshot_every")
 """Settings that do not change the numbers."""

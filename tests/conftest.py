@@ -17,13 +17,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import sascli
-from sascli import training
 from sascli.cli import without_hydra
 from sascli.cli.composition import Composer, schema_of
 from sascli.cli.words import read
 from sascli.config import Evaluation, Train, typed
 from sascli.data import Data
 from sascli.rules.base import Rule
+from sascli.training import loop
 
 DATA = Path(os.environ.get("SAS_DATA", "data"))
 CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer")
@@ -139,16 +139,16 @@ def assert_same_weights(one: Path, other: Path) -> None:
 @pytest.fixture
 def signal_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`signal_in(2)`: this process gets a signal when epoch 2 of a run is evaluated, once."""
-    evaluate = training.evaluate
+    evaluate = loop.evaluate
 
     def arrange(epoch: int, number: int = signal.SIGTERM) -> None:
         def interrupted(config: Train, data: Data, rule: Rule, now: int, *rest: Any) -> Any:
             if now == epoch:
-                monkeypatch.setattr(training, "evaluate", evaluate)
+                monkeypatch.setattr(loop, "evaluate", evaluate)
                 os.kill(os.getpid(), number)
             return evaluate(config, data, rule, now, *rest)
 
-        monkeypatch.setattr(training, "evaluate", interrupted)
+        monkeypatch.setattr(loop, "evaluate", interrupted)
 
     return arrange
 
@@ -157,7 +157,7 @@ def signal_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def forks() -> ForkServerContext:
     """Makes processes that have torch already, and so begin to work at once."""
     context = get_context("forkserver")
-    imported = ["conftest", "sascli.reproduction", "sklearn.datasets", "torch._dynamo"]
+    imported = ["conftest", "sascli.studies.base", "sklearn.datasets", "torch._dynamo"]
     context.set_forkserver_preload(imported)  # the last by torch's optimisers, when first made
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{CHECKOUT}{os.pathsep}{Path(__file__).parent}")

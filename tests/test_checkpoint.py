@@ -9,9 +9,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from sascli import checkpoint, runs
+from sascli import runs
 from sascli.core.network import KINDS, FeedForward
 from sascli.errors import UserError
+from sascli.training import checkpoint
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 from conftest import composed, tables
 
-from sascli import experiment, runs, training
-from sascli.checkpoint import load_network
+from sascli import runs
 from sascli.cli import main
 from sascli.errors import DivergedError
+from sascli.training import loop
+from sascli.training import run as training_run
+from sascli.training.checkpoint import load_network
 
 NAME = "digits-copi-L4-T300"
 SMALL = "experiment=copi_digits epochs=3 train_size=300 test_size=80 threads=1 device=cpu"
@@ -20,16 +22,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished COPI run of two seeds, and one of gBP."""
     outputs = tmp_path_factory.mktemp("copi")
     config = composed("train", *SMALL.split(), "replicas=2", "seed=4", f"outputs={outputs}")
-    experiment.run(config)
+    training_run.run(config)
     gbp = "epochs=1 train_size=60 test_size=40 width=4 threads=1 name=gbp"
-    experiment.run(composed("train", *gbp.split(), f"outputs={outputs}"))
+    training_run.run(composed("train", *gbp.split(), f"outputs={outputs}"))
     return outputs
 
 
 @pytest.fixture
 def outputs(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of both; from now on nothing is trained."""
-    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained"))
     return trained
 
 
@@ -112,7 +114,7 @@ def test_mistakes(
 def test_divergence_is_told_with_its_epoch(tmp_path: Path) -> None:
     config = composed("train", *SMALL.split(), "lr.m=1e3", f"outputs={tmp_path}")
     with pytest.raises(DivergedError, match="diverged in epoch 2: .* lower lr") as told:
-        experiment.run(config)
+        training_run.run(config)
     (directory,) = tmp_path.glob("train/*/*")
     about = runs.manifest_of(directory)
     assert told.value.epoch == 2

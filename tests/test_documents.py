@@ -18,7 +18,7 @@ from test_tables import documented
 from sascli import claims, figures, runs
 from sascli.cli import main
 from sascli.errors import UserError
-from sascli.studies import STUDIES
+from sascli.studies.registry import STUDIES
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCKS = ("provenance", "accuracy", "against_bp", "layers", "arch", "vips", "uncertain", "search")

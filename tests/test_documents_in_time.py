@@ -10,7 +10,7 @@ import tables as maker
 import temporal_tables as made_up
 
 from sascli import claims, figures, runs
-from sascli.studies import STUDIES
+from sascli.studies.registry import STUDIES
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCKS = ("removed", "redrawn", "choices", "selective", "entropy_training", "convergence")

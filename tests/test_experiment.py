@@ -26,14 +26,15 @@ from conftest import (
 )
 from counting import Fault
 
-from sascli import experiment, runs
-from sascli.analysis.accuracy import accuracy
-from sascli.checkpoint import load_network, load_state
+from sascli import runs
 from sascli.cli import main
 from sascli.config import DataSettings, Init, Model, Train
 from sascli.core.streams import streams
+from sascli.data.accuracy import accuracy
 from sascli.errors import UserError
-from sascli.stopping import Stopped
+from sascli.training import run as training_run
+from sascli.training.checkpoint import load_network, load_state
+from sascli.training.signals import Stopped
 
 LEFT = {
     ".lock",
@@ -67,7 +68,7 @@ def status(directory: Path) -> str:
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
 def test_what_a_run_leaves(rule: str, tiny: Making) -> None:
     config = tiny(rule={"name": rule}, seed=3, replicas=2)
-    directory = experiment.run(config)
+    directory = training_run.run(config)
     assert directory == Path(config.outputs) / f"train/digits-{rule}-L4-T120/v001"
     assert {path.name for path in directory.iterdir()} == LEFT
     assert runs.read_json(directory / "config.json") == asdict(config)
@@ -91,7 +92,7 @@ def test_what_a_run_leaves(rule: str, tiny: Making) -> None:
 
 def test_manifest_of_a_run(tiny: Making) -> None:
     before = runs.now()
-    directory = experiment.run(tiny(seeds=[5, 2]))
+    directory = training_run.run(tiny(seeds=[5, 2]))
     manifest = runs.manifest_of(directory)
     assert (manifest["kind"], manifest["model"], manifest["rule"]) == ("train", "digits", "gbp")
     assert (manifest["status"], manifest["error"]) == ("finished", None)
@@ -101,12 +102,12 @@ def test_manifest_of_a_run(tiny: Making) -> None:
     assert manifest["data"]["name"] == "digits"
     assert re.fullmatch("sha256:[0-9a-f]{64}", manifest["data"]["checksum"])
     assert re.fullmatch("[0-9a-f]{16}", manifest["config_hash"])
-    other = runs.manifest_of(experiment.run(tiny(train_size=119)))
+    other = runs.manifest_of(training_run.run(tiny(train_size=119)))
     assert other["data"]["checksum"] != manifest["data"]["checksum"]
 
 
 def test_bp_leaves_m_alone_and_no_doubt(tiny: Making) -> None:
-    directory = experiment.run(tiny(rule={"name": "bp"}, init=Init(pi=0.5)))
+    directory = training_run.run(tiny(rule={"name": "bp"}, init=Init(pi=0.5)))
     layers = tables(directory)["layers"]
     assert (layers[["sparsity", "uip_fraction", "xi_mean", "variance_mean", "entropy"]] == 0).all(
         axis=None
@@ -121,9 +122,9 @@ def test_bp_leaves_m_alone_and_no_doubt(tiny: Making) -> None:
 
 def test_three_accuracies_are_those_of_the_weights_on_disk(tiny: Making) -> None:
     config = tiny(test_size="all", width=12, init=Init(xi_max=0.1))
-    directory = experiment.run(config)
+    directory = training_run.run(config)
     network = load_network(directory)
-    data = experiment.load_data(config, torch.device("cpu"))
+    data = training_run.load_data(config, torch.device("cpu"))
     x, y = data.test_x, data.test_y
     noise = torch.empty(1, len(y) * network.noise_size).normal_(
         generator=streams([0], "evaluation", 4)[0]
@@ -144,14 +145,14 @@ def test_three_accuracies_are_those_of_the_weights_on_disk(tiny: Making) -> None
 
 
 def test_snapshots_are_the_weights_of_their_epochs(tiny: Making) -> None:
-    directory = experiment.run(tiny(snapshot_every=2))
+    directory = training_run.run(tiny(snapshot_every=2))
     assert sorted(path.name for path in directory.glob("weights*")) == [
         "weights-0000.safetensors",
         "weights-0002.safetensors",
         "weights-0004.safetensors",
         "weights.safetensors",
     ]
-    half = experiment.run(tiny(epochs=2))
+    half = training_run.run(tiny(epochs=2))
     for run, epoch in ((half, 2), (directory, 4)):
         snapshot = directory / f"weights-000{epoch}.safetensors"
         assert_same_weights(snapshot, run / "weights.safetensors")
@@ -164,12 +165,12 @@ def test_snapshots_are_the_weights_of_their_epochs(tiny: Making) -> None:
 def test_the_same_settings_give_the_same_run_bit_for_bit(rule: str, tiny: Making) -> None:
     config = tiny(rule={"name": rule}, replicas=2)
     torch.manual_seed(1)
-    first = experiment.run(config)
+    first = training_run.run(config)
     torch.manual_seed(2)
-    second = experiment.run(config)
+    second = training_run.run(config)
     assert (first.name, second.name) == ("v001", "v002")
     assert_same_run(first, second)
-    other = experiment.run(replace(config, seed=7))
+    other = training_run.run(replace(config, seed=7))
     assert not tables(other)["history"].equals(tables(first)["history"])
 
 
@@ -179,10 +180,10 @@ def test_a_replica_ends_the_same_alone_and_in_a_population(rule: str, tiny: Maki
     config = tiny(
         rule={"name": rule}, batch_size=12, epochs=2, precision="float64", init=Init(pi=0.1)
     )
-    alone = load_network(experiment.run(replace(config, seed=4))).all
-    seeds = load_network(experiment.run(replace(config, seeds=[3, 4, 5])))
+    alone = load_network(training_run.run(replace(config, seed=4))).all
+    seeds = load_network(training_run.run(replace(config, seeds=[3, 4, 5])))
     rates = replace(config, lr={"default": [0.01, 0.05, 0.09]}, seeds=[3, 4])
-    by_rate = load_network(experiment.run(rates))
+    by_rate = load_network(training_run.run(rates))
     for population, place in ((seeds, 1), (by_rate, 3)):
         own = torch.cat([part[place].flatten() for part in population.split(population.flat["m"])])
         assert torch.allclose(own, alone[0], rtol=0, atol=1e-6)
@@ -194,7 +195,7 @@ def test_a_replica_ends_the_same_alone_and_in_a_population(rule: str, tiny: Maki
 
 
 def test_lists_of_rates_are_told_apart_in_every_table(tiny: Making) -> None:
-    directory = experiment.run(tiny(lr={"default": [0.01, 0.05]}, replicas=2))
+    directory = training_run.run(tiny(lr={"default": [0.01, 0.05]}, replicas=2))
     for table in tables(directory).values():
         assert (table["lr"] == table["replica"].map({0: 0.01, 1: 0.01, 2: 0.05, 3: 0.05})).all()
         assert (table["seed"] == table["replica"] % 2).all() and "decay" not in table
@@ -207,7 +208,7 @@ def test_the_decay_of_pi_can_be_left_out(tiny: Making) -> None:
     published = replace(slow, decay={"default": 50.0})
     text = replace(slow, decay={"default": 50.0, "pi": 0.0})
     sparsity = [
-        tables(experiment.run(config))["layers"]["sparsity"].mean()
+        tables(training_run.run(config))["layers"]["sparsity"].mean()
         for config in (published, text, slow)
     ]
     assert sparsity[0] < 0.4 < 0.49 < sparsity[1]
@@ -232,16 +233,16 @@ def test_a_signal_stops_cleanly_and_the_run_goes_on_as_if_nothing_was(
     with fault("SIGINT or SIGTERM in training"):
         signal_in(epoch, number)
         with pytest.raises(Stopped) as stop:
-            experiment.run(config)
+            training_run.run(config)
         assert stop.value.code == code
         directory = Path(config.outputs) / "train/digits-gbp-L4-T120/v001"
         assert status(directory) == "interrupted"
         assert tables(directory)["history"]["epoch"].max() == epoch
         said = f"stopped; go on with sas train ... resume={directory}\n"
         assert capsys.readouterr().out.endswith(said)
-        assert experiment.run(replace(config, resume=True)) == directory
+        assert training_run.run(replace(config, resume=True)) == directory
         assert status(directory) == "finished"
-        assert_same_run(directory, experiment.run(config))
+        assert_same_run(directory, training_run.run(config))
 
 
 def killed_at_write(config: Train, number: int) -> None:
@@ -254,7 +255,7 @@ def killed_at_write(config: Train, number: int) -> None:
         replace_file(source, target)
 
     os.replace = counted  # type: ignore[assignment]
-    experiment.run(config)
+    training_run.run(config)
 
 
 def writes(config: Train, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, int]:
@@ -267,7 +268,7 @@ def writes(config: Train, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, int]:
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", counted)
-        return experiment.run(config), count[0]
+        return training_run.run(config), count[0]
 
 
 def test_a_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
@@ -281,7 +282,7 @@ def test_a_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
             outputs = f"{config.outputs}-{number}"
             broken = replace(config, outputs=outputs)
             assert run_killed(forks, killed_at_write, (broken, number), 60)
-            directory = experiment.run(replace(broken, resume=True))
+            directory = training_run.run(replace(broken, resume=True))
             assert status(directory) == "finished"
             assert_same_run(unbroken, directory)
             assert sorted(directory.glob("*.safetensors")) == [
@@ -292,13 +293,13 @@ def test_a_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
 def test_a_longer_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
     tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
-    unbroken = experiment.run(tiny(epochs=6))
+    unbroken = training_run.run(tiny(epochs=6))
     with fault("SIGKILL as a file is put in place", 4):
         for number in range(1, 5):
             config = tiny(outputs=f"{tiny().outputs}-{number}")
-            longer = replace(config, epochs=6, resume=str(experiment.run(config)))
+            longer = replace(config, epochs=6, resume=str(training_run.run(config)))
             assert run_killed(forks, killed_at_write, (longer, number), 60)
-            assert_same_run(unbroken, experiment.run(longer))
+            assert_same_run(unbroken, training_run.run(longer))
 
 
 def command(line: list[str]) -> None:
@@ -333,10 +334,10 @@ def test_data_that_the_device_cannot_hold_are_told(
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(experiment, loader, full)
+    monkeypatch.setattr(training_run, loader, full)
     config = composed("train", f"model={model}", f"outputs={tiny().outputs}", "device=cpu")
     with pytest.raises(UserError, match="the data do not fit into the memory of cpu: lower train"):
-        experiment.run(config)
+        training_run.run(config)
     assert not Path(tiny().outputs).exists()
 
 
@@ -347,16 +348,16 @@ def test_a_full_disk_fails_the_run_and_more_room_continues_it(tiny: Making, faul
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
         try:
             with pytest.raises(UserError, match="cannot write to .*state-1.pt: File too large"):
-                experiment.run(config)
+                training_run.run(config)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         (directory,) = Path(config.outputs).glob("train/*/*")
         assert status(directory) == "failed" and "File too large" in str(
             runs.manifest_of(directory)["error"]
         )
-        assert experiment.run(replace(config, resume=True)) == directory
+        assert training_run.run(replace(config, resume=True)) == directory
         assert status(directory) == "finished"
-        assert_same_run(directory, experiment.run(config))
+        assert_same_run(directory, training_run.run(config))
 
 
 def test_divergence_is_told_and_the_last_good_state_is_kept(tiny: Making, fault: Fault) -> None:
@@ -364,7 +365,7 @@ def test_divergence_is_told_and_the_last_good_state_is_kept(tiny: Making, fault:
     with fault("divergence of training"):
         said = r"diverged in epoch \d+: the largest parameter is (m|xi) of layer \d, .* lower lr"
         with pytest.raises(UserError, match=said) as told:
-            experiment.run(config)
+            training_run.run(config)
         (directory,) = Path(config.outputs).glob("train/*/*")
         assert status(directory) == "failed"
         assert runs.manifest_of(directory)["error"] == str(told.value)
@@ -379,40 +380,40 @@ def test_divergence_is_told_and_the_last_good_state_is_kept(tiny: Making, fault:
 
 
 def test_resume_starts_what_was_never_begun(tiny: Making) -> None:
-    directory = experiment.run(tiny(resume=True))
+    directory = training_run.run(tiny(resume=True))
     assert directory.name == "v001" and status(directory) == "finished"
 
 
 def test_resume_of_a_finished_run_says_so_and_touches_nothing(
     tiny: Making, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    directory = experiment.run(tiny())
+    directory = training_run.run(tiny())
     before = {path: path.stat().st_mtime_ns for path in directory.iterdir()}
     capsys.readouterr()
-    assert experiment.run(tiny(resume=True, device="cpu", threads=None)) == directory
-    assert experiment.run(tiny(resume=str(directory))) == directory
+    assert training_run.run(tiny(resume=True, device="cpu", threads=None)) == directory
+    assert training_run.run(tiny(resume=str(directory))) == directory
     assert capsys.readouterr().out == f"{directory} is finished already\n" * 2
     assert {path: path.stat().st_mtime_ns for path in directory.iterdir()} == before
 
 
 def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(tiny: Making) -> None:
-    versions = [experiment.run(tiny()) for _ in range(4)]
+    versions = [training_run.run(tiny()) for _ in range(4)]
     for directory, start, end in zip(
         versions, ("10", "12", "11", "13"), ("failed", "interrupted", "running", "finished"),
         strict=True,
     ):  # fmt: skip
         runs.describe(directory, start=f"2026-01-01T{start}:00:00+0000", status=end)
-    other = experiment.run(tiny(seed=1))
+    other = training_run.run(tiny(seed=1))
     runs.describe(other, status="interrupted")
-    assert experiment.run(tiny(resume=True)) == versions[1]
-    assert experiment.run(tiny(resume=True)) == versions[2]
-    assert experiment.run(tiny(resume=True)) == versions[0]
-    assert experiment.run(tiny(resume=True)) == versions[3]
-    assert experiment.run(tiny(seed=2, resume=True)) not in [*versions, other]
+    assert training_run.run(tiny(resume=True)) == versions[1]
+    assert training_run.run(tiny(resume=True)) == versions[2]
+    assert training_run.run(tiny(resume=True)) == versions[0]
+    assert training_run.run(tiny(resume=True)) == versions[3]
+    assert training_run.run(tiny(seed=2, resume=True)) not in [*versions, other]
 
 
 def test_a_named_run_may_get_more_epochs_and_nothing_else(tiny: Making) -> None:
-    directory = experiment.run(tiny())
+    directory = training_run.run(tiny())
     for changes, named in (
         ({"lr": {"default": 0.1}}, "lr"),
         ({"epochs": 3}, "epochs"),
@@ -420,27 +421,29 @@ def test_a_named_run_may_get_more_epochs_and_nothing_else(tiny: Making) -> None:
         ({"width": 9, "depth": 5}, "depth, width"),
     ):
         with pytest.raises(UserError, match=f"was run with another {named}$"):
-            experiment.run(tiny(resume=str(directory), **changes))
-    assert experiment.run(tiny(resume=str(directory), epochs=6)) == directory
-    assert_same_run(directory, experiment.run(tiny(epochs=6)))
+            training_run.run(tiny(resume=str(directory), **changes))
+    assert training_run.run(tiny(resume=str(directory), epochs=6)) == directory
+    assert_same_run(directory, training_run.run(tiny(epochs=6)))
     assert runs.read_json(directory / "config.json")["epochs"] == 6
-    assert experiment.run(tiny(resume=True, epochs=6)).name == "v002"  # both finished: the newest
+    assert (
+        training_run.run(tiny(resume=True, epochs=6)).name == "v002"
+    )  # both finished: the newest
     with pytest.raises(UserError, match="was run with another epochs"):
-        experiment.run(tiny(resume=str(directory)))
+        training_run.run(tiny(resume=str(directory)))
 
 
 def test_resume_of_a_run_that_is_not_there(tiny: Making) -> None:
     with pytest.raises(UserError, match="there is no run 'nowhere'"):
-        experiment.run(tiny(resume="nowhere"))
+        training_run.run(tiny(resume="nowhere"))
     assert not list(Path(tiny().outputs).glob("**/v*"))
 
 
 def test_two_cannot_write_to_one_run(tiny: Making, fault: Fault) -> None:
-    directory = experiment.run(tiny())
+    directory = training_run.run(tiny())
     longer = tiny(resume=str(directory), epochs=6)
     with fault("a second writer to a run"):
         with runs.lock(directory), pytest.raises(UserError, match="another process is writing to"):
-            experiment.run(longer)
+            training_run.run(longer)
         assert status(directory) == "finished"
 
 
@@ -463,14 +466,14 @@ def test_refused_before_a_directory_is_claimed(
     changes: dict[str, Any], said: str, tiny: Making
 ) -> None:
     with pytest.raises(UserError, match=said):
-        experiment.run(tiny(**changes))
+        training_run.run(tiny(**changes))
     assert not Path(tiny().outputs).exists()
 
 
 def test_outputs_that_cannot_be_written(tiny: Making) -> None:
     Path(tiny().outputs).touch()
     with pytest.raises(UserError, match="cannot write to .*outputs"):
-        experiment.run(tiny())
+        training_run.run(tiny())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only folder")
@@ -478,7 +481,7 @@ def test_a_read_only_folder(tiny: Making, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(UserError, match="cannot write to .*Permission denied"):
-            experiment.run(tiny())
+            training_run.run(tiny())
     finally:
         tmp_path.chmod(0o700)
 
@@ -509,7 +512,7 @@ def test_gbp_learns_real_images(tiny: Making) -> None:
     have(DATA / "MNIST" / "raw" / "t10k-labels-idx1-ubyte")
     images = {"model": Model("mnist", "mnist"), "data": DataSettings(str(DATA))}
     sizes = {"train_size": 2000, "test_size": 2000, "batch_size": 100, "width": 50}
-    directory = experiment.run(tiny(epochs=5, **images, **sizes))
+    directory = training_run.run(tiny(epochs=5, **images, **sizes))
     last = tables(directory)["history"].iloc[-1]
     assert last["test_accuracy"] > 0.75 and last["test_accuracy_mean"] > 0.75
     assert (tables(directory)["ensemble"]["test_accuracy"] > 0.7).all()

@@ -26,12 +26,14 @@ from conftest import (
 from counting import Fault
 from safetensors.torch import save_file
 
-from sascli import checkpoint, experiment, runs
+from sascli import runs
 from sascli.cli import main
 from sascli.config import Train
 from sascli.core.network import KINDS, FeedForward
 from sascli.data import load
 from sascli.errors import UserError
+from sascli.training import checkpoint
+from sascli.training import run as training_run
 
 KILLS, FLIPS, CUTS = 20, 200, 50
 Damage = Callable[[bytes, int], bytes]
@@ -51,9 +53,9 @@ def test_killed_at_twenty_random_moments_nothing_is_lost(
     tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
     config = tiny(epochs=60, checkpoint_every=1, snapshot_every=20, replicas=2)
-    unbroken, start = experiment.run(config), time.perf_counter()
+    unbroken, start = training_run.run(config), time.perf_counter()
     timed = replace(config, outputs=f"{config.outputs}-timed")
-    assert not run_killed(forks, experiment.run, (timed,), 600)
+    assert not run_killed(forks, training_run.run, (timed,), 600)
     took = time.perf_counter() - start
     with fault("SIGKILL at a random moment of training", KILLS):
         killed, kept, resumed = 0, list[int](), list[Path]()
@@ -61,14 +63,14 @@ def test_killed_at_twenty_random_moments_nothing_is_lost(
             outputs = f"{config.outputs}-{len(resumed)}"
             own, hit = replace(config, outputs=outputs, resume=True), True
             while hit and killed < KILLS:
-                hit = run_killed(forks, experiment.run, (own,), random.uniform(0.1, took))
+                hit = run_killed(forks, training_run.run, (own,), random.uniform(0.1, took))
                 killed += hit
                 for directory in Path(outputs).glob("train/*/v*"):
                     if (directory / runs.MANIFEST).exists():
                         all_can_be_read(directory)
                         state = checkpoint.load_state(directory, "cpu")
                         kept.append(state["epoch"] if state else 0)
-            resumed.append(experiment.run(own))
+            resumed.append(training_run.run(own))
         assert killed == KILLS and any(0 < epoch < config.epochs for epoch in kept)
         for directory in resumed:
             assert_same_run(unbroken, directory)
@@ -99,18 +101,18 @@ def test_a_full_disk_is_told_and_harms_nothing(
 ) -> None:
     outputs = disk("size=600k") / "outputs"
     config = tiny(outputs=str(outputs), width=40, checkpoint_every=1)
-    before = experiment.run(config)
-    expected = experiment.run(tiny(width=40, checkpoint_every=1))
+    before = training_run.run(config)
+    expected = training_run.run(tiny(width=40, checkpoint_every=1))
     with fault("disk full"):
         with pytest.raises(UserError, match="cannot write to .*: No space left on device"):
-            [experiment.run(config) for _ in range(20)]
+            [training_run.run(config) for _ in range(20)]
         all_can_be_read(before)
         assert_same_run(expected, before)
         last = max(outputs.glob("train/*/v*"))
         assert main(["runs", f"outputs={outputs}"]) == 0
         assert f"{before.name} " in capsys.readouterr().out
         disk("size=5m")
-        assert experiment.run(replace(config, resume=True)) == last
+        assert training_run.run(replace(config, resume=True)) == last
         assert_same_run(expected, last)
 
 
@@ -119,12 +121,12 @@ def test_a_read_only_disk_is_told_and_can_be_read(
 ) -> None:
     outputs = disk("size=5m") / "outputs"
     config = tiny(outputs=str(outputs))
-    directory = experiment.run(config)
+    directory = training_run.run(config)
     with fault("outputs on a read-only disk", 5):
         disk("ro")
         for changes in ({}, {"resume": str(directory), "epochs": 5}):
             with pytest.raises(UserError, match="cannot write to .*: Read-only file system"):
-                experiment.run(replace(config, **changes))
+                training_run.run(replace(config, **changes))
         for words in (
             ["train", "epochs=1"],
             ["train", "-m", "seed=0,1"],
@@ -161,7 +163,7 @@ def test_a_damaged_file_is_found_or_harmless(
     name: str, damage: Damage, times: int, kind: str, tiny: Making, fault: Fault
 ) -> None:
     """Harmless: in a byte of a header that means nothing, say its filling with blanks."""
-    directory = experiment.run(tiny())
+    directory = training_run.run(tiny())
     network, state = checkpoint.load_network(directory).all, state_of(directory)
     content, found = (directory / name).read_bytes(), 0
     with fault(f"{kind}: weights, checkpoint or its index", times):
@@ -185,8 +187,8 @@ def state_of(directory: Path) -> torch.Tensor:
 def test_damage_of_one_run_is_told_by_every_command_and_harms_no_other(
     tiny: Making, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole, damaged = experiment.run(tiny()), experiment.run(tiny())
-    expected = experiment.run(tiny())
+    whole, damaged = training_run.run(tiny()), training_run.run(tiny())
+    expected = training_run.run(tiny())
     outputs = f"outputs={tiny().outputs}"
 
     def refused(*words: str) -> str:
@@ -205,13 +207,13 @@ def test_damage_of_one_run_is_told_by_every_command_and_harms_no_other(
         (damaged / "state-4.pt").write_bytes(b"")
         resumed = tiny(resume=str(damaged))
         with pytest.raises(UserError, match="state-4.pt is damaged"):
-            experiment.run(resumed)
+            training_run.run(resumed)
         assert main(["runs", "format=csv", outputs]) == 0
         rows = {line.split(",")[0]: line for line in capsys.readouterr().out.splitlines()}
         assert ",failed,," in rows[str(damaged)] and ",finished,0." in rows[str(whole)]
         runs.describe(damaged, format=0)
         with pytest.raises(UserError, match="has format version 0"):
-            experiment.run(resumed)
+            training_run.run(resumed)
         assert "has format version 0" in refused("entropy", f"run={damaged}")
         assert_same_run(whole, expected)
 
@@ -245,7 +247,7 @@ def test_a_second_process_is_refused_and_harms_nothing(
         assert capsys.readouterr().err == f"sas: another process is writing to {directory}\n"
         first.join()
         assert first.exitcode == 0 and runs.manifest_of(directory)["status"] == "finished"
-        assert_same_tables(directory, experiment.run(config))
+        assert_same_tables(directory, training_run.run(config))
 
 
 # ---------------------------------------------------------------- hostile files

@@ -14,10 +14,12 @@ import torch
 from conftest import composed
 from test_stop_loss import TASK, unequal
 
-from sascli import claims, experiment, figures, runs, sweeps
+from sascli import claims, figures, runs
 from sascli.figures.rows import carried, stopping
 from sascli.jobs import listing
-from sascli.reproduction import credit
+from sascli.studies import credit
+from sascli.training import run as training_run
+from sascli.training import sweep
 
 DOCS = Path(__file__).parents[1] / "docs"
 EARLY = 7  # epochs that seed 0 trains fewer
@@ -78,7 +80,7 @@ def test_tables_and_listings_of_replicas_that_stopped_early(
         {"rule": "gbp", "depth": 4, "train_size": 10_000, "seed": [0, 0, 1, 1, 2, 2],
          "test_error": 0.1}
     )  # fmt: skip
-    one, two = (sweeps.datasize(table, networks) for table in (history, cut(history)))
+    one, two = (sweep.datasize(table, networks) for table in (history, cut(history)))
     pd.testing.assert_frame_equal(one, two)
     assert one["test_error"].notna().sum() == 3
 
@@ -88,7 +90,7 @@ def test_tables_and_listings_of_replicas_that_stopped_early(
         found.append((listing.accuracy(tmp_path), tmp_path / f"{number}"))
     assert found[0][0] == found[1][0] is not None
 
-    point = sweeps.Point("x", None)  # type: ignore[arg-type]
+    point = sweep.Point("x", None)  # type: ignore[arg-type]
     monkeypatch.setattr(credit, "population", lambda config: [_member()] * 3)
     for table in (history, cut(history)):
         monkeypatch.setattr(credit.sweeps, "gather", lambda *rest, table=table: table.copy())
@@ -141,7 +143,7 @@ def test_runs_are_gathered_at_the_last_epoch_of_each_replica(
 ) -> None:
     monkeypatch.syspath_prepend(DOCS)
     words = [*TASK.split(), "replicas=3", "epochs=12", f"outputs={tmp_path}", "stop_loss=null"]
-    directory = experiment.run(unequal(composed("train", *words), after=3))
+    directory = training_run.run(unequal(composed("train", *words), after=3))
     run = measuring.Trained(directory, torch.device("cpu"))
     ends = [end or 12 for end in run.manifest["stopped"]]
     assert run.epochs == ends and len({*ends}) > 1

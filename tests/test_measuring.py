@@ -8,14 +8,16 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CIFAR_CLASSES, Making, paint, tables
-from sascli.measuring import Trained
 
-from sascli import experiment, runs, training
+from sascli import runs
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
-from sascli.checkpoint import load_network
 from sascli.cli import main
 from sascli.config import DataSettings, Model
+from sascli.measure.run import Trained
+from sascli.training import loop
+from sascli.training import run as training_run
+from sascli.training.checkpoint import load_network
 
 CLASSES = [
     "airplane",
@@ -34,8 +36,8 @@ CLASSES = [
 @pytest.fixture
 def run(tiny: Making, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A finished run of two seeds; from now on nothing is trained."""
-    directory = experiment.run(tiny(seeds=[3, 8], lr={"default": 0.2}))
-    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained"))
+    directory = training_run.run(tiny(seeds=[3, 8], lr={"default": 0.2}))
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained"))
     return directory
 
 
@@ -130,15 +132,15 @@ def test_run_keeps_its_copy_of_the_images_when_another_comes_first(
     model = Model(name="cifar10", source="cifar10")
     settings = {"model": model, "train_size": "all", "test_size": "all", "batch_size": 10}
     config = tiny(**settings, data=DataSettings(root=str(tmp_path)))
-    directory = experiment.run(config)
+    directory = training_run.run(config)
     before = perturbed()
     tree("cifar10-full", 255)
     pd.testing.assert_frame_equal(perturbed(), before, check_exact=True)
-    experiment.run(replace(config, epochs=6, resume=str(directory)))  # refuses other images
+    training_run.run(replace(config, epochs=6, resume=str(directory)))  # refuses other images
     name = "cifar10 (class folders cifar10-jpeg)"
     assert Trained(directory, torch.device("cpu")).data.name == name
     assert runs.manifest_of(directory)["data"]["name"] == name
-    assert runs.manifest_of(experiment.run(config))["data"]["name"].endswith("cifar10-full)")
+    assert runs.manifest_of(training_run.run(config))["data"]["name"].endswith("cifar10-full)")
 
 
 def test_damaged_weights_leave_no_directory(

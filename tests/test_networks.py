@@ -6,14 +6,14 @@ import pytest
 import torch
 from conftest import composed
 
-from sascli import experiment
 from sascli.config import Train
 from sascli.core.network import FeedForward
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.data import Data
 from sascli.data.multisensory import blocked
 from sascli.errors import UserError
-from sascli.networks import initial_variances, make_network
+from sascli.training import run as training_run
+from sascli.training.networks import initial_variances, make_network
 
 CPU = torch.device("cpu")
 
@@ -28,7 +28,7 @@ def images(height: int, width: int) -> Data:
 def made(data: Data | None = None, *words: str) -> tuple[Any, Train, Data]:
     """The network of a command line, its settings and its data."""
     config = composed("train", *words)
-    data = experiment.load_data(config, CPU) if data is None else data
+    data = training_run.load_data(config, CPU) if data is None else data
     return make_network(config, data, 2, CPU), config, data
 
 

@@ -13,13 +13,13 @@ from conftest import Making, tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sascli import experiment
-from sascli.analysis.accuracy import accuracy
 from sascli.analysis.ensemble import ensemble
-from sascli.checkpoint import load_network, load_state
 from sascli.cli import main
 from sascli.config import Init, Train, check
+from sascli.data.accuracy import accuracy
 from sascli.errors import UserError
+from sascli.training import run as training_run
+from sascli.training.checkpoint import load_network, load_state
 
 PATIENT = settings(
     max_examples=40,
@@ -73,20 +73,20 @@ def test_any_valid_settings_train_two_steps_save_load_and_evaluate_the_same(
     with tempfile.TemporaryDirectory() as place:
         config: Train = tiny(**changes, outputs=place, checkpoint_every=1)
         check(config)
-        directory = experiment.run(config)
+        directory = training_run.run(config)
         network, left = load_network(directory), tables(directory)
         assert network.all.dtype == getattr(torch, config.precision)
         assert network.all.isfinite().all()
         kept = load_state(directory, "cpu")
         assert kept is not None and kept["epoch"] == 2
-        data = experiment.load_data(config, torch.device("cpu"))
+        data = training_run.load_data(config, torch.device("cpu"))
         mean_network = partial(network.run, network.mean()) if network.r else network.forward
         mean = accuracy(mean_network, data.test_x, data.test_y).tolist()
         assert left["history"].query("epoch == 2")["test_accuracy_mean"].tolist() == mean
         seeds = left["history"].query("epoch == 2")["seed"].tolist()
         drawn = ensemble(network, seeds, data.accuracy, config.eval.samples)
         assert drawn["test_error"].tolist() == left["ensemble"]["test_error"].tolist()
-        again = experiment.run(replace(config, epochs=3, resume=str(directory)))
+        again = training_run.run(replace(config, epochs=3, resume=str(directory)))
         assert again == directory and len(tables(again)["history"]) == 3 * len(seeds)
 
 
@@ -130,7 +130,7 @@ def test_any_invalid_settings_are_told_before_any_work(
         config = tiny(**changes, outputs=f"{place}/outputs")
         with pytest.raises(UserError) as told:  # noqa: PT012 - either may
             check(config)
-            experiment.run(config)
+            training_run.run(config)
         assert 10 < len(str(told.value)) < 500
         assert not Path(config.outputs).exists()
 

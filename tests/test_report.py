@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import tables as maker
 
-from sascli import claims, figures, report
+from sascli import claims, figures
 from sascli.errors import UserError
+from sascli.studies import report
 
 VOID = {"meta", "img", "br"}
 

@@ -8,10 +8,11 @@ import pytest
 from conftest import assert_same_tables, composed, run_killed
 from counting import Fault
 
-from sascli import runs, sharing
+from sascli import runs
 from sascli.cli import main
-from sascli.progress import Part, Progress
-from sascli.splitting import Population, Trained
+from sascli.training import workers
+from sascli.training.progress import Part, Progress
+from sascli.training.split import Population, Trained
 
 TINY = "width=6 test_size=30 batch_size=30 threads=1 device=cpu epochs=6"
 SWEEP = f"sweep-datasize depth=[3,4] train_size=[40,60,80] seeds=2 eval.samples=2 {TINY}"
@@ -100,7 +101,7 @@ def test_a_directory_that_another_finishes_is_left_to_it(
 
     trained: list[Path] = []
     for _ in range(2):
-        directory = sharing.share(tmp_path / "all", "x", begin, trained.append, finish)
+        directory = workers.share(tmp_path / "all", "x", begin, trained.append, finish)
         assert f"another worker finishes {directory}\n" in capsys.readouterr().out
     assert trained == [tmp_path / "all/v001"] * 2
 
@@ -113,6 +114,6 @@ def test_a_study_that_another_worker_has_finished_is_left_as_it_is(
         (lambda directory: runs.describe(directory, status="finished"), 0),
         (lambda directory: None, 1),  # typed again
     ):
-        directory = sharing.share(tmp_path, "x", begin, train, finished.append)
+        directory = workers.share(tmp_path, "x", begin, train, finished.append)
         assert finished == [directory] * count
     assert f"another worker has finished {directory}\n" in capsys.readouterr().out

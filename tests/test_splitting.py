@@ -11,15 +11,17 @@ import torch
 from conftest import Making, tables
 from safetensors.torch import load_file
 
-from sascli import experiment, runs, training
-from sascli.checkpoint import load_state
+from sascli import runs
 from sascli.config import Train
 from sascli.data import Data
 from sascli.errors import UserError
-from sascli.progress import Part, Progress
 from sascli.rules.base import Rule
-from sascli.splitting import history_of, metrics_of
-from sascli.stopping import Stopped
+from sascli.training import loop
+from sascli.training import run as training_run
+from sascli.training.checkpoint import load_state
+from sascli.training.progress import Part, Progress
+from sascli.training.signals import Stopped
+from sascli.training.split import history_of, metrics_of
 
 RATES = {"lr": {"default": [0.05, 0.02], "pi": 0.1}, "decay": [0.0, 1e-2]}
 RULES: dict[str, dict[str, Any]] = {
@@ -37,7 +39,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
 
     They are pairs of the number of replicas and the epoch. No two rules are there at a time.
     """
-    one_epoch = training.one_epoch
+    one_epoch = loop.one_epoch
 
     def arrange(replicas: int, epoch: int = 1) -> list[tuple[int, int]]:
         seen: list[tuple[int, int]] = []
@@ -52,7 +54,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
             seen.append((count, now))
             return one_epoch(config, data, rule, now, *rest)
 
-        monkeypatch.setattr(training, "one_epoch", limited)
+        monkeypatch.setattr(loop, "one_epoch", limited)
         return seen
 
     return arrange
@@ -96,10 +98,10 @@ def test_a_run_split_in_two_ends_as_one_that_was_not(
     rule: str, changes: dict[str, Any], since: int, tiny: Making, room: Room
 ) -> None:
     config = population(tiny, rule, epochs=5, **changes)
-    whole = experiment.run(config)
+    whole = training_run.run(config)
     members = len(runs.manifest_of(whole)["seeds"])
     seen = room(2, since)
-    split = experiment.run(config)
+    split = training_run.run(config)
     before = {1: 0, 4: 3 if config.checkpoint_every == 1 else 2}[since]
     assert seen[: since - 1] == [(members, epoch) for epoch in range(1, since)]
     assert min(epoch for _, epoch in seen[since - 1 :]) == before + 1
@@ -110,30 +112,30 @@ def test_a_run_split_in_two_ends_as_one_that_was_not(
 
 def test_the_joined_checkpoint_goes_on_as_the_whole_one(tiny: Making, room: Room) -> None:
     config = population(tiny, replicas=1, **RATES)
-    whole = experiment.run(config)
+    whole = training_run.run(config)
     room(1, 3)
-    split = experiment.run(config)
+    split = training_run.run(config)
     room(8)
     for directory in (whole, split):
-        experiment.run(population(tiny, replicas=1, epochs=6, resume=str(directory), **RATES))
+        training_run.run(population(tiny, replicas=1, epochs=6, resume=str(directory), **RATES))
     assert_close(whole, split)
 
 
 def test_what_is_measured_at_the_end_may_not_fit_either(
     tiny: Making, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sascli import splitting
+    from sascli.training import split
 
     config = population(tiny)
-    whole, measure = experiment.run(config), splitting.ensemble
+    whole, measure = training_run.run(config), split.ensemble
 
     def limited(network: Any, seeds: list[int], *rest: Any) -> pd.DataFrame:
         if len(seeds) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return measure(network, seeds, *rest)
 
-    monkeypatch.setattr(splitting, "ensemble", limited)
-    assert_close(whole, experiment.run(config))
+    monkeypatch.setattr(split, "ensemble", limited)
+    assert_close(whole, training_run.run(config))
 
 
 # ---------------------------------------------------------------- said and counted
@@ -142,10 +144,10 @@ def test_what_is_measured_at_the_end_may_not_fit_either(
 def test_a_split_is_a_warning_on_the_screen_and_in_the_manifest(
     tiny: Making, room: Room, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = runs.manifest_of(experiment.run(population(tiny)))
+    whole = runs.manifest_of(training_run.run(population(tiny)))
     assert whole["warnings"] == []
     room(2)
-    manifest = runs.manifest_of(experiment.run(population(tiny)))
+    manifest = runs.manifest_of(training_run.run(population(tiny)))
     assert manifest["warnings"] == [
         f"{who} do not fit into the memory of cpu: trained by halves"
         for who in ("replicas 0 to 4", "replicas 2 to 4")
@@ -163,7 +165,7 @@ def test_every_epoch_of_every_replica_is_counted_once(tiny: Making, room: Room) 
     progress = Progress(10, "two runs")
     part = Part(progress, "first", 5 / 4)
     directory = runs.claim(Path(tiny().outputs) / "run")
-    experiment.run(population(tiny), directory, part)
+    training_run.run(population(tiny), directory, part)
     assert part.done == pytest.approx(4) and progress.done == pytest.approx(5)
 
 
@@ -194,16 +196,16 @@ def test_a_split_run_that_is_stopped_goes_on_where_it_was(
     tiny: Making, room: Room, signal_in: Callable[..., None]
 ) -> None:
     config = population(tiny, replicas=4)
-    whole = experiment.run(config)
+    whole = training_run.run(config)
     seen = room(2)
     signal_in(3)
     with pytest.raises(Stopped):
-        experiment.run(config)
+        training_run.run(config)
     assert seen == [(2, 1), (2, 2), (2, 3)]
     split = Path(config.outputs) / "train/digits-gbp-L4-T120/v002"
     assert runs.manifest_of(split)["status"] == "interrupted"
     seen = room(8)  # there may be room again: what is begun is ended by halves
-    assert experiment.run(population(tiny, replicas=4, resume=True)) == split
+    assert training_run.run(population(tiny, replicas=4, resume=True)) == split
     assert seen == [(2, 4), (2, 1), (2, 2), (2, 3), (2, 4)]
     assert_close(whole, split)
     assert len(runs.manifest_of(split)["warnings"]) == 1
@@ -212,10 +214,10 @@ def test_a_split_run_that_is_stopped_goes_on_where_it_was(
 def test_a_kill_before_the_second_half_is_begun_loses_nothing(
     tiny: Making, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sascli import splitting
+    from sascli.training import split
 
     config = population(tiny, replicas=4)
-    whole, save_state = experiment.run(config), splitting.checkpoint.save_state
+    whole, save_state = training_run.run(config), split.checkpoint.save_state
 
     def killed(directory: Path, *rest: Any) -> None:
         if directory.name == "2":
@@ -223,11 +225,11 @@ def test_a_kill_before_the_second_half_is_begun_loses_nothing(
         save_state(directory, *rest)
 
     room(2, 3)
-    monkeypatch.setattr(splitting.checkpoint, "save_state", killed)
+    monkeypatch.setattr(split.checkpoint, "save_state", killed)
     with pytest.raises(KeyboardInterrupt):
-        experiment.run(config)
-    monkeypatch.setattr(splitting.checkpoint, "save_state", save_state)
-    split = experiment.run(population(tiny, replicas=4, resume=True))
+        training_run.run(config)
+    monkeypatch.setattr(split.checkpoint, "save_state", save_state)
+    split = training_run.run(population(tiny, replicas=4, resume=True))
     assert split.name == "v002"
     assert_close(whole, split)
 
@@ -235,22 +237,22 @@ def test_a_kill_before_the_second_half_is_begun_loses_nothing(
 def test_a_kill_while_the_halves_are_removed_is_mended(
     tiny: Making, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sascli import splitting
+    from sascli.training import split
 
     config = population(tiny, replicas=4)
-    whole, replace = experiment.run(config), splitting.os.replace
+    whole, replace = training_run.run(config), split.os.replace
 
     def killed(source: Path, target: Path) -> None:
-        if Path(source).name == splitting.PARTS:
+        if Path(source).name == split.PARTS:
             raise KeyboardInterrupt
         replace(source, target)
 
     room(2)
-    monkeypatch.setattr(splitting.os, "replace", killed)
+    monkeypatch.setattr(split.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        experiment.run(config)
-    monkeypatch.setattr(splitting.os, "replace", replace)
-    split = experiment.run(population(tiny, replicas=4, resume=True))
+        training_run.run(config)
+    monkeypatch.setattr(split.os, "replace", replace)
+    split = training_run.run(population(tiny, replicas=4, resume=True))
     assert_close(whole, split)
 
 
@@ -258,12 +260,12 @@ def test_a_replica_that_does_not_fit_alone(tiny: Making, room: Room) -> None:
     config = population(tiny, replicas=2)
     room(0, 3)
     with pytest.raises(UserError, match="a single replica does not fit .* of cpu: lower batch_"):
-        experiment.run(config)
+        training_run.run(config)
     (directory,) = Path(config.outputs).glob("train/*/*")
     assert runs.manifest_of(directory)["status"] == "failed"
     state = load_state(directory, "cpu")
     assert state is not None and state["epoch"] == 2
     room(1)
-    experiment.run(population(tiny, replicas=2, resume=True))
+    training_run.run(population(tiny, replicas=2, resume=True))
     room(2)
-    assert_close(directory, experiment.run(config))
+    assert_close(directory, training_run.run(config))

@@ -13,15 +13,16 @@ from conftest import Making, assert_same_run, composed, tables
 from safetensors.torch import load_file
 from test_splitting import RATES, RULES, Room, assert_close, room
 
-from sascli import experiment, rules, runs
-from sascli.checkpoint import load_state
+from sascli import rules, runs
 from sascli.config import Train
 from sascli.core.network import FeedForward
 from sascli.errors import UserError
-from sascli.networks import make_network
-from sascli.progress import Part, Progress
-from sascli.replicas import Held
-from sascli.stopping import Stopped
+from sascli.training import run as training_run
+from sascli.training.checkpoint import load_state
+from sascli.training.networks import make_network
+from sascli.training.progress import Part, Progress
+from sascli.training.replicas import Held
+from sascli.training.signals import Stopped
 
 __all__ = ["room"]
 EPOCHS, SEEDS = 6, [3, 8, 1, 6]
@@ -44,7 +45,7 @@ def last_epochs(directory: Path) -> list[int]:
 
 def unequal(config: Train, after: int = 0) -> Train:
     """The settings with a stop_loss by which replicas stop in different epochs, or never."""
-    history = tables(experiment.run(config))["history"]
+    history = tables(training_run.run(config))["history"]
     losses = history[history["epoch"] > after].pivot(
         index="epoch", columns="replica", values="train_loss"
     )
@@ -61,13 +62,13 @@ def unequal(config: Train, after: int = 0) -> Train:
 @pytest.mark.parametrize("rule", ["gbp", "copi", "bp_decor"])
 def test_a_stopped_replica_is_what_it_is_alone(rule: str, tiny: Making) -> None:
     config = unequal(several(tiny, rule))
-    directory = experiment.run(config)
+    directory = training_run.run(config)
     ends = runs.manifest_of(directory)["stopped"]
     assert len({*ends}) > 1
     assert [end or EPOCHS for end in ends] == last_epochs(directory)
     together = tables(directory)
     for replica, seed in enumerate(SEEDS):
-        alone = experiment.run(replace(config, seeds=[seed]))
+        alone = training_run.run(replace(config, seeds=[seed]))
         assert runs.manifest_of(alone)["stopped"] == [ends[replica]]
         for name in ("history", "layers", "ensemble"):
             mine = together[name].query("seed == @seed").drop(columns="replica")
@@ -83,7 +84,7 @@ def test_a_stopped_replica_is_what_it_is_alone(rule: str, tiny: Making) -> None:
 def test_companions_learn_as_if_nobody_had_stopped(tiny: Making) -> None:
     free = several(tiny)
     config = unequal(free)
-    one, other = (experiment.run(own) for own in (free, config))
+    one, other = (training_run.run(own) for own in (free, config))
     ends = runs.manifest_of(other)["stopped"]
     whole, cut = (tables(path)["history"] for path in (one, other))
     until = whole["replica"].map(dict(enumerate(ends))).fillna(EPOCHS)
@@ -96,13 +97,13 @@ def test_companions_learn_as_if_nobody_had_stopped(tiny: Making) -> None:
 
 def test_the_mean_network_is_evaluated_in_the_epoch_of_the_stop(tiny: Making) -> None:
     config = unequal(several(tiny, eval=replace(tiny().eval, mean_every=100)))
-    history = tables(experiment.run(config))["history"]
+    history = tables(training_run.run(config))["history"]
     last = history["epoch"] == history.groupby("replica")["epoch"].transform("max")
     assert history["test_accuracy_mean"].notna().tolist() == last.tolist()
 
 
 def test_snapshots_after_a_stop_hold_the_last_parameters(tiny: Making) -> None:
-    directory = experiment.run(unequal(several(tiny, snapshot_every=1)))
+    directory = training_run.run(unequal(several(tiny, snapshot_every=1)))
     ends = runs.manifest_of(directory)["stopped"]
     for replica, end in enumerate(ends):
         files = [load_file(directory / f"weights-{epoch:04d}.safetensors")
@@ -116,9 +117,9 @@ def test_snapshots_after_a_stop_hold_the_last_parameters(tiny: Making) -> None:
 
 def test_no_replica_stops_before_its_time(tiny: Making) -> None:
     config = replace(unequal(several(tiny)), stop_after=EPOCHS - 1, stop_loss=1e9)
-    assert last_epochs(experiment.run(config)) == [EPOCHS] * len(SEEDS)
+    assert last_epochs(training_run.run(config)) == [EPOCHS] * len(SEEDS)
     config = replace(config, stop_after=EPOCHS - 2)
-    assert last_epochs(experiment.run(config)) == [EPOCHS - 1] * len(SEEDS)
+    assert last_epochs(training_run.run(config)) == [EPOCHS - 1] * len(SEEDS)
 
 
 @pytest.mark.parametrize("epoch", [2, 4, 5])
@@ -126,11 +127,11 @@ def test_a_broken_run_ends_where_the_unbroken_one_ends(
     epoch: int, tiny: Making, signal_in: Callable[..., None]
 ) -> None:
     config = unequal(several(tiny, checkpoint_every=3))
-    unbroken = experiment.run(config)
+    unbroken = training_run.run(config)
     signal_in(epoch)
     with pytest.raises(Stopped):
-        experiment.run(config)
-    directory = experiment.run(replace(config, resume=True))
+        training_run.run(config)
+    directory = training_run.run(replace(config, resume=True))
     assert directory != unbroken
     assert_same_run(unbroken, directory)
     assert runs.manifest_of(directory)["stopped"] == runs.manifest_of(unbroken)["stopped"]
@@ -138,10 +139,10 @@ def test_a_broken_run_ends_where_the_unbroken_one_ends(
 
 def test_more_epochs_never_restart_a_stopped_replica(tiny: Making) -> None:
     config = unequal(several(tiny))
-    directory = experiment.run(config)
+    directory = training_run.run(config)
     ends, before = runs.manifest_of(directory)["stopped"], tables(directory)["history"]
     weights = load_file(directory / "weights.safetensors")
-    experiment.run(replace(config, epochs=EPOCHS + 2, resume=str(directory)))
+    training_run.run(replace(config, epochs=EPOCHS + 2, resume=str(directory)))
     after, more = (
         runs.manifest_of(directory)["stopped"],
         load_file(directory / "weights.safetensors"),
@@ -161,7 +162,7 @@ def test_a_run_ends_when_all_have_stopped(tiny: Making) -> None:
     config = several(tiny, stop_loss=1e9, stop_after=2, epochs=50)
     progress = Progress(2, "two runs")
     directory = runs.claim(Path(config.outputs) / "run")
-    experiment.run(config, directory, Part(progress, "first", 1 / 50))
+    training_run.run(config, directory, Part(progress, "first", 1 / 50))
     assert progress.done == pytest.approx(1)
     manifest = runs.manifest_of(directory)
     assert (manifest["status"], manifest["stopped"]) == ("finished", [3] * 4)
@@ -169,7 +170,7 @@ def test_a_run_ends_when_all_have_stopped(tiny: Making) -> None:
     state = load_state(directory, "cpu")
     assert state is not None and state["epoch"] == 3
     before = tables(directory)
-    experiment.run(replace(config, epochs=80, resume=str(directory)))
+    training_run.run(replace(config, epochs=80, resume=str(directory)))
     assert runs.manifest_of(directory)["status"] == "finished"
     for name, table in tables(directory).items():
         pd.testing.assert_frame_equal(table, before[name])
@@ -178,39 +179,39 @@ def test_a_run_ends_when_all_have_stopped(tiny: Making) -> None:
 @pytest.mark.parametrize("since", [1, 4])
 def test_a_split_run_ends_as_one_that_was_not(since: int, tiny: Making, room: Room) -> None:
     config = unequal(several(tiny, snapshot_every=1, checkpoint_every=1))
-    whole = experiment.run(config)
+    whole = training_run.run(config)
     room(1, since)
-    split = experiment.run(config)
+    split = training_run.run(config)
     assert_close(whole, split)
     ends = [runs.manifest_of(path)["stopped"] for path in (whole, split)]
     assert ends[0] == ends[1]
     for directory in (whole, split):
         room(4)
-        experiment.run(replace(config, epochs=EPOCHS + 2, resume=str(directory)))
+        training_run.run(replace(config, epochs=EPOCHS + 2, resume=str(directory)))
     assert_close(whole, split)
 
 
 def test_halves_may_end_long_before_the_other(tiny: Making, room: Room) -> None:
     """The first half has no snapshot of the later epochs: its last parameters stand for them."""
     config = unequal(several(tiny, snapshot_every=1, seeds=None, replicas=2))
-    history = tables(experiment.run(config))["history"]
+    history = tables(training_run.run(config))["history"]
     first = int(history.groupby("replica")["epoch"].max().idxmin())
     config = replace(config, seeds=[first, 1 - first], replicas=1)
-    whole = experiment.run(config)
+    whole = training_run.run(config)
     room(1)
-    assert_close(whole, experiment.run(config))
+    assert_close(whole, training_run.run(config))
 
 
 def test_the_task_stops_by_its_loss(tmp_path: Path, signal_in: Callable[..., None]) -> None:
     words = [*TASK.split(), "replicas=3", "epochs=12", f"outputs={tmp_path}", "stop_loss=null"]
     config = unequal(composed("train", *words), after=3)
-    unbroken = experiment.run(config)
+    unbroken = training_run.run(config)
     ends = runs.manifest_of(unbroken)["stopped"]
     assert len({*ends}) > 1
     signal_in(7)
     with pytest.raises(Stopped):
-        experiment.run(config)
-    assert_same_run(unbroken, experiment.run(replace(config, resume=True)))
+        training_run.run(config)
+    assert_same_run(unbroken, training_run.run(replace(config, resume=True)))
 
 
 def test_runs_of_before_resume_as_they_were_and_under_no_other_formula(
@@ -219,10 +220,10 @@ def test_runs_of_before_resume_as_they_were_and_under_no_other_formula(
     words = [*TASK.split(), "epochs=4", f"outputs={tmp_path}"]
     formula = ["optim.eps_inside=false", "optim.halve_early=false", "model.loss=mean"]
     config = composed("train", *words, *formula, "stop_loss=null", "stop_after=0")
-    unbroken = experiment.run(config)
+    unbroken = training_run.run(config)
     signal_in(3)
     with pytest.raises(Stopped):
-        experiment.run(config)
+        training_run.run(config)
     directory = unbroken.with_name("v002")
     settings = runs.read_json(directory / "config.json")
     for node, key in (("optim", "eps_inside"), ("optim", "halve_early"), ("model", "loss")):
@@ -231,8 +232,8 @@ def test_runs_of_before_resume_as_they_were_and_under_no_other_formula(
     runs.write_json(directory / "config.json", settings)
     published = composed("train", *words, f"resume={directory}")
     with pytest.raises(UserError, match="with another model, optim, stop_after, stop_loss"):
-        experiment.run(published)
-    experiment.run(replace(config, resume=str(directory)))
+        training_run.run(published)
+    training_run.run(replace(config, resume=str(directory)))
     assert_same_run(unbroken, directory)
 
 
@@ -241,9 +242,9 @@ def test_held_numbers_are_put_back_and_no_others(name: str, tiny: Making) -> Non
     config = several(tiny, "gbp" if name == "task" else name, **RATES if name == "gbp" else {})
     if name == "task":
         config = composed("train", *TASK.split(), "seeds=[3,8,1,5]")
-    data = experiment.load_data(config, torch.device("cpu"))
+    data = training_run.load_data(config, torch.device("cpu"))
     kind, settings = rules.find(config.rule)
-    setup = experiment.setup(config, data)
+    setup = training_run.setup(config, data)
     network: FeedForward = make_network(config, data, len(setup.seeds), torch.device("cpu"))
     rule = kind(network, settings, setup)
     rule.initialise()

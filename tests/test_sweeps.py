@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from conftest import Making, assert_same_tables, composed, tables
 
-from sascli import runs, sweeps, training
+from sascli import runs
 from sascli.cli import main
 from sascli.errors import UserError
-from sascli.stopping import Stopped
+from sascli.training import loop, sweep
+from sascli.training.signals import Stopped
 
 LINE = "depth=[3,4] train_size=[60,100] seeds=[3,7] width=6 test_size=50 epochs=3 batch_size=30"
 LINE = f"{LINE} eval.samples=3 threads=1"
@@ -21,57 +22,57 @@ LINE = f"{LINE} eval.samples=3 threads=1"
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the points that are trained."""
     names: list[str] = []
-    train = training.train
+    train = loop.train
 
     def counted(config: Any, directory: Path, *rest: Any) -> None:
         names.append(directory.name)
         train(config, directory, *rest)
 
-    monkeypatch.setattr(training, "train", counted)
+    monkeypatch.setattr(loop, "train", counted)
     return names
 
 
 def sweep(tmp_path: Path, *words: str) -> Path:
     """A small sweep of gBP."""
     config = composed("sweep-datasize", *LINE.split(), f"outputs={tmp_path}/outputs", *words)
-    return sweeps.sweep_datasize(config)
+    return sweep.sweep_datasize(config)
 
 
 # ---------------------------------------------------------------- points
 
 
 def test_a_point_is_named_after_what_tells_it(tiny: Making) -> None:
-    own = sweeps.point(tiny(resume=True, name="x"), depth=5, train_size=30)
+    own = sweep.point(tiny(resume=True, name="x"), depth=5, train_size=30)
     assert own.name == own.config.name == "gbp-L5-T30-lr0.05"
     assert (own.config.depth, own.config.train_size, own.config.resume) == (5, 30, False)
     assert own.key == {"rule": "gbp", "depth": 5, "train_size": 30, "point": own.name}
-    assert sweeps.point(tiny(), lr={"default": [0.1, 0.2]}).name == "gbp-L4-T120-search"
+    assert sweep.point(tiny(), lr={"default": [0.1, 0.2]}).name == "gbp-L4-T120-search"
 
 
 def test_work_grows_with_images_epochs_replicas_and_gbp(tiny: Making) -> None:
-    work = sweeps.point(tiny()).work
+    work = sweep.point(tiny()).work
     for change in ({"epochs": 8}, {"replicas": 2}, {"train_size": 999}, {"depth": 9}):
-        assert sweeps.point(tiny(), **change).work > work
-    assert sweeps.point(tiny(rule={"name": "bp"})).work < work
+        assert sweep.point(tiny(), **change).work > work
+    assert sweep.point(tiny(rule={"name": "bp"})).work < work
 
 
 # ---------------------------------------------------------------- tables
 
 
 def test_gathered_tables_are_led_by_their_keys(tiny: Making, tmp_path: Path) -> None:
-    points = [sweeps.point(tiny(), depth=depth) for depth in (3, 4)]
+    points = [sweep.point(tiny(), depth=depth) for depth in (3, 4)]
     for own in points:
         (tmp_path / own.name).mkdir()
         table = pd.DataFrame({"seed": [0, 1], "x": [0.1, own.config.depth]})
         runs.write_table(tmp_path / own.name / "some.csv", table)
-    gathered = sweeps.gather("some", points, tmp_path)
+    gathered = sweep.gather("some", points, tmp_path)
     assert list(gathered) == ["rule", "depth", "train_size", "point", "seed", "x"]
     assert list(gathered["depth"]) == [3, 3, 4, 4] and list(gathered["x"]) == [0.1, 3, 0.1, 4]
     assert list(gathered["point"]) == [own.name for own in points for _ in range(2)]
     with pytest.raises(UserError, match="there is no table .*other.csv"):
-        sweeps.gather("other", points, tmp_path)
+        sweep.gather("other", points, tmp_path)
     with pytest.raises(UserError, match="no points"):
-        sweeps.gather("some", [], tmp_path)
+        sweep.gather("some", [], tmp_path)
 
 
 def test_datasize_is_the_last_epoch_and_the_spread_over_sampled_networks() -> None:
@@ -86,7 +87,7 @@ def test_datasize_is_the_last_epoch_and_the_spread_over_sampled_networks() -> No
          "test_error": size / 100 + 0.1 * sample}
         for size in (10, 20) for seed in (0, 5) for sample in (0, 1)
     ]  # fmt: skip
-    table = sweeps.datasize(pd.DataFrame(history), pd.DataFrame(ensemble))
+    table = sweep.datasize(pd.DataFrame(history), pd.DataFrame(ensemble))
     assert list(table["train_size"]) == [10, 10, 20, 20] and list(table["seed"]) == [0, 5] * 2
     assert table["test_error"].tolist() == pytest.approx([0.8, 0.75, 0.7, 0.65])
     assert table["sampled_error_mean"].tolist() == pytest.approx([0.15, 0.15, 0.25, 0.25])
@@ -134,16 +135,16 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(
     assert trained == names[:1] and runs.manifest_of(broken)["status"] == "interrupted"
     assert "stopped; go on with the same command and resume=true\n" in capsys.readouterr().out
 
-    gather = sweeps.Gatherer.__call__
+    gather = sweep.Gatherer.__call__
 
-    def fail(self: sweeps.Gatherer, *words: Any) -> None:
+    def fail(self: sweep.Gatherer, *words: Any) -> None:
         gather(self, *words)
         if len(self.points) == 2:
             raise UserError("no more")
 
     trained.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(sweeps.Gatherer, "__call__", fail)
+        patch.setattr(sweep.Gatherer, "__call__", fail)
         with pytest.raises(UserError, match="no more"):
             sweep(tmp_path, *three, "resume=true")
     assert trained == names[:2] and runs.manifest_of(broken)["status"] == "failed"

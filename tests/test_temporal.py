@@ -8,14 +8,15 @@ import pytest
 import torch
 from conftest import DATA, assert_same_run, composed, have, tables
 
-from sascli import experiment, runs
+from sascli import runs
 from sascli.analysis.ensemble import effective
-from sascli.checkpoint import load_network, load_weights
 from sascli.cli import main
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.core.streams import streams
 from sascli.data.multisensory import blocked
-from sascli.stopping import Stopped
+from sascli.training import run as training_run
+from sascli.training.checkpoint import load_network, load_weights
+from sascli.training.signals import Stopped
 
 DIGITS = "model=rnn_digits width=12 train_size=300 test_size=200 batch_size=50 epochs=4"
 TASK = "model=multisensory width=15 epochs=4"
@@ -57,7 +58,7 @@ def test_a_reloaded_network_is_as_accurate_as_its_tables_say(
 ) -> None:
     words = [f"eval.redraw={redraw}", "seed=5", "lr.pi=0.01", "lr.rec.pi=0.01"]
     directory = trained(tmp_path, LINES[line], *words)
-    data = experiment.load_data(composed("train", *LINES[line].split()), torch.device("cpu"))
+    data = training_run.load_data(composed("train", *LINES[line].split()), torch.device("cpu"))
     network, left = load_network(directory), tables(directory)
     last = left["history"].iloc[-1]
     gbp, drawn = network.gbp(), streams([5], "evaluation", 4)
@@ -70,7 +71,7 @@ def test_a_reloaded_network_is_as_accurate_as_its_tables_say(
 
 
 def test_weights_of_every_step_are_the_same_for_all_inputs() -> None:
-    data = experiment.load_data(composed("train", *DIGITS.split()), torch.device("cpu"))
+    data = training_run.load_data(composed("train", *DIGITS.split()), torch.device("cpu"))
     network = Recurrent([8, 12, 10], Dynamics(8, 0.25, 0.1), 2)
     network.all.uniform_(0, 0.5, generator=torch.Generator().manual_seed(1))
     once, step = (effective(network, [3, 4], 0, redraw) for redraw in ("once", "step"))

@@ -11,9 +11,9 @@ from sascli.core.network import FeedForward
 from sascli.core.streams import Generators
 from sascli.data import Data
 from sascli.errors import UserError
-from sascli.experiment import setup
 from sascli.rules.base import Rule, RuleSettings
-from sascli.training import evaluate, one_epoch
+from sascli.training.loop import evaluate, one_epoch
+from sascli.training.run import setup
 
 T, V = 120, 2001
 

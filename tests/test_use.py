@@ -15,19 +15,21 @@ from PIL import Image
 from sklearn.metrics import accuracy_score
 from test_readme import SPARSE
 
-from sascli import experiment, pruning, runs
+from sascli import runs
 from sascli.cli import main
 from sascli.config import DataSettings, Evaluate, Model, Prune, Tune
 from sascli.errors import UserError
-from sascli.evaluating import foreign, opened, others
-from sascli.measuring import Trained
-from sascli.pruning import Cut, pruned, tuned
+from sascli.measure import prune
+from sascli.measure.evaluate import foreign, opened, others
+from sascli.measure.prune import Cut, pruned, tuned
+from sascli.measure.run import Trained
+from sascli.training import run as training_run
 
 
 @pytest.fixture
 def run(tiny: Making) -> Path:
     """A finished run of two seeds, of which every kind of connection is there."""
-    return experiment.run(tiny(seeds=[3, 8], lr={"default": 0.2}, epochs=6, train_size=600))
+    return training_run.run(tiny(seeds=[3, 8], lr={"default": 0.2}, epochs=6, train_size=600))
 
 
 def trained(run: Path) -> Trained:
@@ -90,7 +92,7 @@ def test_a_run_of_folders_is_tested_on_other_folders_and_not_on_its_training_ima
 ) -> None:
     model = Model(name="folder", source="folder")
     settings = {"model": model, "train_size": "all", "test_size": "all", "epochs": 1}
-    own = trained(experiment.run(tiny(data=DataSettings(root=str(tree)), **settings)))
+    own = trained(training_run.run(tiny(data=DataSettings(root=str(tree)), **settings)))
     assert len(foreign(own, "folder", tree)[0]) == len(own.data.test_x) == 12  # a fifth of 60
     shutil.copytree(tree, tmp_path / "other")
     assert len(foreign(own, "folder", tmp_path / "other")[0]) == 60
@@ -102,21 +104,21 @@ def test_other_images_in_the_place_of_a_runs_own_are_told(
     model = Model(name="folder", source="folder")
     settings = {"model": model, "train_size": "all", "test_size": "all", "epochs": 1}
     config = tiny(data=DataSettings(root=str(tree)), **settings)
-    run = experiment.run(config)
+    run = training_run.run(config)
     moved = shutil.copytree(tree, tmp_path / "moved")
     assert main(["evaluate", f"run={run}", f"data.root={moved}", f"outputs={tmp_path}"]) == 0
     longer = replace(config, epochs=2, resume=str(run), data=DataSettings(root=str(moved)))
-    assert experiment.run(longer) == run
+    assert training_run.run(longer) == run
     next(moved.glob("*/*.png")).unlink()
     for words in (["evaluate"], ["perturb"]):
         assert main([*words, f"run={run}", f"data.root={moved}", f"outputs={tmp_path}"]) == 2
         assert "is of other images: theirs have the checksum sha256:" in capsys.readouterr().err
     with pytest.raises(UserError, match="is of other images"):
-        experiment.run(replace(longer, epochs=3))
+        training_run.run(replace(longer, epochs=3))
 
 
 def test_rates_of_replicas_are_told(tiny: Making, tmp_path: Path) -> None:
-    run = experiment.run(tiny(lr={"default": [0.05, 0.1]}, epochs=1))
+    run = training_run.run(tiny(lr={"default": [0.05, 0.1]}, epochs=1))
     assert main(["evaluate", f"run={run}", f"outputs={tmp_path}", "samples=1"]) == 0
     (path,) = tmp_path.glob("evaluate/*/*/evaluation.csv")
     table = runs.read_table(path)
@@ -276,7 +278,7 @@ def test_fine_tuning_leaves_what_is_gone_and_learns_the_rest(run: Path) -> None:
 
 def test_a_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
     settings = {"seeds": [3, 8], "epochs": 1, "train_size": 600}
-    bp = experiment.run(tiny(rule={"name": "bp"}, name="bp", **settings))
+    bp = training_run.run(tiny(rule={"name": "bp"}, name="bp", **settings))
     table, _ = pruned(trained(run), Prune(keep=[0.5], baseline=str(bp)))
     assert set(table.query("rule == 'bp'")["criterion"]) == {"none", "magnitude"}
     assert set(table.query("rule == 'gbp'")["criterion"]) == {
@@ -290,7 +292,7 @@ def test_nothing_counts_as_finished_before_the_networks_are_there(
     def full(*_: object) -> None:
         raise UserError("No space left on device")
 
-    monkeypatch.setattr(pruning, "keep", full)
+    monkeypatch.setattr(prune, "keep", full)
     assert main(["prune", f"outputs={tmp_path}", f"run={run}", "keep=[0.5]"]) == 2
     (directory,) = (tmp_path / "prune").glob("*/v*")
     assert (directory / "pruning.csv").exists() and not runs.begun(directory)
@@ -309,7 +311,7 @@ def test_fine_tuning_knows_no_halving_of_rates(run: Path) -> None:
 def test_a_rule_that_predicts_no_probabilities_is_told(
     tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copi = experiment.run(tiny(epochs=1, rule={"name": "copi"}))
+    copi = training_run.run(tiny(epochs=1, rule={"name": "copi"}))
     assert main(["evaluate", f"outputs={tmp_path}", f"run={copi}", "samples=1"]) == 0
     assert "rule=copi learns outputs of 0 and 1, not probabilities" in capsys.readouterr().out
 
@@ -335,10 +337,10 @@ def test_mistakes_of_prune(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     if words.endswith("other"):
-        experiment.run(tiny(epochs=1, name="other"))
+        training_run.run(tiny(epochs=1, name="other"))
     words = words.replace("RUN", str(run))
     if words.endswith("copi"):
-        experiment.run(tiny(epochs=1, name="copi", rule={"name": "copi"}))
+        training_run.run(tiny(epochs=1, name="copi", rule={"name": "copi"}))
     assert main(["prune", f"outputs={tmp_path}/outputs", f"run={run}", *words.split()]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "outputs/prune").exists()

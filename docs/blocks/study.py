@@ -9,7 +9,7 @@ from PIL import Image
 from blocks.source import Blocks, Source, markdown
 from sascli import claims as judged
 from sascli import figures
-from sascli.studies import study_of
+from sascli.studies.registry import study_of
 
 
 def claims(source: Source, other: str = "") -> str:

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from sascli.analysis.accuracy import Logits, Score
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators, streams
+from sascli.data.accuracy import Logits, Score
 
 
 def outputs(network: FeedForward, weights: Any, neurons: Generators) -> Logits:

@@ -13,10 +13,10 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 from torch import Tensor
 
-from sascli.analysis.accuracy import CHUNK
 from sascli.analysis.ensemble import effective
 from sascli.core.network import FeedForward
 from sascli.core.streams import stream
+from sascli.data.accuracy import CHUNK
 
 WAYS = ("mean_field", "mean", "ensemble")
 """Noise drawn as in training; the mean network; the mean prediction of sampled networks."""

@@ -8,12 +8,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sascli.analysis.accuracy import CHUNK, accuracy
 from sascli.analysis.pixels import pixels
 from sascli.core.copi import Decorrelated
 from sascli.core.network import FeedForward
 from sascli.core.products import product
 from sascli.data import Data
+from sascli.data.accuracy import CHUNK, accuracy
 
 Span = tuple[int, int]
 """The first and the last of some layers in a row, counted from 1."""

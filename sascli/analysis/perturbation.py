@@ -10,11 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sascli.analysis.accuracy import Score
 from sascli.analysis.ensemble import outputs
 from sascli.core.network import FeedForward
 from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_normal, fill_uniform, streams
+from sascli.data.accuracy import Score
 
 PERTURBATIONS = ("vip_off", "uip_on", "random_off", "other_off")
 PAIRED = ("paired_off", "matched_off")

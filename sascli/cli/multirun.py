@@ -23,7 +23,7 @@ from sascli.errors import UserError
 from sascli.jobs import CONF, multirun
 from sascli.jobs.record import recorded
 from sascli.jobs.submit import check_launcher, submit
-from sascli.stopping import Stopped
+from sascli.training.signals import Stopped
 
 SWEEPER = "hydra_plugins.sas_sweeper.Submitted"
 

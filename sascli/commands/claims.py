@@ -8,7 +8,7 @@ from sascli import claims, figures, runs
 from sascli.config import Claims
 from sascli.errors import UserError
 from sascli.figures import directory_of
-from sascli.studies import name_of, study_of
+from sascli.studies.registry import name_of, study_of
 
 FORMATS = {
     "text": claims.as_text,

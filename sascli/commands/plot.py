@@ -6,7 +6,7 @@ from sascli import figures, runs
 from sascli.config import Plot, as_list
 from sascli.errors import UserError
 from sascli.figures import directory_of
-from sascli.studies import STUDIES, name_of, study_of
+from sascli.studies.registry import STUDIES, name_of, study_of
 
 
 def plot(config: Plot, _job: Path | None = None) -> None:

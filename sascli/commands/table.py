@@ -36,7 +36,7 @@ COMMANDS = {
     "train": Command(
         "train networks and leave a run directory of weights, tables and a picture",
         "Train",
-        "sascli.experiment:run",
+        "sascli.training.run:run",
         (
             ("sas train", "gBP on scikit-learn's digits"),
             ("sas train model=mnist depth=4", "the published setting: MNIST, 784-100-100-10"),
@@ -52,7 +52,7 @@ COMMANDS = {
     "reproduce credit": Command(
         "regenerate Figs. 2-4 and measure the paper's claims; again: only what is missing",
         "ReproduceCredit",
-        "sascli.reproduction.credit:run",
+        "sascli.studies.credit:run",
         (
             ("sas reproduce credit model=mnist", "every figure at preset=quick"),
             ("sas reproduce credit preset=paper", "the paper's settings, five seeds"),
@@ -63,7 +63,7 @@ COMMANDS = {
     "reproduce temporal": Command(
         "the recurrent network: both tasks, perturbations, choices, selectivity, kernel, claims",
         "ReproduceTemporal",
-        "sascli.reproduction.temporal:run",
+        "sascli.studies.temporal:run",
         (
             ("sas reproduce temporal", "MNIST row by row and the task at preset=quick"),
             ("sas reproduce temporal model=rnn_digits preset=smoke", "does everything run?"),
@@ -72,7 +72,7 @@ COMMANDS = {
     "reproduce copi": Command(
         "COPI beside BP and gBP: accuracy, rates, decorrelation, features, compression, claims",
         "ReproduceCopi",
-        "sascli.reproduction.copi:run",
+        "sascli.studies.copi:run",
         (
             ("sas reproduce copi model=mnist", "every picture and claim at preset=quick"),
             ("sas reproduce copi model=digits preset=smoke", "seconds: does everything run?"),
@@ -81,7 +81,7 @@ COMMANDS = {
     "reproduce use": Command(
         "what credit is good for: calibration, pruning, protection of old tasks, with claims",
         "ReproduceUse",
-        "sascli.reproduction.use:run",
+        "sascli.studies.use:run",
         (
             ("sas reproduce use model=mnist", "every picture and claim at preset=quick"),
             ("sas reproduce use model=digits preset=smoke", "seconds: does everything run?"),
@@ -90,7 +90,7 @@ COMMANDS = {
     "sweep-datasize": Command(
         "test error and layer statistics against the number of training images and depth",
         "SweepDatasize",
-        "sascli.sweeps:sweep_datasize",
+        "sascli.training.sweep:sweep_datasize",
         (
             (
                 "sas sweep-datasize model=mnist depth=[4,5] train_size=[1000,10000] seeds=5",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 
-from sascli import experiment, runs
+from sascli import runs
 from sascli.analysis.forgetting import KEYS, summary
 from sascli.config import (
     Continual,
@@ -22,7 +22,8 @@ from sascli.config import (
 from sascli.continual.learner import Learner
 from sascli.continual.sequence import sequence
 from sascli.data import Data
-from sascli.progress import Progress
+from sascli.training import run as training_run
+from sascli.training.progress import Progress
 
 SEARCH, MATRIX, SUMMARY = (f"continual{end}.csv" for end in ("_search", "", "_summary"))
 
@@ -77,12 +78,12 @@ def continual(config: Continual, directory: Path) -> None:
 
 def images_of(config: Continual) -> Images:
     """Load the images. Raises UserError where they do not make the tasks."""
-    device = experiment.pick_device(config.device)
+    device = training_run.pick_device(config.device)
     searched = any(len(choices(config, method)) > 1 for method in config.methods)
-    whole = held_out = experiment.load_data(config, device)
+    whole = held_out = training_run.load_data(config, device)
     if searched:
         part = replace(config, data=replace(config.data, split="validation"))
-        held_out = experiment.load_data(part, device)
+        held_out = training_run.load_data(part, device)
     images = Images(whole, held_out)
     for data in images:
         sequence(config.task, data, config.tasks, [0])
@@ -96,8 +97,8 @@ def choices(config: Continual, method: str) -> list[tuple[Any, float]]:
 
 def compare(config: Continual, images: Images, directory: Path) -> None:
     """Search, where there is a choice, and learn; the tables grow by a method at a time."""
-    experiment.set_threads(config.threads)
-    torch.set_flush_denormal(True)  # as in experiment.run
+    training_run.set_threads(config.threads)
+    torch.set_flush_denormal(True)  # as in training_run.run
     for method in config.methods:
         tried = choices(config, method)
         lr, strength = tried[0]

@@ -7,8 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from sascli import experiment, rules
-from sascli.analysis.accuracy import CHUNK
+from sascli import rules
 from sascli.config import (
     METHODS,
     Continual,
@@ -22,9 +21,11 @@ from sascli.continual.sequence import sequence
 from sascli.core.fisher import fisher
 from sascli.core.streams import streams
 from sascli.data import Data
-from sascli.networks import make_network
+from sascli.data.accuracy import CHUNK
 from sascli.rules.bp import BP
-from sascli.training import one_epoch
+from sascli.training import run as training_run
+from sascli.training.loop import one_epoch
+from sascli.training.networks import make_network
 
 PROTECTIONS: dict[str, type[Protection]] = {"ewc": EWC, "vip": VIP, "certainty": Certainty}
 
@@ -49,7 +50,7 @@ class Learner:
         self.network = make_network(config, first, len(members), data.train_x.device)
         settings = rule_settings({"name": METHODS[method]})
         kind = rules.rule_class(settings)
-        self.rule = cast(BP, kind(self.network, settings, experiment.setup(self.config, first)))
+        self.rule = cast(BP, kind(self.network, settings, training_run.setup(self.config, first)))
         protection = PROTECTIONS.get(method, Protection)
         self.protection = protection(self.rule, data.train_x.new_tensor(self.strength))
         self.own_heads = config.task == "split"

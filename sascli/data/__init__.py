@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sascli.analysis.accuracy import accuracy
 from sascli.core.streams import streams
+from sascli.data.accuracy import accuracy
 from sascli.data.sources import Pixels, find
 from sascli.errors import UserError
 

@@ -7,10 +7,10 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from sascli.analysis.accuracy import accuracy
 from sascli.config import Train
 from sascli.core.streams import stream, streams
 from sascli.data import Data, checksum
+from sascli.data.accuracy import accuracy
 from sascli.data.multisensory import (
     BOUNDARY,
     FREQUENCIES,

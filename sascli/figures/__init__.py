@@ -10,7 +10,7 @@ import pandas as pd
 from sascli import runs
 from sascli.config import unknown
 from sascli.errors import UserError
-from sascli.studies import STUDIES, name_of, study_of
+from sascli.studies.registry import STUDIES, name_of, study_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

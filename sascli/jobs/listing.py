@@ -15,7 +15,7 @@ from sascli import runs
 from sascli.errors import UserError
 from sascli.jobs import slurm
 from sascli.jobs.status import status_of
-from sascli.studies import name_of
+from sascli.studies.registry import name_of
 
 COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
 STATUSES = (

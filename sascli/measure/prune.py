@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import accuracy_score
 from torch import Tensor
 
-from sascli import experiment, runs, training
+from sascli import runs
 from sascli.analysis import sparse
 from sascli.analysis.pruning import fractions, thresholds
 from sascli.config import Prune, RuleSettings, Tune
@@ -20,6 +20,8 @@ from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
 from sascli.rules.base import Setup
 from sascli.rules.bp import BP
+from sascli.training import loop
+from sascli.training import run as training_run
 
 TENTH = 0.1
 """Of the learning rate of training is that of fine-tuning."""
@@ -94,7 +96,7 @@ def cuts(
 
 def tuned(run: TrainedRun, cut: Cut, how: Tune) -> Cut:
     """The networks of a cut after some epochs of BP, all of them side by side."""
-    base, count = experiment.setup(run.config, run.data), len(cut.levels)
+    base, count = training_run.setup(run.config, run.data), len(cut.levels)
     seeds = [seed for seed in base.seeds for _ in cut.levels]
     rates = [how.lr or TENTH * own for own in base.lr["m"] for _ in cut.levels]
     decay = [own for own in base.decay["m"] for _ in cut.levels]
@@ -106,7 +108,7 @@ def tuned(run: TrainedRun, cut: Cut, how: Tune) -> Cut:
         layer.m.data.copy_(w.flatten(0, 1))
     rule = FineTuning(network, setup, cut.masks)
     for epoch in range(how.epochs):
-        training.one_epoch(run.config, run.data, rule, run.config.epochs + 1 + epoch)
+        loop.one_epoch(run.config, run.data, rule, run.config.epochs + 1 + epoch)
     weights = [layer.m.detach().unflatten(0, (-1, count)) for layer in network.layers]
     return replace(cut, weights=weights)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from sascli import experiment, runs
+from sascli import runs
 from sascli.config import FromRun, OnImages, config_hash, plain, varied
 from sascli.measure.run import TrainedRun
+from sascli.training import run as training_run
 
 Results = Mapping[str, pd.DataFrame | bytes]
 """Tables by their names without .csv; contents of other files by their paths."""
@@ -22,14 +23,14 @@ def measure(
     `work` is called with the run of `config.run` and the settings, or with the settings alone
     where they name no run. Raises UserError for a run that does not exist or cannot be read.
     """
-    experiment.set_threads(config.threads)
+    training_run.set_threads(config.threads)
     start = runs.now()
     if not isinstance(config, FromRun):
         seeds = list(range(config.seeds))
         return record(command, config.name, work(config), config, directory, start, seeds=seeds)
     root = config.data.root if isinstance(config, OnImages) else None
     location = runs.locate(config.run, Path(config.outputs))
-    run = TrainedRun(location, experiment.pick_device(config.device), root)
+    run = TrainedRun(location, training_run.pick_device(config.device), root)
     results, rates = dict(work(run, config)), varied(run.config)
     for name, result in results.items():
         if isinstance(result, pd.DataFrame) and "replica" in result:

@@ -10,14 +10,16 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from sascli import checkpoint, experiment, runs
+from sascli import runs
 from sascli.config import Train, typed
 from sascli.core.copi import Decorrelated
 from sascli.core.network import FeedForward
 from sascli.data import Data
 from sascli.errors import UserError
-from sascli.networks import make_network
 from sascli.rules import rule_class
+from sascli.training import checkpoint
+from sascli.training import run as training_run
+from sascli.training.networks import make_network
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class TrainedRun:
         path = self.directory / checkpoint.SNAPSHOT.format(epoch=0)
         if path.exists():
             return checkpoint.load_weights(path, device=self.device)
-        setup = experiment.setup(self.config, self.data)
+        setup = training_run.setup(self.config, self.data)
         network = make_network(self.config, self.data, len(setup.seeds), self.device)
         rule_class(self.config.rule)(network, self.config.rule, setup).initialise()
         return network
@@ -114,9 +116,9 @@ class TrainedRun:
     def data(self) -> Data:
         """The images of training and test. Raises UserError where they changed since."""
         where = replace(self.config.data, root=self.root or self.config.data.root)
-        recorded = experiment.recorded_data(self.directory)
-        data = experiment.load_data(replace(self.config, data=where), self.device, recorded)
-        experiment.same_data(self.directory, data)
+        recorded = training_run.recorded_data(self.directory)
+        data = training_run.load_data(replace(self.config, data=where), self.device, recorded)
+        training_run.same_data(self.directory, data)
         return data
 
     def training_images(self, count: Any) -> Tensor:

@@ -5,14 +5,14 @@ import torch
 from conftest import composed
 from sklearn.linear_model import LogisticRegression
 
-from sascli import experiment
 from sascli.analysis import logistic as module
 from sascli.analysis.logistic import logistic
+from sascli.training import run as training_run
 
 
 def test_it_is_scikit_learns_at_the_best_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
     config = composed("train", "train_size=300", "test_size=200")
-    data = experiment.load_data(config, torch.device("cpu"))
+    data = training_run.load_data(config, torch.device("cpu"))
     (row,) = logistic(data).to_dict("records")
     x, y = data.train_x.numpy(), data.train_y.numpy()
     scores = {

@@ -13,7 +13,6 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from torch import Tensor
 
-from sascli.analysis.accuracy import accuracy
 from sascli.analysis.perturbation import (
     ALIKE,
     PAIRED,
@@ -28,6 +27,7 @@ from sascli.analysis.perturbation import (
 )
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
+from sascli.data.accuracy import accuracy
 
 FRACTIONS = (0.0, 0.1, 0.5, 0.75, 1.0)
 

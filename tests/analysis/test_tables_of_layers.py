@@ -9,13 +9,13 @@ import pytest
 import torch
 from made import SEEDS, images, network, replica
 
-from sascli.analysis.accuracy import accuracy
 from sascli.analysis.ensemble import ensemble
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import entropies, layers
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
+from sascli.data.accuracy import accuracy
 
 
 def of_seed(table: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from conftest import env
 from hydra.core.hydra_config import HydraConfig
 
 import sascli
-from sascli import experiment, figures
+from sascli import figures
 from sascli.cli import composition, main
 from sascli.cli import multirun as jobs
 from sascli.cli.composition import Composer, conf_directory, schema_of, validated, written
@@ -23,6 +23,7 @@ from sascli.cli.words import job_name, parsed, read, trials, with_key
 from sascli.commands import COMMANDS, with_study
 from sascli.config import RuleSettings, Train
 from sascli.errors import UserError
+from sascli.training import run as training_run
 
 
 @pytest.fixture(autouse=True)
@@ -387,7 +388,7 @@ def test_train_hands_over_settings_and_the_directory_of_a_job(
         drawn.append(words)
         return []
 
-    monkeypatch.setattr(experiment, "run", run)
+    monkeypatch.setattr(training_run, "run", run)
     monkeypatch.setattr(figures, "plot", plot)
     monkeypatch.setattr(figures, "possible", lambda names, directory: list(names))
     assert main(["train", "seed=5"]) == 0 and main(["train", "-m", "seed=6,7"]) == 0

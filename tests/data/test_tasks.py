@@ -5,11 +5,11 @@ import torch
 from conftest import composed
 from torch import Tensor
 
-from sascli import experiment
 from sascli.core.streams import streams
 from sascli.data.multisensory import Timing, training_trials
 from sascli.data.tasks import REPEATS, Task, multisensory
 from sascli.errors import UserError
+from sascli.training import run as training_run
 
 CPU = torch.device("cpu")
 
@@ -57,7 +57,7 @@ def test_its_time_step_is_the_models() -> None:
     fine = multisensory(composed("train", "model=multisensory", "model.dt=10"), CPU)
     assert fine.timing.alpha == 0.1 and fine.train_x.shape == (30, 250 * 5)
     assert (
-        experiment.load_data(composed("train", "model=multisensory"), CPU).name == "multisensory"
+        training_run.load_data(composed("train", "model=multisensory"), CPU).name == "multisensory"
     )
 
 

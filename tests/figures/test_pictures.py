@@ -23,7 +23,7 @@ from PIL import Image
 
 from sascli import figures
 from sascli.errors import UserError
-from sascli.studies import STUDIES
+from sascli.studies.registry import STUDIES
 
 REFERENCE = maker.REFERENCE | temporal_tables.REFERENCE
 PAPER = STUDIES["credit"].figures

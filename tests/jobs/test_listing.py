@@ -14,9 +14,10 @@ import pytest
 from conftest import Making
 from counting import Fault
 
-from sascli import experiment, runs
+from sascli import runs
 from sascli.cli import main
 from sascli.jobs import listing, multirun, slurm
+from sascli.training import run as training_run
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run(tiny: Making) -> Path:
     """A finished run of two seeds."""
-    return experiment.run(tiny(replicas=2, seed=3))
+    return training_run.run(tiny(replicas=2, seed=3))
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str) -> pd.DataFrame:
@@ -153,7 +154,7 @@ def come_and_go(run: Path, stop: Path) -> None:
 def test_directories_that_come_and_go_while_they_are_listed(
     tiny: Making, tmp_path: Path, forks: ForkServerContext, fault: Fault
 ) -> None:
-    run = experiment.run(replace(tiny(), epochs=1))
+    run = training_run.run(replace(tiny(), epochs=1))
     process = forks.Process(target=come_and_go, args=(run, tmp_path / "stop"))
     process.start()
     with fault("a run directory deleted while `sas runs` lists"):

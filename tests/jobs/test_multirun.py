@@ -12,7 +12,7 @@ import pytest
 from conftest import assert_same_tables, tables
 from counting import Fault
 
-from sascli import runs, training
+from sascli import runs
 from sascli.cli import main
 from sascli.cli.composition import Composer
 from sascli.errors import UserError
@@ -21,6 +21,7 @@ from sascli.jobs.collect import collect
 from sascli.jobs.multirun import Multirun
 from sascli.jobs.record import recorded
 from sascli.jobs.status import status_of
+from sascli.training import loop
 
 TINY = "width=6 train_size=60 test_size=30 batch_size=30 threads=1 device=cpu eval.samples=2"
 TINY = f"{TINY} outputs=here"
@@ -149,13 +150,13 @@ def test_failed_and_lost_jobs_are_told_and_only_they_run_again(
 
         Path("images dark").symlink_to(images(Path("images")))
         trained: list[str] = []
-        work = training.train
+        work = loop.train
 
         def counted(config: Any, directory: Path, *rest: Any) -> None:
             trained.append(directory.name)
             work(config, directory, *rest)
 
-        monkeypatch.setattr(training, "train", counted)
+        monkeypatch.setattr(loop, "train", counted)
         (again,) = re.findall(r"^  (sas .*)$", said, re.MULTILINE)
         assert main(shlex.split(again)[1:]) == 0
         assert "4 to run" in capsys.readouterr().out

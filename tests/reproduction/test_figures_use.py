@@ -6,16 +6,17 @@ import pandas as pd
 import pytest
 import torch
 from conftest import assert_same_tables, composed
-from sascli.evaluating import evaluated
-from sascli.measuring import Trained
 
-from sascli import continual, experiment, runs
+from sascli import continual, runs
 from sascli.cli import main
 from sascli.config import METHODS, ReproduceUse, check, strengths
 from sascli.continual import matrix
-from sascli.reproduction import reproduce
-from sascli.reproduction.use import Use
-from sascli.studies import STUDIES
+from sascli.measure.evaluate import evaluated
+from sascli.measure.run import Trained
+from sascli.studies.base import reproduce
+from sascli.studies.registry import STUDIES
+from sascli.studies.use import Use
+from sascli.training import run as training_run
 
 SMALL = "model=digits preset=smoke width=6 train_size=600 test_size=60 batch_size=50 threads=1"
 
@@ -65,7 +66,7 @@ def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: 
     searched = study.runs.search("bp", study.runs.reference).config
     assert searched.data.split == "validation" and searched.lr == {"default": [0.025, 0.1]}
     sets = [continual.images_of(own) for own in study.config.continual]
-    digits = experiment.load_data(composed("train"), torch.device("cpu"))
+    digits = training_run.load_data(composed("train"), torch.device("cpu"))
     test = {tuple(x) for x in digits.test_x.tolist()}
     for images in sets:
         assert {tuple(x) for x in images.whole.test_x.tolist()} <= test

@@ -15,16 +15,18 @@ import torch
 from conftest import assert_same_tables, composed, run_killed, tables
 from counting import Fault
 
-from sascli import experiment, reproduction, runs, training
+from sascli import runs
 from sascli.analysis.perturbation import perturbation
-from sascli.checkpoint import load_network
 from sascli.cli import main
 from sascli.config import Figures, config_hash
 from sascli.errors import UserError
-from sascli.reproduction import credit, reproduce
-from sascli.reproduction.credit import Credit, Grid
-from sascli.stopping import Stopped
-from sascli.studies import STUDIES
+from sascli.studies.base import reproduce
+from sascli.studies.credit import Credit, Grid
+from sascli.studies.registry import STUDIES, base, credit
+from sascli.training import loop
+from sascli.training import run as training_run
+from sascli.training.checkpoint import load_network
+from sascli.training.signals import Stopped
 
 SMALL = "model=digits preset=smoke width=6 test_size=60 batch_size=20 threads=1"
 
@@ -158,8 +160,8 @@ def test_the_search_sees_held_out_training_images_and_never_the_test_set(rule: s
     assert (own.rule["name"], own.data.split) == (rule, "validation")
     assert own.lr == {"default": [0.025, 0.1]}  # in units of the model's own rate
     cpu = torch.device("cpu")
-    seen = experiment.load_data(own, cpu)
-    whole = experiment.load_data(composed("train"), cpu)
+    seen = training_run.load_data(own, cpu)
+    whole = training_run.load_data(composed("train"), cpu)
     assert torch.equal(seen.test_x, whole.train_x[-259:])
     assert torch.equal(seen.train_x, whole.train_x[:1038])
 
@@ -270,10 +272,10 @@ def test_again_nothing_is_computed_twice(
         return call
 
     for module, name in (
-        (training, "train"), (credit, "entropy_of"), (credit, "perturbation_of")
+        (loop, "train"), (credit, "entropy_of"), (credit, "perturbation_of")
     ):  # fmt: skip
         monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
-    monkeypatch.setattr(reproduction, "present", lambda directory: None)
+    monkeypatch.setattr(base, "present", lambda directory: None)
     config = few(tmp_path)
     signal_in(1)
     with pytest.raises(Stopped):
@@ -305,7 +307,7 @@ def test_perturbation_resumes_by_layer_and_sample(
     grid = Grid(config, 1297)
     (point,) = [p for p in grid.gbp() if p.name == run.name]
     expected = runs.read_table(run / "perturbation.csv")
-    data = experiment.load_data(point.config, torch.device("cpu"))
+    data = training_run.load_data(point.config, torch.device("cpu"))
     whole = perturbation(
         load_network(run), [0, 1], data.accuracy, layer=2,
         fractions=[0, 0.5, 1], samples=2,
@@ -334,23 +336,23 @@ def test_perturbation_resumes_by_layer_and_sample(
 
 
 def test_other_settings_begin_a_new_version(tmp_path: Path) -> None:
-    first = reproduction.claim(Credit(few(tmp_path)))
+    first = base.claim(Credit(few(tmp_path)))
     runs.describe(first, format=runs.FORMAT, start=runs.now(), config_hash="other")
-    assert (first.name, reproduction.claim(Credit(few(tmp_path))).name) == ("v001", "v002")
+    assert (first.name, base.claim(Credit(few(tmp_path))).name) == ("v001", "v002")
 
 
 def test_other_images_begin_a_new_version(tmp_path: Path) -> None:
     work = Credit(few(tmp_path))
-    first = reproduction.claim(work)
-    reproduction.begin(first, work)
-    assert reproduction.claim(work) == first
+    first = base.claim(work)
+    base.begin(first, work)
+    assert base.claim(work) == first
     runs.describe(first, data={"name": "digits", "checksum": "sha256:others"})
-    assert reproduction.claim(work).name == "v002"
+    assert base.claim(work).name == "v002"
 
 
 def test_two_cannot_write_to_one_directory(tmp_path: Path) -> None:
     config = few(tmp_path)
-    directory = reproduction.claim(Credit(config))
+    directory = base.claim(Credit(config))
     hashed = config_hash(config)
     runs.describe(directory, format=runs.FORMAT, start=runs.now(), config_hash=hashed)
     with runs.lock(directory), pytest.raises(UserError, match="another process is writing to"):
@@ -387,7 +389,7 @@ def test_plot_never_trains_and_names_what_makes_a_missing_table(
     copy.mkdir(parents=True)
     for path in [*unbroken[0].glob("*.csv"), unbroken[0] / runs.MANIFEST]:
         (copy / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained"))
     line = ["plot", f"outputs={tmp_path}", "figure=[fig2a,fig4b]", f"out={tmp_path}/here"]
     assert main(line) == 0
     drawn = {path.name for path in (tmp_path / "here").iterdir()}

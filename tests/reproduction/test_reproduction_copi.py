@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 from conftest import assert_same_tables, composed, tables
 
-from sascli import runs, training
+from sascli import runs
 from sascli.cli import main
 from sascli.config import ReproduceCopi, config_hash
 from sascli.errors import DivergedError, UserError
-from sascli.reproduction import copi, reproduce
-from sascli.reproduction.copi import Comparison, Copi, best, best_name
-from sascli.stopping import Stopped
-from sascli.studies import STUDIES
+from sascli.studies.base import reproduce
+from sascli.studies.copi import Comparison, Copi, best, best_name
+from sascli.studies.registry import STUDIES, copi
+from sascli.training import loop
+from sascli.training.signals import Stopped
 
 SMALL = "model=digits preset=smoke train_size=200 test_size=60 width=6 threads=1 device=cpu"
 
@@ -303,14 +304,14 @@ def test_correlations_are_of_the_rules_that_decorrelate(unbroken: Path) -> None:
 
 def diverging(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let the runs of these names diverge in their second epoch."""
-    one_epoch = training.one_epoch
+    one_epoch = loop.one_epoch
 
     def diverged(config: Any, data: Any, rule: Any, epoch: int) -> list[float]:
         if config.name in names and epoch == 2:
             raise DivergedError(epoch, "the largest parameter is m of layer 1")
         return one_epoch(config, data, rule, epoch)
 
-    monkeypatch.setattr(training, "one_epoch", diverged)
+    monkeypatch.setattr(loop, "one_epoch", diverged)
 
 
 def test_a_seed_that_diverges_stops_neither_the_others_nor_the_study(
@@ -352,13 +353,13 @@ def test_what_is_done_is_not_done_twice(
     (directory,) = (tmp_path / "reproduce/copi/digits-smoke").iterdir()
     assert runs.manifest_of(directory)["status"] == "interrupted"
     trained: list[str] = []
-    work = training.train
+    work = loop.train
 
     def counted(config: Any, *rest: Any) -> None:
         trained.append(config.name)
         work(config, *rest)
 
-    monkeypatch.setattr(training, "train", counted)
+    monkeypatch.setattr(loop, "train", counted)
     assert reproduce(Copi(config)) == directory
     arms = tables(directory)["arms"]
     # and no trial once more, those that diverged neither

@@ -10,15 +10,17 @@ import pytest
 import torch
 from conftest import DATA, composed, have, tables
 from PIL import Image
-from sascli.measuring import Trained
 
-from sascli import behaviour, reproduction, runs, theory, training
+from sascli import runs
 from sascli.analysis import psychometric as curves
 from sascli.cli import main
 from sascli.config import ReproduceTemporal, Train, population
-from sascli.reproduction import reproduce, temporal
-from sascli.reproduction.temporal import Temporal
-from sascli.studies import STUDIES
+from sascli.measure import task, theory
+from sascli.measure.run import Trained
+from sascli.studies.base import reproduce
+from sascli.studies.registry import STUDIES, base, temporal
+from sascli.studies.temporal import Temporal
+from sascli.training import loop
 
 SMALL = "model=rnn_digits preset=smoke width=8 batches=2 test_size=60 kernel.lazy.source=digits"
 SMALL += " task.epochs=2 task.snapshot_every=1 device=cpu"
@@ -156,16 +158,16 @@ def test_again_nothing_is_computed_twice(directory: Path, monkeypatch: pytest.Mo
     def refused(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("computed twice")
 
-    for module, name in ((training, "train"), (curves, "choices_of"), (temporal, "entropies"),
-                         (behaviour, "trajectories"), (theory, "kernel_tables")):  # fmt: skip
+    for module, name in ((loop, "train"), (curves, "choices_of"), (temporal, "entropies"),
+                         (task, "trajectories"), (theory, "kernel_tables")):  # fmt: skip
         monkeypatch.setattr(module, name, refused)
-    monkeypatch.setattr(reproduction, "present", lambda own: None)
+    monkeypatch.setattr(base, "present", lambda own: None)
 
     def selectivity(*args: Any) -> dict[str, Any]:
         done.append("selectivity")
         return {"selectivity": kept["selectivity"], "responses": kept["responses"]}
 
-    monkeypatch.setattr(behaviour, "selectivity", selectivity)
+    monkeypatch.setattr(task, "selectivity", selectivity)
     kept = tables(directory)
     (directory / "selectivity.csv").unlink()
     assert reproduce(Temporal(settings(directory.parents[3]))) == directory
@@ -185,7 +187,7 @@ def test_interrupted_measurements_resume_with_the_same_tables(
             (run / f"{name}.csv").unlink()
     for name in (*names, "psychometric", "sigmoids"):
         (broken / f"{name}.csv").unlink()
-    monkeypatch.setattr(reproduction, "present", lambda own: None)
+    monkeypatch.setattr(base, "present", lambda own: None)
     write, written = runs.write_table, []
 
     def killed(path: Path, *rest: Any) -> None:

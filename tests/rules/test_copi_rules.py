@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from conftest import composed
 from torch import Tensor
 
-from sascli import checkpoint, experiment, rules, runs
+from sascli import rules, runs
 from sascli.config import Optim
 from sascli.core.copi import correlation
 from sascli.core.network import FeedForward
@@ -21,6 +21,8 @@ from sascli.core.streams import streams
 from sascli.errors import UserError
 from sascli.rules.base import Setup
 from sascli.rules.copi import COPI
+from sascli.training import checkpoint
+from sascli.training import run as training_run
 
 WIDTHS, BATCH, GAIN, SLOPE = [7, 6, 5, 4], 9, 30.0, 0.1
 LR, LR_R, DECAY = [0.01, 0.02], [0.03, 0.05], [0.0, 0.1]
@@ -269,7 +271,7 @@ def test_correlation_is_measured_by_layer_and_replica() -> None:
 @pytest.mark.parametrize("setting", ["credit=bp", "credit=fa", "decorrelation=local"])
 def test_the_digits_are_learnt_by_the_preset(setting: str, tmp_path: Path) -> None:
     words = ["experiment=copi_digits", f"rule.{setting}", "epochs=6", "threads=1", "device=cpu"]
-    run = experiment.run(composed("train", *words, f"outputs={tmp_path}"))
+    run = training_run.run(composed("train", *words, f"outputs={tmp_path}"))
     history = pd.read_csv(run / "history.csv")
     assert history["test_accuracy"].iloc[0] < 0.5  # W waits
     assert history["test_accuracy"].iloc[-1] > 0.93

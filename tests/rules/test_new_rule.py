@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import assert_same_run, composed, tables
 
-from sascli import experiment, rules, runs
+from sascli import rules, runs
 from sascli.cli import main
-from sascli.stopping import Stopped
+from sascli.training import run as training_run
+from sascli.training.signals import Stopped
 
 RULE = '''
 """Sign descent: every m goes down its gradient's sign by the same step."""
@@ -128,7 +129,7 @@ def test_a_wrong_setting_is_refused_before_any_work(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(experiment, "load_data", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(training_run, "load_data", lambda *_: pytest.fail("work was begun"))
     assert main([*line, setting]) == 2
     assert said in capsys.readouterr().err and not Path("outputs").exists()
 

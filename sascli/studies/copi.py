@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sascli import checkpoint, experiment, runs, sweeps
+from sascli import runs
 from sascli.analysis.decorrelation import correlations, decorrelated
 from sascli.analysis.linear import compression, features
 from sascli.analysis.logistic import logistic
@@ -23,8 +23,10 @@ from sascli.config import (
 )
 from sascli.errors import UserError
 from sascli.measure.run import TrainedRun
-from sascli.reproduction import Reproduction, reproduce
-from sascli.sweeps import Point
+from sascli.studies.base import Reproduction, reproduce
+from sascli.training import checkpoint, sweep
+from sascli.training import run as training_run
+from sascli.training.sweep import Point
 
 
 @dataclass(frozen=True)
@@ -195,11 +197,11 @@ class Copi(Reproduction):
     def __init__(self, config: ReproduceCopi) -> None:
         """Raises UserError for invalid settings, before any work."""
         whole = replace(config, train_size="all", test_size="all")
-        super().__init__(config, experiment.load_data(whole, experiment.pick_device("cpu")))
+        super().__init__(config, training_run.load_data(whole, training_run.pick_device("cpu")))
         self.comparison = Comparison(config, len(self.data.train_y))
         base = self.comparison.base
         if base.train_size > self.comparison.available:
-            raise sweeps.too_many(base.train_size, self.comparison.available)
+            raise sweep.too_many(base.train_size, self.comparison.available)
         if base.train_size < 5:
             raise UserError("train_size must be at least 5: a fifth chooses a penalty")
         check(base)
@@ -218,7 +220,7 @@ class Copi(Reproduction):
         """
         comparison, parent = self.comparison, directory / "runs"
         trials = list(comparison.trials())
-        sweeps.train_points([own for _, own in trials], parent, discard, tolerant=True)
+        sweep.train_points([own for _, own in trials], parent, discard, tolerant=True)
         rates = runs.rows(
             [
                 key | {"diverged": end["diverged"], "validation_accuracy": end["test_accuracy"]}
@@ -233,15 +235,15 @@ class Copi(Reproduction):
         ]
         compared = comparison.compared(arms)
         every = list({own.name: own for own in [*points, *compared]}.values())
-        sweeps.train_points(every, parent, tolerant=True)
-        diverged = [own.name for own in every if sweeps.diverged(parent / own.name)]
+        sweep.train_points(every, parent, tolerant=True)
+        diverged = [own.name for own in every if sweep.diverged(parent / own.name)]
         learnt = [own for own in points if own.name not in diverged]
         if not any(own.group == "copi-bp" for own in learnt):
             raise UserError("copi-bp diverged, the network that is looked into: lower lr")
-        metrics = sweeps.gather("metrics", [own for own in learnt if own.config.lr["r"]], parent)
+        metrics = sweep.gather("metrics", [own for own in learnt if own.config.lr["r"]], parent)
         for name, table in {
             "arms": runs.rows([settings_of(own) | outcome(parent / own.name) for own in every]),
-            "history": sweeps.gather("history", learnt, parent),
+            "history": sweep.gather("history", learnt, parent),
             "gains": gains([own for own in compared if own.name not in diverged], parent,
                            comparison.gain_epochs),
             "decorrelation": correlations(metrics),
@@ -281,13 +283,13 @@ class Copi(Reproduction):
 
     def networks(self, directory: Path) -> list[TrainedRun]:
         """COPI-BP's runs that did not diverge."""
-        device, comparison = experiment.pick_device(self.config.device), self.comparison
+        device, comparison = training_run.pick_device(self.config.device), self.comparison
         points = comparison.points("copi-bp", comparison.base, comparison.seeds)
         paths = [directory / "runs" / own.name for own in points]
         return [
             TrainedRun(path, device, self.config.data.root)
             for path in paths
-            if not sweeps.diverged(path)
+            if not sweep.diverged(path)
         ]
 
 

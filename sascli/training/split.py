@@ -17,17 +17,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sascli import checkpoint, runs, training
+from sascli import runs
 from sascli.analysis.ensemble import ensemble
 from sascli.analysis.layers import entropies
 from sascli.config import Train
 from sascli.core.network import FeedForward
 from sascli.data import Data
 from sascli.errors import UserError
-from sascli.memory import free
-from sascli.progress import Part, Progress
-from sascli.replicas import hand_over, joined, some
 from sascli.rules.base import Rule, Setup
+from sascli.training import checkpoint, loop
+from sascli.training.memory import free
+from sascli.training.progress import Part, Progress
+from sascli.training.replicas import hand_over, joined, some
 
 PARTS, LEFT_OVER = "parts", ".parts"
 CPU = torch.device("cpu")
@@ -42,7 +43,7 @@ class Trained:
     entropy: list[Tensor]  # of every connection, (replicas, n_out, n_in) per layer
     ensemble: pd.DataFrame
     together: int  # replicas trained side by side at most
-    ends: training.Ends
+    ends: loop.Ends
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Population:
         """Train all side by side, and measure what is measured on the device."""
         data, seeds = self.data, self.setup.seeds
         rule = self.make(self.setup, data.train_x.device)
-        ends = training.train(self.config, self.directory, data, rule, progress, self.first)
+        ends = loop.train(self.config, self.directory, data, rule, progress, self.first)
         network = rule.network
         own = self.config.eval
         drawn = ensemble(network, seeds, data.accuracy, own.samples, own.redraw)
@@ -160,7 +161,7 @@ class Population:
             ]
             checkpoint.save_weights(self.directory / name, joined(parts), self.setup.seeds)
         epoch, ends = max(own["epoch"] for own in states), chain(*(own["ends"] for own in states))
-        training.keep(self.config, self.directory, whole, epoch, history, metrics, list(ends))
+        loop.keep(self.config, self.directory, whole, epoch, history, metrics, list(ends))
         shutil.rmtree(self.directory / LEFT_OVER, ignore_errors=True)
         os.replace(self.directory / PARTS, self.directory / LEFT_OVER)  # at once, or not at all
         shutil.rmtree(self.directory / LEFT_OVER, ignore_errors=True)
@@ -171,7 +172,7 @@ def history_of(before: Rows, halves: Sequence[Rows]) -> Rows:
 
     They are ordered as in a whole population; an epoch took as long as both halves' one.
     """
-    epoch, seconds = training.HISTORY.index("epoch"), training.HISTORY.index("seconds")
+    epoch, seconds = loop.HISTORY.index("epoch"), loop.HISTORY.index("seconds")
     took: dict[int, float] = defaultdict(float)
     for rows in halves:
         for number, own in {row[epoch]: row[seconds] for row in rows}.items():
@@ -183,7 +184,7 @@ def history_of(before: Rows, halves: Sequence[Rows]) -> Rows:
 
 def metrics_of(before: Rows, halves: Sequence[Rows]) -> Rows:
     """The rows of metrics.csv before the split, then those of both halves, sorted."""
-    both, epoch = training.in_order(chain(*halves)), training.METRICS.index("epoch")
+    both, epoch = loop.in_order(chain(*halves)), loop.METRICS.index("epoch")
     return earlier(before, {row[epoch] for row in both}, epoch) + both
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from sascli import experiment, runs
+from sascli import runs
 from sascli.config import (
     SweepDatasize,
     Train,
@@ -22,8 +22,9 @@ from sascli.config import (
     training_of,
 )
 from sascli.errors import DivergedError, UserError
-from sascli.progress import Part, Progress
-from sascli.sharing import share
+from sascli.training import run as training_run
+from sascli.training.progress import Part, Progress
+from sascli.training.workers import share
 
 WAIT = 2.0
 """Seconds between two looks at points that other processes train."""
@@ -96,7 +97,7 @@ def train_points(
                 if tolerant:
                     run_or_diverge(own.config, directory, part)
                 else:
-                    experiment.run(own.config, directory, part)
+                    training_run.run(own.config, directory, part)
                 left.remove(own)
                 if done is not None:
                     done(own, directory)
@@ -114,7 +115,7 @@ def run_or_diverge(config: Train, directory: Path, part: Part) -> None:
         part.skip(config.epochs)
         return
     try:
-        experiment.run(config, directory, part)
+        training_run.run(config, directory, part)
     except DivergedError as error:
         print(f"{config.name}: {error}", flush=True)
 
@@ -171,7 +172,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
     """
     base = replace(training_of(config), seeds=seed_list(config.seeds))
     available = len(
-        experiment.load_data(replace(base, train_size="all"), torch.device("cpu")).train_y
+        training_run.load_data(replace(base, train_size="all"), torch.device("cpu")).train_y
     )
     sizes = {available if size == "all" else size: None for size in as_list(config.train_size)}
     if max(sizes) > available:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from sascli import checkpoint, experiment, runs, sweeps
+from sascli import runs
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
 from sascli.config import (
@@ -22,8 +22,10 @@ from sascli.config import (
     seed_list,
     training_of,
 )
-from sascli.reproduction import Reproduction, reproduce
-from sascli.sweeps import Point, point
+from sascli.studies.base import Reproduction, reproduce
+from sascli.training import checkpoint, sweep
+from sascli.training import run as training_run
+from sascli.training.sweep import Point, point
 
 RULES = ("gbp", "bp")
 PUBLISHED_STEPS = {"mnist": 2_000, "cifar10": 25_000}
@@ -125,10 +127,10 @@ class Credit(Reproduction):
     def __init__(self, config: ReproduceCredit) -> None:
         """Raises UserError for a grid that cannot be, before any work."""
         whole = replace(config, train_size="all", test_size="all")
-        super().__init__(config, experiment.load_data(whole, experiment.pick_device("cpu")))
+        super().__init__(config, training_run.load_data(whole, training_run.pick_device("cpu")))
         self.grid = Grid(config, len(self.data.train_y))
         if self.grid.reference > self.grid.available:
-            raise sweeps.too_many(self.grid.reference, self.grid.available)
+            raise sweep.too_many(self.grid.reference, self.grid.available)
         for own in self.grid.gbp():  # a list of widths has one depth
             check(own.config)
 
@@ -148,7 +150,7 @@ class Credit(Reproduction):
         Returns the rate of each rule at the reference point.
         """
         parent, searches = directory / "runs", self.grid.searches()
-        sweeps.train_points(searches, parent)
+        sweep.train_points(searches, parent)
         search = found(searches, parent)
         runs.write_table(directory / "search.csv", search)
 
@@ -156,8 +158,8 @@ class Credit(Reproduction):
             return best(search, "bp", self.grid.searched_size(size))
 
         points = [*self.grid.gbp(), *self.grid.bp(rate)]
-        sweeps.train_points(points, parent)
-        sweeps.write_gathered(points, parent, directory)
+        sweep.train_points(points, parent)
+        sweep.write_gathered(points, parent, directory)
         return {"rates": {"gbp": self.config.lr, "bp": rate(self.grid.reference)}}
 
     def measure(self, directory: Path) -> None:
@@ -173,13 +175,13 @@ class Credit(Reproduction):
                 if not path.exists():
                     print(f"{name} of {own.name}", flush=True)
                     runs.write_table(path, table(self.grid, own, path.parent))
-            gathered = sweeps.gather(name, chosen, directory / "runs")
+            gathered = sweep.gather(name, chosen, directory / "runs")
             runs.write_table(directory / f"{name}.csv", gathered)
 
 
 def found(points: Sequence[Point], parent: Path) -> pd.DataFrame:
     """search.csv: accuracy on the held-out images, the mean of the last epochs, by rate."""
-    history = sweeps.gather("history", points, parent)
+    history = sweep.gather("history", points, parent)
     lr = {own.name: [member.lr["m"] for member in population(own.config)] for own in points}
     told = zip(history["point"], history["replica"], strict=True)
     history["lr"] = [lr[name][replica] for name, replica in told]
@@ -204,7 +206,7 @@ def best(search: pd.DataFrame, rule: str, size: int) -> float:
 
 def entropy_of(grid: Grid, own: Point, run: Path) -> pd.DataFrame:
     """entropy.csv of one run by both estimators."""
-    device = experiment.pick_device(grid.config.device)
+    device = training_run.pick_device(grid.config.device)
     network = checkpoint.load_network(run, device=device)
     return entropy_table(network, own.config.seeds or [], ("paper", "mixed"))
 
@@ -215,9 +217,9 @@ def perturbation_of(grid: Grid, own: Point, run: Path) -> pd.DataFrame:
     Every layer and sample is written on its own first, and not measured again: of a large network
     one takes a minute.
     """
-    device, preset = experiment.pick_device(grid.config.device), grid.config.preset
+    device, preset = training_run.pick_device(grid.config.device), grid.config.preset
     network = checkpoint.load_network(run, device=device)
-    data = experiment.load_data(own.config, device)
+    data = training_run.load_data(own.config, device)
     pieces = run / "perturbation"
     runs.make(pieces)
     tables = []

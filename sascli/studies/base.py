@@ -4,17 +4,18 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sascli import claims, experiment, figures, report, runs
+from sascli import claims, figures, runs
 from sascli.config import Reproduce, config_hash, plain, seed_list
 from sascli.data import Data
-from sascli.sharing import share
-from sascli.studies import study_of
+from sascli.studies import report, study_of
+from sascli.training import run as training_run
+from sascli.training.workers import share
 
 
 class Reproduction(ABC):
     """What a study runs. Either half keeps what it finds done in the directory."""
 
-    study: ClassVar[str]  # its name in sascli.studies.STUDIES
+    study: ClassVar[str]  # its name in sascli.studies.registry.STUDIES
 
     def __init__(self, config: Reproduce, data: Data) -> None:
         self.config, self.data = config, data
@@ -94,7 +95,7 @@ def begin(directory: Path, work: Reproduction) -> None:
         config_hash=config_hash(config),
         reference=work.reference,
         seeds=seed_list(config.seeds),
-        device=str(experiment.pick_device(config.device)),
+        device=str(training_run.pick_device(config.device)),
         data={"name": work.data.name, "checksum": work.data.checksum},
         **runs.at_work(),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sascli import experiment, runs, sweeps
+from sascli import runs
 from sascli.config import Prune, ReproduceUse, check
 from sascli.continual import continual
 from sascli.continual.sequence import sequence
@@ -15,9 +15,11 @@ from sascli.measure.evaluate import evaluate
 from sascli.measure.prune import prune
 from sascli.measure.record import write
 from sascli.measure.run import TrainedRun
-from sascli.reproduction import Reproduction, reproduce
-from sascli.reproduction.credit import Runs, best, found
-from sascli.sweeps import Point, point
+from sascli.studies.base import Reproduction, reproduce
+from sascli.studies.credit import Runs, best, found
+from sascli.training import run as training_run
+from sascli.training import sweep
+from sascli.training.sweep import Point, point
 
 EVALUATION = ("evaluation", "classes", "confusion", "reliability", "uncertainty")
 
@@ -31,10 +33,10 @@ class Use(Reproduction):
     def __init__(self, config: ReproduceUse) -> None:
         """Raises UserError for a study that cannot be, before any work."""
         whole = replace(config, train_size="all", test_size="all")
-        super().__init__(config, experiment.load_data(whole, experiment.pick_device("cpu")))
+        super().__init__(config, training_run.load_data(whole, training_run.pick_device("cpu")))
         self.runs = Runs(config, len(self.data.train_y))
         if self.runs.reference > self.runs.available:
-            raise sweeps.too_many(self.runs.reference, self.runs.available)
+            raise sweep.too_many(self.runs.reference, self.runs.available)
         check(self.runs.base("gbp"))
         for protocol in config.continual:
             sequence(protocol.task, self.data, protocol.tasks, [0])
@@ -57,19 +59,19 @@ class Use(Reproduction):
     def train(self, directory: Path) -> dict[str, Any]:
         """Returns the rate of each rule."""
         parent, searched = directory / "runs", [self.runs.search("bp", self.runs.reference)]
-        sweeps.train_points(searched, parent)
+        sweep.train_points(searched, parent)
         search = found(searched, parent)
         runs.write_table(directory / "search.csv", search)
         rate = self.rate(search)
         points = self.points(rate)
-        sweeps.train_points(points, parent)
+        sweep.train_points(points, parent)
         for name in ("history", "layers"):
-            runs.write_table(directory / f"{name}.csv", sweeps.gather(name, points, parent))
+            runs.write_table(directory / f"{name}.csv", sweep.gather(name, points, parent))
         return {"rates": {"gbp": self.config.lr, "bp": rate}}
 
     def measure(self, directory: Path) -> None:
         """Evaluate and prune both, learn tasks in sequence; what is there is kept."""
-        device = experiment.pick_device(self.config.device)
+        device = training_run.pick_device(self.config.device)
         points = self.points(self.rate(runs.read_table(directory / "search.csv")))
         trained = [
             TrainedRun(directory / "runs" / own.name, device, self.config.data.root)

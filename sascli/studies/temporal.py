@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sascli import experiment, runs, sweeps
+from sascli import runs
 from sascli.analysis import perturbation as removal
 from sascli.analysis import psychometric as curves
 from sascli.analysis.ensemble import effective
@@ -26,10 +26,12 @@ from sascli.measure import task as task_tests
 from sascli.measure import theory
 from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
-from sascli.replicas import alone
-from sascli.reproduction import Reproduction, reproduce
-from sascli.reproduction.pieces import Pieces, measured, remove
-from sascli.sweeps import Point
+from sascli.studies.base import Reproduction, reproduce
+from sascli.studies.pieces import Pieces, measured, remove
+from sascli.training import run as training_run
+from sascli.training import sweep
+from sascli.training.replicas import alone
+from sascli.training.sweep import Point
 
 RULES = ("gbp", "bp")
 RECURRENT = 2
@@ -48,15 +50,15 @@ class Temporal(Reproduction):
 
     def __init__(self, config: ReproduceTemporal) -> None:
         """Raises UserError for what cannot be, before any work."""
-        digits, cpu = training_of(config), experiment.pick_device("cpu")
-        super().__init__(config, experiment.load_data(digits, cpu))
+        digits, cpu = training_of(config), training_run.pick_device("cpu")
+        super().__init__(config, training_run.load_data(digits, cpu))
         parts = [(digits, config.seeds), self.part(config.task)]
         if config.pixels.epochs:  # 0: without
             parts.append(self.part(config.pixels))
         self.models = []
         for own, seeds in parts:
             same = own.model.source == digits.model.source
-            data = self.data if same else experiment.load_data(own, cpu)
+            data = self.data if same else training_run.load_data(own, cpu)
             size = len(data.train_y)
             listed = seed_list(seeds)
             self.models.append(replace(own, seeds=listed, train_size=size, resume=False))
@@ -104,15 +106,15 @@ class Temporal(Reproduction):
 
     def train(self, directory: Path) -> dict[str, Any]:
         """All models."""
-        sweeps.train_points(self.points(), directory / "runs")
-        for name in sweeps.GATHERED:
+        sweep.train_points(self.points(), directory / "runs")
+        for name in sweep.GATHERED:
             table = self.gather(name, self.points(), directory)
             runs.write_table(directory / f"{name}.csv", table)
         return {}
 
     def gather(self, name: str, points: Sequence[Point], directory: Path) -> pd.DataFrame:
         """A table of these runs together, led by their model and the other key columns."""
-        table = sweeps.gather(name, points, directory / "runs")
+        table = sweep.gather(name, points, directory / "runs")
         model = {own.name: own.config.model.name for own in points}
         table.insert(0, "model", table["point"].map(model))
         return table
@@ -120,7 +122,7 @@ class Temporal(Reproduction):
     def measure(self, directory: Path) -> None:
         """Measure gBP's networks, then what needs none; what is there is kept."""
         config, points = self.config, self.points(["gbp"])[:2]
-        device, root = experiment.pick_device(config.device), config.data.root
+        device, root = training_run.pick_device(config.device), config.data.root
         trained = [TrainedRun(directory / "runs" / own.name, device, root) for own in points]
         for run in trained:
             done(run.directory, "entropy_epochs", partial(entropies, run))

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from sascli import checkpoint, rules, runs
+from sascli import rules, runs
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
 from sascli.config import (
@@ -23,12 +23,13 @@ from sascli.config import (
 from sascli.data import Data, load
 from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError
-from sascli.memory import free, peak_memory
-from sascli.networks import initial_variances, make_network
-from sascli.progress import Part, Progress
-from sascli.replicas import some
 from sascli.rules.base import Rule, Setup
-from sascli.splitting import Population, Trained
+from sascli.training import checkpoint
+from sascli.training.memory import free, peak_memory
+from sascli.training.networks import initial_variances, make_network
+from sascli.training.progress import Part, Progress
+from sascli.training.replicas import some
+from sascli.training.split import Population, Trained
 
 
 def run(config: Train, directory: Path | None = None, progress: Part | None = None) -> Path:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sascli import claims as judged
 from sascli import runs
-from sascli.studies import study_of
+from sascli.studies.registry import study_of
 
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">

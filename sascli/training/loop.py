@@ -9,15 +9,16 @@ from typing import Any
 import pandas as pd
 import torch
 
-from sascli import checkpoint, runs
+from sascli import runs
 from sascli.config import Train, varied
 from sascli.core.streams import streams
 from sascli.data import Data
 from sascli.errors import DivergedError
-from sascli.progress import Part, Progress
-from sascli.replicas import Held
 from sascli.rules.base import Rule
-from sascli.stopping import Stopping
+from sascli.training import checkpoint
+from sascli.training.progress import Part, Progress
+from sascli.training.replicas import Held
+from sascli.training.signals import Stopping
 
 HISTORY = ["replica", "seed", "epoch", "train_loss", "test_accuracy", "test_accuracy_mean"]
 HISTORY += ["seconds"]
