@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmarks import timing
 from benchmarks.setting import RULES, Setting, Steps, images, memory_per_replica
 from benchmarks.step import BATCH
-from sascli.figures import style
+from sascli.figures.draw import style
 
 AXES = {
     "width": (100, 200, 500, 1000, 2000),

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import OmegaConf
-from sascli.cli.overrides import job_name, read
 
 from sascli import runs
-from sascli.cli.composition import Composer
-from sascli.config import Train, check, typed
+from sascli.cli.composition import configuration
+from sascli.cli.words import job_name
 from sascli.errors import UserError
 from sascli.training import run as training_run
 
@@ -34,12 +32,7 @@ COLUMNS = ["sparsity", "vip_fraction", "uip_fraction"]
 
 def trained(words: Sequence[str]) -> Path:
     """The finished run of `sas train` with these overrides."""
-    composer = Composer("train")
-    cfg = composer.compose([str(own.input_line) for own in read(words, composer)])
-    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    config = typed(own, Train)
-    check(config)
-    return training_run.run(config)
+    return training_run.run(configuration("train", words))
 
 
 def rows(setting: str, run: Path) -> pd.DataFrame:
@@ -56,7 +49,7 @@ def ablation(extra: Sequence[str], out: Path) -> None:
     """Train every variant, in turn, and write the table as each is finished."""
     tables = []
     for setting in VARIANTS:
-        name = f"ablation-{job_name('+'.join(setting.split()) or 'as-published')}"
+        name = f"ablation-{job_name(sorted(setting.split()) or ['as-published'])}"
         words = ["experiment=ablation", f"name={name}", *setting.split(), *extra]
         tables.append(rows(setting, trained(words)))
         runs.write_table(out, pd.concat(tables, ignore_index=True))

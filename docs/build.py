@@ -24,8 +24,8 @@ from PIL import Image
 from sascli import figures, runs
 from sascli.claims.credit import LAST_EPOCHS
 from sascli.errors import UserError
-from sascli.figures.neurons import examples
-from sascli.studies.registry import name_of
+from sascli.figures.temporal.neurons import examples
+from sascli.studies.registry import figures_of
 
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
 TABLES = {
@@ -114,7 +114,7 @@ def collect(docs: Path, directory: Path, name: str) -> None:
     """Copy what the documents need of a study's directory into docs/data/NAME."""
     reference, out = figures.reference_of(directory), docs / "data" / name
     out.mkdir(parents=True, exist_ok=True)
-    for table in TABLES[name_of(runs.manifest_of(directory)) or "credit"].split():
+    for table in TABLES[runs.study_name(runs.manifest_of(directory)) or "credit"].split():
         (out / f"{table}.csv").write_text(thinned(directory / f"{table}.csv", reference))
     runs.write_table(out / "times.csv", times(directory))
     shutil.copyfile(directory / runs.MANIFEST, out / runs.MANIFEST)
@@ -124,7 +124,7 @@ def pictures(docs: Path, out: Path) -> None:
     """Draw every figure of every folder of docs/data into out/NAME."""
     for manifest in sorted((docs / "data").glob(f"*/{runs.MANIFEST}")):
         source = manifest.parent
-        figures.plot(figures.all_of(source), source, out / source.name, suffixes=(".png",))
+        figures.plot(figures_of(source), source, out / source.name, suffixes=(".png",))
 
 
 def generated(docs: Path, document: Path) -> str:

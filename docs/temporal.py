@@ -14,7 +14,7 @@ import torch
 from sascli import runs
 from sascli.analysis.ensemble import ensemble
 from sascli.errors import UserError
-from sascli.measure.run import Trained
+from sascli.measure.run import TrainedRun
 
 ASIDE = ("outputs", "name", "threads", "checkpoint_every", "snapshot_every")
 """Settings that do not change the numbers."""
@@ -39,7 +39,7 @@ def rows(run: Trained) -> pd.DataFrame:
 
 def gather(directories: Sequence[Path], out: Path) -> None:
     """The rows of all runs in one table."""
-    trained = [Trained(directory, torch.device("cpu")) for directory in directories]
+    trained = [TrainedRun(directory, torch.device("cpu")) for directory in directories]
     runs.write_table(out, pd.concat([rows(run) for run in trained], ignore_index=True))
 
 

@@ -15,8 +15,9 @@ from conftest import composed
 from test_stop_loss import TASK, unequal
 
 from sascli import claims, figures, runs
-from sascli.figures.rows import carried, stopping
+from sascli.figures.draw.rows import carried, stopping
 from sascli.jobs import listing
+from sascli.measure.run import TrainedRun
 from sascli.studies import credit
 from sascli.training import run as training_run
 from sascli.training import sweep
@@ -144,7 +145,7 @@ def test_runs_are_gathered_at_the_last_epoch_of_each_replica(
     monkeypatch.syspath_prepend(DOCS)
     words = [*TASK.split(), "replicas=3", "epochs=12", f"outputs={tmp_path}", "stop_loss=null"]
     directory = training_run.run(unequal(composed("train", *words), after=3))
-    run = measuring.Trained(directory, torch.device("cpu"))
+    run = TrainedRun(directory, torch.device("cpu"))
     ends = [end or 12 for end in run.manifest["stopped"]]
     assert run.epochs == ends and len({*ends}) > 1
     table = import_module("temporal").rows(run)

@@ -14,7 +14,7 @@ from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
 from sascli.cli import main
 from sascli.config import DataSettings, Model
-from sascli.measure.run import Trained
+from sascli.measure.run import TrainedRun
 from sascli.training import loop
 from sascli.training import run as training_run
 from sascli.training.checkpoint import load_network
@@ -79,7 +79,7 @@ def test_perturbation_of_some_layers(run: Path, tmp_path: Path) -> None:
     assert (first.parent.name, first.name) == ("digits-gbp-L4-T120", "v001")
     table = tables(first)["perturbation"]
     assert len(table) == 2 * 2 * 2 * 2 * 2  # layers, kinds, fractions, samples, seeds
-    of = Trained(run, torch.device("cpu"))
+    of = TrainedRun(run, torch.device("cpu"))
     expected = perturbation(
         of.network, of.seeds, of.data.accuracy, layer=3,
         kinds=["vip_off", "uip_on"], fractions=[0.0, 1.0], samples=2, draw=1,
@@ -138,7 +138,7 @@ def test_run_keeps_its_copy_of_the_images_when_another_comes_first(
     pd.testing.assert_frame_equal(perturbed(), before, check_exact=True)
     training_run.run(replace(config, epochs=6, resume=str(directory)))  # refuses other images
     name = "cifar10 (class folders cifar10-jpeg)"
-    assert Trained(directory, torch.device("cpu")).data.name == name
+    assert TrainedRun(directory, torch.device("cpu")).data.name == name
     assert runs.manifest_of(directory)["data"]["name"] == name
     assert runs.manifest_of(training_run.run(config))["data"]["name"].endswith("cifar10-full)")
 

@@ -32,7 +32,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def sweep(tmp_path: Path, *words: str) -> Path:
+def small_sweep(tmp_path: Path, *words: str) -> Path:
     """A small sweep of gBP."""
     config = composed("sweep-datasize", *LINE.split(), f"outputs={tmp_path}/outputs", *words)
     return sweep.sweep_datasize(config)
@@ -98,7 +98,7 @@ def test_datasize_is_the_last_epoch_and_the_spread_over_sampled_networks() -> No
 
 
 def test_every_depth_with_every_size_and_seed(tmp_path: Path, trained: list[str]) -> None:
-    directory = sweep(tmp_path)
+    directory = small_sweep(tmp_path)
     assert directory == tmp_path / "outputs/sweep-datasize/digits-gbp/v001"
     assert trained == [f"gbp-L{depth}-T{size}-lr0.05" for depth in (3, 4) for size in (60, 100)]
     made = tables(directory)
@@ -125,12 +125,12 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(
     signal_in: Callable[..., None], capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     three = ["depth=[5,4,3]", "train_size=60"]
-    unbroken = sweep(tmp_path, *three)
+    unbroken = small_sweep(tmp_path, *three)
     names = trained[:]
     trained.clear()
     signal_in(2)
     with pytest.raises(Stopped):
-        sweep(tmp_path, *three)
+        small_sweep(tmp_path, *three)
     broken = unbroken.parent / "v002"
     assert trained == names[:1] and runs.manifest_of(broken)["status"] == "interrupted"
     assert "stopped; go on with the same command and resume=true\n" in capsys.readouterr().out
@@ -146,20 +146,20 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(
     with monkeypatch.context() as patch:
         patch.setattr(sweep.Gatherer, "__call__", fail)
         with pytest.raises(UserError, match="no more"):
-            sweep(tmp_path, *three, "resume=true")
+            small_sweep(tmp_path, *three, "resume=true")
     assert trained == names[:2] and runs.manifest_of(broken)["status"] == "failed"
     assert list(tables(broken)["datasize"]["depth"]) == [5, 5, 4, 4]  # as each is finished
 
     trained.clear()
-    assert sweep(tmp_path, *three, "resume=true") == broken and trained == names[2:]
+    assert small_sweep(tmp_path, *three, "resume=true") == broken and trained == names[2:]
     assert_same_tables(unbroken, broken)
     runs.describe(unbroken, status="interrupted")
     trained.clear()
-    assert sweep(tmp_path, *three, "resume=true") == unbroken and not trained
+    assert small_sweep(tmp_path, *three, "resume=true") == unbroken and not trained
 
 
 def test_a_size_given_twice_is_one_point(tmp_path: Path, trained: list[str]) -> None:
-    sweep(tmp_path, "depth=3", "train_size=[1297,all,1297]", "epochs=1", "seeds=1")
+    small_sweep(tmp_path, "depth=3", "train_size=[1297,all,1297]", "epochs=1", "seeds=1")
     assert trained == ["gbp-L3-T1297-lr0.05"]
 
 
@@ -187,6 +187,6 @@ def test_all_points_are_looked_at_before_the_first_is_trained(
 
 def test_a_sweep_on_held_out_images(tmp_path: Path) -> None:
     settings = ["data.split=validation", "depth=3", "train_size=60", "epochs=1"]
-    directory = sweep(tmp_path, *settings)
+    directory = small_sweep(tmp_path, *settings)
     (run,) = (directory / "runs").iterdir()
     assert runs.read_json(run / "config.json")["data"]["split"] == "validation"

@@ -22,7 +22,7 @@ from sascli.errors import UserError
 from sascli.measure import prune
 from sascli.measure.evaluate import foreign, opened, others
 from sascli.measure.prune import Cut, pruned, tuned
-from sascli.measure.run import Trained
+from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
 
 
@@ -32,8 +32,8 @@ def run(tiny: Making) -> Path:
     return training_run.run(tiny(seeds=[3, 8], lr={"default": 0.2}, epochs=6, train_size=600))
 
 
-def trained(run: Path) -> Trained:
-    return Trained(run, torch.device("cpu"))
+def trained(run: Path) -> TrainedRun:
+    return TrainedRun(run, torch.device("cpu"))
 
 
 def made(command: str, outputs: Path, *words: str) -> Path:

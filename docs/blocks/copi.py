@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 
 from blocks.source import Blocks, Source, markdown, spread
-from sascli import figures, runs
+from sascli import runs
 from sascli.claims.check import number
 from sascli.claims.copi import LEARNS, largest_rates
-from sascli.figures.copi_accuracy import POINTS
-from sascli.figures.copi_loss import OTHERS
-from sascli.figures.rows import plural
+from sascli.figures.copi.copi_accuracy import POINTS
+from sascli.figures.copi.copi_loss import OTHERS
+from sascli.figures.draw.rows import plural
+from sascli.figures.render import has
 
 GAINS = {"copi": "COPI-BP", "bp_decor": "BP, Adam"}
 """The rules whose gains and rates are compared."""
@@ -46,7 +47,7 @@ def copi(source: Source) -> str:
 def seeds(source: Source, point: str, own: pd.DataFrame) -> str:
     """How many seeds of a run did not diverge, of how many where some did."""
     left, every = own["seed"].nunique(), 0
-    if figures.has(source.directory, "arms"):
+    if has(source.directory, "arms"):
         arms = source.rows("arms")
         every = int((arms["point"] == point).sum())
     return f"{left} of {every}" if left < every else f"{left}"
@@ -75,7 +76,7 @@ def significant(values: "pd.Series[float]") -> str:
 
 def gains(source: Source) -> str:
     """COPI-BP at several gains beside BP with Adam at several rates."""
-    if not figures.has(source.directory, "gains"):
+    if not has(source.directory, "gains"):
         return f"*Not measured: `docs/data/{source.name}` has no `gains.csv`.*"
     table, arms = source.rows("gains"), source.rows("arms")
     last = table["epoch"].max()

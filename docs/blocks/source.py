@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sascli import figures, runs
-from sascli.figures.rows import rows as rows_of
+from sascli.figures.draw.rows import rows as rows_of
 
 RULES = {"gbp": "gBP", "bp": "BP"}
 """What rules are called."""

@@ -4,11 +4,11 @@ import numpy as np
 
 from blocks.source import Blocks, Source, markdown, spread
 from sascli import runs
-from sascli.figures.psychometric import WAYS
-from sascli.figures.redraw import field
-from sascli.figures.selectivity import KINDS, of_network
-from sascli.figures.temporal_entropy import LAYERS
-from sascli.figures.temporal_perturbation import of_criterion
+from sascli.figures.temporal.psychometric import WAYS
+from sascli.figures.temporal.redraw import field
+from sascli.figures.temporal.selectivity import KINDS, of_network
+from sascli.figures.temporal.temporal_entropy import LAYERS
+from sascli.figures.temporal.temporal_perturbation import of_criterion
 
 
 def temporal(source: Source) -> str:

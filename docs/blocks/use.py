@@ -5,9 +5,9 @@ from itertools import product
 import pandas as pd
 
 from blocks.source import RULES, Blocks, Source, markdown, spread
-from sascli.figures.continual import METHODS
-from sascli.figures.pruning import WORDS
-from sascli.figures.ways import NAMES
+from sascli.figures.draw.ways import NAMES
+from sascli.figures.use.continual import METHODS
+from sascli.figures.use.pruning import WORDS
 
 
 def ways(source: Source) -> str:

@@ -62,6 +62,13 @@ def schema_of(command: str) -> type:
     return schema
 
 
+def configuration(command: str, words: Sequence[str]) -> Any:
+    """The checked settings that a command line gives, without running the command."""
+    composer = Composer(command)
+    lines = [str(composer.resolved(read(word)).input_line) for word in words]
+    return validated(command, composer.compose(lines))
+
+
 def validated(command: str, cfg: DictConfig) -> Any:
     """The settings of a command as its dataclass, within their bounds. Raises UserError."""
     settings: Any = typed(without_hydra(cfg), schema_of(command))

@@ -7,8 +7,7 @@ import pandas as pd
 from sascli import claims, figures, runs
 from sascli.config import Claims
 from sascli.errors import UserError
-from sascli.figures import directory_of
-from sascli.studies.registry import name_of, study_of
+from sascli.studies.registry import directory_of, study_of
 
 FORMATS = {
     "text": claims.as_text,
@@ -25,7 +24,7 @@ def print_claims(config: Claims, _job: Path | None = None) -> None:
     other = None
     if config.other:
         second = Path(config.other)
-        if not name_of(manifest) == name_of(runs.manifest_of(second)) == "credit":
+        if not runs.study_name(manifest) == runs.study_name(runs.manifest_of(second)) == "credit":
             raise UserError("other is for two directories of `sas reproduce credit`")
         other = measured(second)
     table = claims.evaluate(*measured(directory), other, register=study.claims)

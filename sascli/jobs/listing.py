@@ -15,7 +15,6 @@ from sascli import runs
 from sascli.errors import UserError
 from sascli.jobs import slurm
 from sascli.jobs.status import status_of
-from sascli.studies.registry import name_of
 
 COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
 STATUSES = (
@@ -66,7 +65,7 @@ def describe(directory: Path, queued: Mapping[str, str]) -> dict[str, Any] | Non
         return row | {"status": "other format" if "format version" in str(error) else "damaged"}
     kind, start = manifest.get("kind"), manifest.get("start")
     return row | {
-        "command": f"reproduce {study}" if (study := name_of(manifest)) else kind,
+        "command": f"reproduce {study}" if (study := runs.study_name(manifest)) else kind,
         "model": manifest.get("model"),
         "seeds": " ".join(map(str, manifest.get("seeds", []))),
         "status": status_of(directory, manifest, queued),

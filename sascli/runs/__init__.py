@@ -32,6 +32,7 @@ from sascli.runs.files import (
     write_table,
 )
 from sascli.runs.history import last_epochs, replica_keys
+from sascli.runs.kinds import OLD_KINDS, study_name
 from sascli.runs.locks import BusyError, busy, lock
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "FORMAT",
     "MANIFEST",
     "MULTIRUN",
+    "OLD_KINDS",
     "BusyError",
     "at_work",
     "begun",
@@ -64,6 +66,7 @@ __all__ = [
     "replica_keys",
     "rows",
     "slurm",
+    "study_name",
     "told_apart",
     "write_json",
     "write_table",

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from sascli import claims, figures, runs
 from sascli.config import Reproduce, config_hash, plain, seed_list
 from sascli.data import Data
-from sascli.studies import report, study_of
+from sascli.studies import report
+from sascli.studies.registry import study_of
 from sascli.training import run as training_run
 from sascli.training.workers import share
 

@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from sascli import figures, runs
+from sascli.config import unknown
+from sascli.errors import UserError
 
 LI_HUANG = (
     "C. Li and H. Huang, &ldquo;Learning credit assignment&rdquo;, "
@@ -26,7 +31,6 @@ class Study:
     source: str  # what is reproduced, in HTML
     figures: tuple[str, ...]  # modules of sascli.figures
     claims: str  # module of sascli.claims
-    imageless: tuple[str, ...] = ()  # those of the figures that no images went into
     later: tuple[str, ...] = ()  # those whose tables the directories of earlier versions lack
 
 
@@ -86,34 +90,39 @@ STUDIES = {
             "order_parameters",
         ),
         claims="temporal",
-        imageless=(
-            "temporal_parameters",
-            "psychometric",
-            "selectivity",
-            "neurons",
-            "trajectories",
-            "synapses",
-            "kernel",
-            "order_parameters",
-        ),
+        later=("temporal_entropy",),
     ),
 }
 """By name: `sas reproduce NAME` makes a study's directory."""
 
-OLD_KINDS = {
-    "figures": "credit",
-    "figures-use": "use",
-    "figures-copi": "copi",
-    "figures-temporal": "temporal",
-}
-"""The kinds that manifests of earlier versions have, with the study that each of them is now."""
-
-
-def name_of(manifest: Mapping[str, Any]) -> str | None:
-    """The name of the study whose directory a manifest describes; None for another command's."""
-    return OLD_KINDS.get(manifest.get("kind", ""), manifest.get("study"))
-
 
 def study_of(manifest: Mapping[str, Any]) -> Study:
     """The study whose tables a manifest describes; Figs. 2-4 where it is another command's."""
-    return STUDIES[name_of(manifest) or "credit"]
+    return STUDIES[runs.study_name(manifest) or "credit"]
+
+
+def figures_of(directory: Path) -> list[str]:
+    """The figures of a directory's study, less those for which its version had no tables."""
+    study = study_of(runs.manifest_of(directory))
+    possible = figures.possible(study.later, directory)
+    return [name for name in study.figures if name not in study.later or name in possible]
+
+
+def directory_of(named: str | None, outputs: Path, study: str | None) -> Path:
+    """The directory of a study at a path, by default the newest under `outputs`.
+
+    With a `study`, the newest of that one. Raises UserError when there is none.
+    """
+    if study is not None and study not in STUDIES:
+        raise unknown(study, STUDIES, "study")
+    if named:
+        runs.manifest_of(Path(named))
+        return Path(named)
+    parent = outputs / "reproduce"
+    newest = runs.find(parent, lambda manifest: True, f"{study or '*'}/*/*")
+    if newest is None:
+        place = parent / study if study else parent
+        raise UserError(
+            f"there is nothing in {place}: `sas reproduce {study or 'STUDY'}` makes it"
+        )
+    return newest

@@ -6,9 +6,9 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from sascli.errors import UserError
-from sascli.figures import style
-from sascli.figures.histograms import _round_down
-from sascli.figures.rows import over_seeds, pooled, rows, seeds
+from sascli.figures.draw import style
+from sascli.figures.draw.histograms import _round_down
+from sascli.figures.draw.rows import over_seeds, pooled, rows, seeds
 
 
 def test_networks_of_one_seed_and_several_rates_are_all_pooled() -> None:

@@ -12,7 +12,7 @@ from sascli.cli import main
 from sascli.config import METHODS, ReproduceUse, check, strengths
 from sascli.continual import matrix
 from sascli.measure.evaluate import evaluated
-from sascli.measure.run import Trained
+from sascli.measure.run import TrainedRun
 from sascli.studies.base import reproduce
 from sascli.studies.registry import STUDIES
 from sascli.studies.use import Use
@@ -51,7 +51,7 @@ def test_the_tables_are_those_of_the_commands(unbroken: Path) -> None:
     directories = [path.parent for path in unbroken.glob("runs/*/pruning.csv")]
     assert len(directories) == 2
     for path in directories:
-        run = Trained(path, torch.device("cpu"))
+        run = TrainedRun(path, torch.device("cpu"))
         rule = run.config.rule["name"]
         own = evaluated(run, config.evaluate)["evaluation"]
         found = whole[whole["rule"] == rule].reset_index(drop=True)

@@ -16,7 +16,7 @@ from sascli.analysis import psychometric as curves
 from sascli.cli import main
 from sascli.config import ReproduceTemporal, Train, population
 from sascli.measure import task, theory
-from sascli.measure.run import Trained
+from sascli.measure.run import TrainedRun
 from sascli.studies.base import reproduce
 from sascli.studies.registry import STUDIES, base, temporal
 from sascli.studies.temporal import Temporal
@@ -140,12 +140,12 @@ def test_tables_pictures_and_claims(directory: Path) -> None:
 
 
 def test_the_untrained_network_is_the_one_that_training_began_with(directory: Path) -> None:
-    run = Trained(directory / "runs" / "multisensory-gbp", torch.device("cpu"))
+    run = TrainedRun(directory / "runs" / "multisensory-gbp", torch.device("cpu"))
     assert torch.equal(run.untrained.all, run.snapshots[0].all)
     kept = run.directory / "weights-0000.safetensors"
     kept.rename(kept.with_suffix(".aside"))
     try:  # as in runs of before: drawn once more
-        again = Trained(run.directory, run.device).untrained
+        again = TrainedRun(run.directory, run.device).untrained
     finally:
         kept.with_suffix(".aside").rename(kept)
     assert torch.equal(again.all, run.untrained.all)

@@ -1,0 +1,1 @@
+"""Figures of constrained parameter inference."""

@@ -1,0 +1,1 @@
+"""Figures of "Learning credit assignment" and its supplement."""

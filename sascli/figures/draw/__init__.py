@@ -1,0 +1,1 @@
+"""Shared drawing: style, rows of tables, panels that several figures have."""

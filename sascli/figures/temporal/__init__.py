@@ -1,0 +1,1 @@
+"""Figures of temporal credit assignment."""
