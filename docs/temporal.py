@@ -20,7 +20,7 @@ ASIDE = ("outputs", "name", "threads", "checkpoint_every", "snapshot_every")
 """Settings that do not change the numbers."""
 
 
-def rows(run: Trained) -> pd.DataFrame:
+def rows(run: TrainedRun) -> pd.DataFrame:
     """One row per seed and epoch kept; effective networks belong to the last."""
     words = run.manifest["command"].split()
     history = runs.read_table(run.directory / "history.csv")

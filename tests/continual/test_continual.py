@@ -14,7 +14,7 @@ from conftest import assert_same_tables, composed
 from sascli import continual, runs
 from sascli.analysis.forgetting import KEYS, summary
 from sascli.cli import main
-from sascli.config import METHODS, Continual, check_continual, strengths
+from sascli.config import METHODS, Continual, check, strengths
 from sascli.continual import matrix
 from sascli.continual.learner import Learner
 from sascli.continual.sequence import permuted, sequence, split
@@ -29,7 +29,7 @@ FIXED = "lr=0.05 strength.ewc=10 strength.vip=0.3 strength.certainty=1"
 def small(*words: str) -> Any:
     """Settings of a run of a second, without a search."""
     config = composed("continual", *SMALL.split(), *FIXED.split(), *words)
-    check_continual(config)
+    check(config)
     return config
 
 

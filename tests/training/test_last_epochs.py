@@ -22,7 +22,7 @@ from sascli.studies import credit
 from sascli.training import run as training_run
 from sascli.training import sweep
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 EARLY = 7  # epochs that seed 0 trains fewer
 
 

@@ -14,9 +14,10 @@ from sascli import runs
 from sascli.cli import main
 from sascli.config import ReproduceCopi, config_hash
 from sascli.errors import DivergedError, UserError
+from sascli.studies import copi
 from sascli.studies.base import reproduce
 from sascli.studies.copi import Comparison, Copi, best, best_name
-from sascli.studies.registry import STUDIES, copi
+from sascli.studies.registry import STUDIES
 from sascli.training import loop
 from sascli.training.signals import Stopped
 

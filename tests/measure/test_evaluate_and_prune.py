@@ -19,9 +19,9 @@ from sascli import runs
 from sascli.cli import main
 from sascli.config import DataSettings, Evaluate, Model, Prune, Tune
 from sascli.errors import UserError
-from sascli.measure import prune
+from sascli.measure import prune as pruning
 from sascli.measure.evaluate import foreign, opened, others
-from sascli.measure.prune import Cut, pruned, tuned
+from sascli.measure.prune import Cut, prune, tuned
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
 
@@ -225,7 +225,9 @@ def test_the_script_of_the_readme_predicts_what_sas_reports(run: Path, tmp_path:
 
 def test_what_the_rows_say_of_the_networks(run: Path) -> None:
     config = Prune(keep=[1.0, 0.3], threshold=[1.0], criterion=["snr"])
-    table, files = pruned(trained(run), config)
+    results = prune(trained(run), config)
+    table = results.pop("pruning")
+    files = results
     network = trained(run).network
     total = sum(layer.m[0].numel() for layer in network.layers)
     uip = [sum(int(layer.uip()[r].sum()) for layer in network.layers) for r in range(2)]
@@ -279,7 +281,7 @@ def test_fine_tuning_leaves_what_is_gone_and_learns_the_rest(run: Path) -> None:
 def test_a_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
     settings = {"seeds": [3, 8], "epochs": 1, "train_size": 600}
     bp = training_run.run(tiny(rule={"name": "bp"}, name="bp", **settings))
-    table, _ = pruned(trained(run), Prune(keep=[0.5], baseline=str(bp)))
+    table = prune(trained(run), Prune(keep=[0.5], baseline=str(bp)))["pruning"]
     assert set(table.query("rule == 'bp'")["criterion"]) == {"none", "magnitude"}
     assert set(table.query("rule == 'gbp'")["criterion"]) == {
         "none", "pi", "snr", "magnitude", "threshold"
@@ -292,7 +294,7 @@ def test_nothing_counts_as_finished_before_the_networks_are_there(
     def full(*_: object) -> None:
         raise UserError("No space left on device")
 
-    monkeypatch.setattr(prune, "keep", full)
+    monkeypatch.setattr(pruning, "keep", full)
     assert main(["prune", f"outputs={tmp_path}", f"run={run}", "keep=[0.5]"]) == 2
     (directory,) = (tmp_path / "prune").glob("*/v*")
     assert (directory / "pruning.csv").exists() and not runs.begun(directory)

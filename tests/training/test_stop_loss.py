@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import Making, assert_same_run, composed, tables
 from safetensors.torch import load_file
-from test_splitting import RATES, RULES, Room, assert_close, room
+from test_split import RATES, RULES, Room, assert_close, room
 
 from sascli import rules, runs
 from sascli.config import Train

@@ -17,8 +17,9 @@ from sascli.cli import main
 from sascli.config import ReproduceTemporal, Train, population
 from sascli.measure import task, theory
 from sascli.measure.run import TrainedRun
+from sascli.studies import base, temporal
 from sascli.studies.base import reproduce
-from sascli.studies.registry import STUDIES, base, temporal
+from sascli.studies.registry import STUDIES
 from sascli.studies.temporal import Temporal
 from sascli.training import loop
 

@@ -11,7 +11,7 @@ from sascli import continual, runs
 from sascli.cli import main
 from sascli.config import METHODS, ReproduceUse, check, strengths
 from sascli.continual import matrix
-from sascli.measure.evaluate import evaluated
+from sascli.measure.evaluate import evaluate
 from sascli.measure.run import TrainedRun
 from sascli.studies.base import reproduce
 from sascli.studies.registry import STUDIES
@@ -53,7 +53,7 @@ def test_the_tables_are_those_of_the_commands(unbroken: Path) -> None:
     for path in directories:
         run = TrainedRun(path, torch.device("cpu"))
         rule = run.config.rule["name"]
-        own = evaluated(run, config.evaluate)["evaluation"]
+        own = evaluate(run, config.evaluate)["evaluation"]
         found = whole[whole["rule"] == rule].reset_index(drop=True)
         pd.testing.assert_frame_equal(found, own, rtol=1e-12)
         assert all((path / file).exists() for file in kept[kept["rule"] == rule]["file"])

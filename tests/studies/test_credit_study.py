@@ -18,11 +18,12 @@ from counting import Fault
 from sascli import runs
 from sascli.analysis.perturbation import perturbation
 from sascli.cli import main
-from sascli.config import Figures, config_hash
+from sascli.config import ReproduceCredit, config_hash
 from sascli.errors import UserError
+from sascli.studies import base, credit
 from sascli.studies.base import reproduce
 from sascli.studies.credit import Credit, Grid
-from sascli.studies.registry import STUDIES, base, credit
+from sascli.studies.registry import STUDIES
 from sascli.training import loop
 from sascli.training import run as training_run
 from sascli.training.checkpoint import load_network
@@ -31,19 +32,21 @@ from sascli.training.signals import Stopped
 SMALL = "model=digits preset=smoke width=6 test_size=60 batch_size=20 threads=1"
 
 
-def settings(outputs: Path, *words: str) -> Figures:
+def settings(outputs: Path, *words: str) -> ReproduceCredit:
     """A small smoke preset."""
-    config: Figures = composed("reproduce credit", *SMALL.split(), f"outputs={outputs}", *words)
+    config: ReproduceCredit = composed(
+        "reproduce credit", *SMALL.split(), f"outputs={outputs}", *words
+    )
     return config
 
 
-def few(outputs: Path, *words: str) -> Figures:
+def few(outputs: Path, *words: str) -> ReproduceCredit:
     """As few points as can be."""
     less = ["preset.depths=[4]", "preset.sizes=[1]", "preset.deep_sizes=[1]", *words]
     return settings(outputs, "train_size=60", "seeds=1", "epochs=1", *less)
 
 
-def reproduced(config: Figures) -> Path:
+def reproduced(config: ReproduceCredit) -> Path:
     """`sas reproduce credit`."""
     return reproduce(Credit(config))
 

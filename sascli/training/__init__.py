@@ -1,0 +1,1 @@
+"""Training: settings to a finished run directory, many runs together, their resumption."""
