@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from sascli.cli.completion import completion
 from sascli.cli.composition import Composer, validated, without_hydra
 from sascli.cli.help import command_help, overview
-from sascli.cli.words import parsed, read, trials, with_key
+from sascli.cli.words import parsed, read, trials, with_key, without_repeats
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, run, studies, with_study
 from sascli.config import unknown
 from sascli.errors import UserError
@@ -67,11 +67,7 @@ def launch(command: str, words: Sequence[str]) -> None:
     args = parsed(words)
     composer = Composer(command, args.config_dir)
     overrides = [read(word) for word in args.settings]
-    overrides = [composer.resolved(override) for override in overrides]
-    for number, override in enumerate(overrides):
-        for other in overrides[:number]:
-            if other.key_or_group == override.key_or_group:
-                raise UserError(f"{other.input_line} and {override.input_line}: type one of them")
+    overrides = without_repeats([composer.resolved(override) for override in overrides])
     if args.help:
         cfg = composer.compose(next(trials(overrides)))
         print(command_help(composer, cfg))

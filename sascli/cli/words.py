@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -101,6 +102,16 @@ def rewritten(override: Override, plain: Sequence[str] = ()) -> Override:
     changed = replace(override, type=OverrideType.CHANGE, key_or_group=key)
     changed.input_line = f"{changed.get_key_element()}={override.get_value_string()}"
     return changed
+
+
+def without_repeats(overrides: Sequence[Override]) -> list[Override]:
+    """The last override of every key; what it replaces is printed as a warning."""
+    last: dict[str, Override] = {}
+    for override in overrides:
+        if before := last.pop(override.key_or_group, None):
+            print(f"warning: {override.input_line} replaces {before.input_line}", file=sys.stderr)
+        last[override.key_or_group] = override
+    return list(last.values())
 
 
 def values(override: Override) -> list[str]:

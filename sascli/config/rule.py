@@ -13,7 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from sascli.config.settings import setting, unknown
 from sascli.errors import UserError
 
-RULES = Path(__file__).parents[1] / "rules"
+FOLDERS = [Path(__file__).parents[1] / "rules"]
+"""Where the files of rules are."""
 
 
 @dataclass
@@ -23,9 +24,15 @@ class RuleSettings:
     name: str = setting("", "the learning rule")
 
 
+def rule_files() -> dict[str, Path]:
+    """The files of the learning rules by name: all in the folders but `base`."""
+    files = {path.stem: path for folder in FOLDERS for path in folder.glob("[a-z]*.py")}
+    return {name: files[name] for name in sorted(files) if name != "base"}
+
+
 def rule_names() -> list[str]:
-    """The learning rules: the files in sascli/rules/, `base` aside."""
-    return sorted(path.stem for path in RULES.glob("[a-z]*.py") if path.stem != "base")
+    """The learning rules."""
+    return list(rule_files())
 
 
 @cache
@@ -38,13 +45,14 @@ def rule_schema(name: str) -> type[RuleSettings]:
     if name not in rule_names():
         raise unknown(name, rule_names(), "learning rule")
     schema: type[RuleSettings] = RuleSettings
+    file = rule_files()[name]
     namespace = {
         "__name__": f"sascli.rules.{name}",
         "dataclass": dataclass,
         "setting": setting,
         "RuleSettings": RuleSettings,
     }
-    for node in ast.parse((RULES / f"{name}.py").read_text()).body:
+    for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sascli.rules."):
             parent = str(node.module).rpartition(".")[2]
             if parent in rule_names():
@@ -53,7 +61,7 @@ def rule_schema(name: str) -> type[RuleSettings]:
         elif isinstance(node, ast.ClassDef) and any(
             isinstance(base, ast.Name) and base.id in namespace for base in node.bases
         ):
-            exec(compile(ast.Module([node], []), str(RULES / f"{name}.py"), "exec"), namespace)
+            exec(compile(ast.Module([node], []), str(file), "exec"), namespace)
             schema = cast(type[RuleSettings], namespace[node.name])
     return schema
 

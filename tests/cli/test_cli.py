@@ -210,7 +210,13 @@ def test_packaged_configuration_comes_before_the_checkout(
     assert conf_directory("train") == tmp_path / "sascli/conf"
 
 
-# ---------------------------------------------------------------- mistakes
+def test_repeated_setting_warns(tasks: list[Train], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "lr=3", "depth=3", "lr.default=4"]) == 0
+    assert capsys.readouterr().err == "warning: lr.default=4 replaces lr.default=3\n"
+    assert (tasks[0].lr["default"], tasks[0].depth) == (4, 3)
+
+
+# ---------------------------------------------------------------- invalid words
 
 MISTAKES = [
     ("trian", "there is no command 'trian'; did you mean 'train'?"),
@@ -246,8 +252,6 @@ MISTAKES = [
     ("train rule=copi rule.credit=b", "no rule.credit 'b'; did you mean 'bp'? known: bp, fa"),
     ("train rule.credit=fa", "there is no setting 'rule.credit'"),
     ("train -m seed=range(0,3) lr=interval(0,1)", "has no list of values"),
-    ("train depth=3 depth=4", "depth=3 and depth=4: type one of them"),
-    ("train lr=3 lr.default=4", "type one of them"),
     ("train --config-dir nowhere", "there is no folder nowhere"),
     ("train depth=1", "depth must be at least 2"),
     ("train seed=0,1", "or write a list as seeds=[...]"),
@@ -329,7 +333,7 @@ def test_jobs_lie_in_a_claimed_directory_named_by_what_differs(
     tasks: list[Train], tmp_path: Path
 ) -> None:
     words = ["train", "lr=0.1,0.2", "-m", "epochs=1", "seed=0,1", "outputs=here"]
-    assert main(words) == 0 and main([words[0], "lr=0.3", *words[2:], "depth=3"]) == 0
+    assert main(words) == 0 and main([*words, "depth=3", "lr=0.3"]) == 0
     multirun = tmp_path / "here/train/multirun"
     jobs = sorted(str(p.relative_to(multirun)) for p in multirun.glob("*/*-*"))
     both = [f"v001/lr-{lr}+seed-{seed}" for lr in (0.1, 0.2) for seed in (0, 1)]

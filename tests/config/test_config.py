@@ -188,7 +188,7 @@ def test_what_is_right_passes(changes: dict[str, Any], tiny: Making) -> None:
 def test_composed_defaults_pass(command: str, model: str) -> None:
     config = composed(command, f"model={model}")
     check(config)
-    assert config.model.name == model and config.rule == {"name": "gbp"}
+    assert config.model.name == model and config.rule == RuleSettings("gbp")
 
 
 def test_published_settings_are_the_defaults_of_mnist() -> None:
@@ -212,8 +212,8 @@ def test_a_wrong_type_is_named_with_its_key() -> None:
 
 def test_settings_of_a_rule_are_its_own() -> None:
     with pytest.raises(UserError, match="no setting of the rule gbp called 'nam'; did you mean"):
-        rule_settings({"name": "gbp", "nam": 1}, RuleSettings)
-    assert rule_settings({"name": "gbp"}, RuleSettings) == RuleSettings("gbp")
+        rule_settings({"name": "gbp", "nam": 1})
+    assert rule_settings({"name": "gbp"}) == RuleSettings("gbp")
 
 
 def test_a_layers_own_rate_comes_before_its_kinds() -> None:

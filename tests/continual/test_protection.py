@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from sascli import rules
-from sascli.config import Optim
+from sascli.config import Optim, RuleSettings
 from sascli.continual.protection import EWC, VIP, Certainty, Protection, uncertainty
 from sascli.core.fisher import fisher
 from sascli.core.network import FeedForward
 from sascli.core.spike_slab import SpikeSlab
+from sascli.rules import rule_class
 from sascli.rules.base import Setup
 from sascli.rules.bp import BP
 
@@ -27,8 +27,8 @@ SETUP = Setup(
 
 
 def begun(name: str, dtype: torch.dtype = torch.float64) -> BP:
-    kind, settings = rules.find({"name": name})
-    rule = kind(FeedForward((6, 5, 4, 3), 2, dtype=dtype), settings, SETUP)
+    settings = RuleSettings(name)
+    rule = rule_class(settings)(FeedForward((6, 5, 4, 3), 2, dtype=dtype), settings, SETUP)
     assert isinstance(rule, BP)
     rule.initialise()
     rule.start_epoch(1)

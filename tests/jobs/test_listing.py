@@ -16,7 +16,7 @@ from counting import Fault
 
 from sascli import runs
 from sascli.cli import main
-from sascli.jobs import listing, multirun, slurm
+from sascli.jobs import listing, slurm
 from sascli.training import run as training_run
 
 
@@ -131,7 +131,7 @@ def remove_before(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, doome
 
 @pytest.mark.parametrize(
     ("module", "name", "rows"),
-    [(listing, "describe", 1), (multirun, "status_of", 2), (listing, "accuracy", 2)],
+    [(listing, "describe", 1), (listing, "status_of", 2), (listing, "accuracy", 2)],
 )
 def test_a_directory_deleted_at_any_step_harms_no_other(
     module: Any, name: str, rows: int, run: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault

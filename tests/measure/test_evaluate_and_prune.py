@@ -19,7 +19,7 @@ from sascli import runs
 from sascli.cli import main
 from sascli.config import DataSettings, Evaluate, Model, Prune, Tune
 from sascli.errors import UserError
-from sascli.measure import prune as pruning
+from sascli.measure import record
 from sascli.measure.evaluate import foreign, opened, others
 from sascli.measure.prune import Cut, prune, tuned
 from sascli.measure.run import TrainedRun
@@ -165,7 +165,7 @@ def test_what_is_not_of_these_classes(run: Path, tree: Path) -> None:
         ("model=folders", "there is no data set 'folders'"),
         ("model=mnist data.root={tree}", "MNIST"),
         ("against=[noise]", "there is no data set 'noise'"),
-        ("samples=0", "samples and bins must be at least 1"),
+        ("samples=0", "samples must be at least 1, not 0"),
         ("run=nothing", "there is no finished run 'nothing'"),
     ],
 )
@@ -294,7 +294,7 @@ def test_nothing_counts_as_finished_before_the_networks_are_there(
     def full(*_: object) -> None:
         raise UserError("No space left on device")
 
-    monkeypatch.setattr(pruning, "keep", full)
+    monkeypatch.setattr(record.runs, "replacing", full)
     assert main(["prune", f"outputs={tmp_path}", f"run={run}", "keep=[0.5]"]) == 2
     (directory,) = (tmp_path / "prune").glob("*/v*")
     assert (directory / "pruning.csv").exists() and not runs.begun(directory)
@@ -322,10 +322,10 @@ def test_a_rule_that_predicts_no_probabilities_is_told(
     ("words", "said"),
     [
         ("criterion=[credit]", "there is no criterion 'credit'"),
-        ("keep=[0,0.5]", "keep must be numbers in (0, 1], not [0.0, 0.5]"),
-        ("threshold=[1.1]", "threshold must be numbers in (0, 1]"),
-        ("tune.epochs=-1", "tune.epochs must be at least 0 and tune.lr above 0"),
-        ("tune.lr=0", "tune.epochs must be at least 0 and tune.lr above 0"),
+        ("keep=[0,0.5]", "keep must lie in (0, 1], not [0.0, 0.5]"),
+        ("threshold=[1.1]", "threshold must lie in (0, 1]"),
+        ("tune.epochs=-1", "tune.epochs must be at least 0, not -1"),
+        ("tune.lr=0", "tune.lr must be above 0, not 0"),
         ("baseline=nothing", "there is no finished run 'nothing'"),
         ("baseline=other", "are of different images"),
         ("run=copi", "is of rule copi"),

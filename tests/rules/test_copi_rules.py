@@ -13,12 +13,13 @@ import torch.nn.functional as F
 from conftest import composed
 from torch import Tensor
 
-from sascli import rules, runs
-from sascli.config import Optim
+from sascli import runs
+from sascli.config import Optim, check, rule_settings
 from sascli.core.copi import correlation
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 from sascli.errors import UserError
+from sascli.rules import rule_class
 from sascli.rules.base import Setup
 from sascli.rules.copi import COPI
 from sascli.training import checkpoint
@@ -32,7 +33,8 @@ NAMES = ("copi", "bp_decor")
 def make(name: str = "copi", replicas: tuple[int, ...] = (0, 1), **settings: Any) -> Any:
     """A rule past its first epoch, R away from the identity; rates are its replicas' own."""
     rate = settings.pop("scale", 1.0)
-    kind, own = rules.find({"name": name, "gain": GAIN, "slope": SLOPE} | settings)
+    own = rule_settings({"name": name, "gain": GAIN, "slope": SLOPE} | settings)
+    kind = rule_class(own)
     setup = Setup(
         seeds=list(replicas),
         batch_size=BATCH,
@@ -283,4 +285,4 @@ def test_the_digits_are_learnt_by_the_preset(setting: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("key", ["credit", "decorrelation"])
 def test_an_unknown_choice_is_told(key: str) -> None:
     with pytest.raises(UserError, match=f"there is no rule.{key} 'bq'"):
-        rules.find({"name": "copi", key: "bq"})
+        check(rule_settings({"name": "copi", key: "bq"}), "rule.")

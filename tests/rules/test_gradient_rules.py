@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sascli import rules
-from sascli.config import Optim
+from sascli.config import Optim, RuleSettings, rule_settings
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
 from sascli.errors import UserError
+from sascli.rules import rule_class
 from sascli.rules.base import Rule, Setup
 
 KINDS = ("m", "pi", "xi")
@@ -32,8 +32,10 @@ STILL = replace(SETUP, lr=dict.fromkeys(KINDS, [0.0] * 2), decay=dict.fromkeys(K
 
 def begun(name: str, setup: Setup = SETUP, widths: tuple[int, ...] = (6, 5, 3)) -> Rule:
     """A rule with its parameters drawn, ready for the batches of epoch 1."""
-    kind, settings = rules.find({"name": name})
-    rule = kind(FeedForward(widths, len(setup.seeds), dtype=torch.float64), settings, setup)
+    settings = RuleSettings(name)
+    rule = rule_class(settings)(
+        FeedForward(widths, len(setup.seeds), dtype=torch.float64), settings, setup
+    )
     rule.initialise()
     rule.start_epoch(1)
     return rule
@@ -182,6 +184,6 @@ def test_three_ways_to_evaluate_are_three_for_gbp_and_one_for_bp() -> None:
 
 def test_an_unknown_rule_gets_a_suggestion() -> None:
     with pytest.raises(UserError, match="no learning rule 'gpb'; did you mean 'gbp'?"):
-        rules.find({"name": "gpb"})
+        rule_settings({"name": "gpb"})
     with pytest.raises(UserError, match="no learning rule 'base'"):
-        rules.find({"name": "base"})
+        rule_settings({"name": "base"})

@@ -9,6 +9,10 @@ from conftest import assert_same_run, composed, tables
 
 from sascli import rules, runs
 from sascli.cli import main
+from sascli.config import rule as rule_files
+from sascli.config import rule_schema
+from sascli.rules import rule_class
+from sascli.rules.base import Rule
 from sascli.training import run as training_run
 from sascli.training.signals import Stopped
 
@@ -19,18 +23,17 @@ from dataclasses import dataclass
 from math import sqrt
 
 from sascli.core.streams import fill_normal, streams
-from sascli.rules.base import Rule, RuleSettings
+from sascli.config import RuleSettings, setting
+from sascli.rules.base import Rule
 
 
 @dataclass
 class ToySettings(RuleSettings):
-    step: float = 0.01
+    step: float = setting(0.01, "what every m moves by", gt=0)
     shrink: float = 1.0  # of the step from epoch to epoch
 
 
 class Toy(Rule):
-    Settings = ToySettings
-
     def __init__(self, network, settings, setup):
         super().__init__(network, settings, setup)
         self.gradients, self.steps = network.bp(), 0
@@ -68,7 +71,7 @@ class Toy(Rule):
 
 RULE = Toy
 '''
-YAML = "name: toy\nstep: 0.2\n"
+YAML = "defaults: [toy_schema]\nstep: 0.2\n"
 
 
 @pytest.fixture
@@ -79,6 +82,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(content)
     monkeypatch.setattr(rules, "__path__", [*rules.__path__, str(tmp_path / "rules")])
+    monkeypatch.setattr(rule_files, "FOLDERS", [*rule_files.FOLDERS, tmp_path / "rules"])
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SAS_OUTPUTS", raising=False)
     sizes = "width=8 train_size=120 test_size=60 epochs=4 replicas=2 name=toy"
@@ -99,7 +103,11 @@ def test_a_rule_of_two_files_is_trained_and_gone_on_with(
     assert runs.manifest_of(broken)["status"] == "finished"
     assert_same_run(unbroken, broken)
 
-    assert runs.read_json(unbroken / "config.json")["rule"] == {"name": "toy", "step": 0.2}
+    assert runs.read_json(unbroken / "config.json")["rule"] == {
+        "name": "toy",
+        "step": 0.2,
+        "shrink": 1.0,
+    }
     history, metrics = tables(unbroken)["history"], tables(unbroken)["metrics"]
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 0.1
     assert list(metrics) == ["replica", "seed", "epoch", "layer", "name", "value"]
@@ -117,8 +125,9 @@ def test_its_settings_are_its_own_and_change_the_run(line: list[str]) -> None:
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("rule.stp=1", "there is no setting of the rule toy called 'stp'; did you mean 'step'?"),
-        ("rule.step=fast", "rule: "),
+        ("rule.stp=1", "there is no setting 'rule.stp'; did you mean 'rule.step'?"),
+        ("rule.step=fast", "rule.step must be a number"),
+        ("rule.step=-1", "rule.step must be above 0, not -1.0"),
         ("rule=tyo", "there is no rule 'tyo'; did you mean 'toy'?"),
     ],
 )
@@ -137,5 +146,6 @@ def test_a_wrong_setting_is_refused_before_any_work(
 def test_the_rules_of_the_project_have_each_their_yaml() -> None:
     names = [path.stem for path in Path(rules.__file__).parent.glob("[a-z]*.py")]
     for name in sorted({*names} - {"base"}):
-        kind, settings = rules.find(composed("train", f"rule={name}").rule)
-        assert settings.name == name and isinstance(settings, kind.Settings)
+        settings = composed("train", f"rule={name}").rule
+        assert settings.name == name and type(settings) is rule_schema(name)
+        assert issubclass(rule_class(settings), Rule)

@@ -13,10 +13,11 @@ from conftest import Making, assert_same_run, composed, tables
 from safetensors.torch import load_file
 from test_split import RATES, RULES, Room, assert_close, room
 
-from sascli import rules, runs
+from sascli import runs
 from sascli.config import Train
 from sascli.core.network import FeedForward
 from sascli.errors import UserError
+from sascli.rules import rule_class
 from sascli.training import run as training_run
 from sascli.training.checkpoint import load_state
 from sascli.training.networks import make_network
@@ -243,10 +244,9 @@ def test_held_numbers_are_put_back_and_no_others(name: str, tiny: Making) -> Non
     if name == "task":
         config = composed("train", *TASK.split(), "seeds=[3,8,1,5]")
     data = training_run.load_data(config, torch.device("cpu"))
-    kind, settings = rules.find(config.rule)
     setup = training_run.setup(config, data)
     network: FeedForward = make_network(config, data, len(setup.seeds), torch.device("cpu"))
-    rule = kind(network, settings, setup)
+    rule = rule_class(config.rule)(network, config.rule, setup)
     rule.initialise()
 
     def step(epoch: int) -> None:
