@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tables as maker
-from verdicts import assert_all_hold, assert_fails, cases
+from verdicts import assert_all_hold, assert_every_check_can_fail, assert_fails, cases
 
 from sascli import claims
 from sascli.claims.check import Check, MissingError
@@ -50,6 +50,10 @@ def test_violated_claim_does_not_hold(claim: int, change: Callable[[maker.Tables
 def test_every_claim_has_a_violation() -> None:
     assert {claim for claim, _, _ in VIOLATIONS} == set(range(1, 18)) - {15}
     assert {claim for claim, _, _ in OF_COPI} == set(range(1, 7))
+
+
+def test_every_check_of_a_claim_can_fail() -> None:
+    assert_every_check_can_fail("credit", maker.tables, maker.REFERENCE, VIOLATIONS)
 
 
 def of_copi(made: copi_tables.Tables) -> pd.DataFrame:
