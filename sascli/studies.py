@@ -86,6 +86,7 @@ STUDIES = {
             "order_parameters",
         ),
         claims="temporal",
+        later=("temporal_entropy",),
         imageless=(
             "temporal_parameters",
             "psychometric",
