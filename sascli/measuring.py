@@ -93,7 +93,7 @@ class Trained:
     def paths(self) -> list[dict[int, FeedForward]]:
         """By replica and epoch, the networks on its way: its snapshots, and its last epoch."""
         return [
-            {epoch: own for epoch, own in self.snapshots.items() if epoch < end}
+            {epoch: network for epoch, network in self.snapshots.items() if epoch < end}
             | {end: self.network}
             for end in self.epochs
         ]

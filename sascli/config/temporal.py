@@ -225,8 +225,8 @@ def check_neuron(config: Neuron) -> None:
 
 def check_figures_temporal(config: FiguresTemporal) -> None:
     """Refuse what the types let through. Raises UserError."""
-    for own in (config, config.task, *([config.pixels] if config.pixels.epochs else [])):
-        check_sweep(own)
+    for model in (config, config.task, *([config.pixels] if config.pixels.epochs else [])):
+        check_sweep(model)
     if config.model.network != "recurrent" or config.model.source == "multisensory":
         raise UserError("model must be of images in sequence: rnn_rows or rnn_digits, say")
     check_curves(config.psychometric)
