@@ -57,9 +57,9 @@ def removed(source: Source) -> str:
     """Test error of both recurrent models with nothing and all VIP-like connections removed."""
     records = []
     for criterion, part in of_criterion(source.rows("perturbation")).items():
-        for (model, kind), some in part.groupby(["model", "kind"], sort=False):
-            columns = [name for name in ("test_error", "n_weights", "m_abs") if name in some]
-            means = some.groupby(["fraction", "seed"])[columns].mean()
+        for (model, kind), rows in part.groupby(["model", "kind"], sort=False):
+            columns = [name for name in ("test_error", "n_weights", "m_abs") if name in rows]
+            means = rows.groupby(["fraction", "seed"])[columns].mean()
             before, after = means.loc[0.0], means.loc[1.0]
             size = {"mean \\|m\\|": spread(after["m_abs"])} if "m_abs" in after else {}
             records.append(
@@ -73,17 +73,17 @@ def removed(source: Source) -> str:
                     "seeds": len(after),
                 }
             )
-    said = "\n\nTest error, of sampled networks by our thresholds, of the mean field by the "
-    said += "published ones; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("perturbation")
+    note = "\n\nTest error, of sampled networks by our thresholds, of the mean field by the "
+    note += "published ones; ±: standard deviation over seeds."
+    return markdown(records) + note + source.origin("perturbation")
 
 
 def redrawn(source: Source) -> str:
     """Accuracy with weights drawn once, and at every time step, beside the mean field."""
     records, tables = [], {"history": source.rows("history")}
-    for model, some in source.rows("redraw").groupby("model", sort=False):
-        mean = 100 * some.pivot_table(values="test_accuracy", index="seed", columns="redraw")
-        level = field(tables, some, str(model))
+    for model, rows in source.rows("redraw").groupby("model", sort=False):
+        mean = 100 * rows.pivot_table(values="test_accuracy", index="seed", columns="redraw")
+        level = field(tables, rows, str(model))
         records.append(
             {
                 "model": model,
@@ -95,9 +95,9 @@ def redrawn(source: Source) -> str:
                 "seeds": len(mean),
             }
         )
-    said = "\n\nTest accuracy after the last epoch, of the task at the time step of its tests; ±: "
-    said += "standard deviation over seeds."
-    return markdown(records) + said + source.origin("redraw", "history")
+    note = "\n\nTest accuracy after the last epoch, of the task at the time step of its tests; ±: "
+    note += "standard deviation over seeds."
+    return markdown(records) + note + source.origin("redraw", "history")
 
 
 def choices(source: Source) -> str:
@@ -134,13 +134,13 @@ def choices(source: Source) -> str:
 
 def selective(source: Source) -> str:
     """Fractions of the neurons by kind: trained, with permuted labels, untrained."""
-    whole = source.rows("selectivity")
-    table, untrained = (of_network(whole, name) for name in ("trained", "untrained"))
+    rows = source.rows("selectivity")
+    table, untrained = (of_network(rows, name) for name in ("trained", "untrained"))
     records = []
     for kind in KINDS:
-        found, before = (
-            own.assign(found=1.0 * (own["kind"] == kind)).groupby("seed")["found"].mean()
-            for own in (table, untrained)
+        after, before = (
+            part.assign(selective=1.0 * (part["kind"] == kind)).groupby("seed")["selective"].mean()
+            for part in (table, untrained)
         )
         chance = table.groupby("seed")[f"control_{kind}"].mean()
         by_input = table[table["kind"] == kind].groupby("gets").size() / table["seed"].nunique()
@@ -148,11 +148,11 @@ def selective(source: Source) -> str:
         records.append(
             {
                 "selective for": kind,
-                "neurons %": spread(found, 100, 1),
+                "neurons %": spread(after, 100, 1),
                 "with permuted labels %": spread(chance, 100, 1),
                 "untrained %": spread(before, 100, 1) if len(before) else "",
                 "neurons by input": told,
-                "seeds": len(found),
+                "seeds": len(after),
             }
         )
     said = (
@@ -168,9 +168,9 @@ def entropy_training(source: Source) -> str:
     records = []
     table = source.rows("entropy_epochs")
     keys = ["model", "layer", "estimator"]
-    for (model, layer, estimator), some in table.groupby(keys, sort=False):
-        start = some[some["epoch"] == 0].set_index("seed")["mean"]
-        end = runs.last_epochs(some).set_index("seed")["mean"]
+    for (model, layer, estimator), rows in table.groupby(keys, sort=False):
+        start = rows[rows["epoch"] == 0].set_index("seed")["mean"]
+        end = runs.last_epochs(rows).set_index("seed")["mean"]
         records.append(
             {
                 "model": model,
@@ -182,8 +182,8 @@ def entropy_training(source: Source) -> str:
                 "seeds": len(end),
             }
         )
-    said = "\n\nMean entropy per connection in nats; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("entropy_epochs")
+    note = "\n\nMean entropy per connection in nats; ±: standard deviation over seeds."
+    return markdown(records) + note + source.origin("entropy_epochs")
 
 
 def convergence(source: Source) -> str:

@@ -140,13 +140,13 @@ def alike(one: np.ndarray, other: np.ndarray, ratio: float) -> list[tuple[int, i
 
 
 def perturbed(
-    w: Tensor, own: Perturbed, kind: str, fractions: Tensor, drawn: Generators
+    w: Tensor, target: Perturbed, kind: str, fractions: Tensor, drawn: Generators
 ) -> tuple[Tensor, Tensor]:
     """Weights (replicas, fractions, n_out, n_in) of perturbed networks, and which changed.
 
     Off sets w = 0 (pi := 1), on draws w ~ N(0, 1).
     """
-    chosen = own.chosen(kind, fractions, drawn)
+    chosen = target.chosen(kind, fractions, drawn)
     new = fill_normal(torch.empty_like(w), drawn) if kind == "uip_on" else torch.zeros_like(w)
     return torch.where(chosen, new.unsqueeze(1), w.unsqueeze(1)), chosen
 
@@ -170,7 +170,7 @@ def perturbation(
     connections; `draw` begins another series of both. All fractions of all replicas are tested
     as one population.
     """
-    own = Perturbed(network.layers[layer - 1], thresholds)
+    target = Perturbed(network.layers[layer - 1], thresholds)
     device, tables = network.all.device, []
     at = torch.tensor(fractions, device=device)
     for sample in range(samples):
@@ -178,13 +178,13 @@ def perturbation(
         weights = network.sample(generator=streams(seeds, "perturbed", index, device=device))
         for kind in kinds:
             drawn = streams(seeds, f"{kind}/{layer}", index, device=device)
-            changed, chosen = perturbed(weights[layer - 1], own, kind, at, drawn)
+            changed, chosen = perturbed(weights[layer - 1], target, kind, at, drawn)
             networks = [w.unsqueeze(1).expand(-1, len(at), -1, -1) for w in weights]
             networks[layer - 1] = changed
             flat = [w.flatten(0, 1) for w in networks]
             neurons = streams(seeds, "neurons", index, device=device)
             right = score(outputs(network, flat, neurons))
-            table = own.rows(seeds, kind, fractions, chosen)
+            table = target.rows(seeds, kind, fractions, chosen)
             tables.append(table.assign(sample=sample, test_error=(1 - right).tolist()))
     return ordered(tables, layer, "sampled")
 
@@ -206,20 +206,20 @@ def field_perturbation(
     Sample s is one draw of the connections and of the test's noise, the latter the same for all
     kinds and fractions.
     """
-    own = Perturbed(network.layers[layer - 1], thresholds)
+    target = Perturbed(network.layers[layer - 1], thresholds)
     device, tables = network.all.device, []
     at, changed = torch.tensor(fractions, device=device), deepcopy(network)
-    pi, before = changed.layers[layer - 1].pi, own.layer.pi
+    pi, before = changed.layers[layer - 1].pi, target.layer.pi
     for sample in samples:
         for kind in kinds:
             drawn = streams(seeds, f"{kind}/{layer}", sample, device=device)
-            chosen = own.chosen(kind, at, drawn)
+            chosen = target.chosen(kind, at, drawn)
             right = []
             for where in chosen.unbind(1):
                 pi.copy_(before.masked_fill(where, 1.0))
                 right.append(test(changed, sample))
             error = 1 - torch.stack(right, 1).flatten()
-            table = own.rows(seeds, kind, fractions, chosen)
+            table = target.rows(seeds, kind, fractions, chosen)
             tables.append(table.assign(sample=sample, test_error=error.tolist()))
     return ordered(tables, layer, "field")
 

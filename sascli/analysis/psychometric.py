@@ -57,10 +57,10 @@ def choices_of(
     chosen = choices(network, seeds, trials(list(conditions) * repeats, timing), way, sample)
     high = chosen.unflatten(1, (repeats, -1)).double().mean(1)
     tables = []
-    for r, (seed, own) in enumerate(zip(seeds, high.tolist(), strict=True)):
+    for r, (seed, fractions) in enumerate(zip(seeds, high.tolist(), strict=True)):
         columns: dict[str, Any] = {"replica": r, "seed": seed, "way": way, "sample": sample}
         table = pd.DataFrame(conditions, columns=["modality", "frequency"])
-        tables.append(table.assign(**columns, trials=repeats, high=own))
+        tables.append(table.assign(**columns, trials=repeats, high=fractions))
     leading = ["replica", "seed", "way", "sample"]
     table = pd.concat(tables, ignore_index=True)
     return table[[*leading, "modality", "frequency", "trials", "high"]]

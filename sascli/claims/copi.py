@@ -74,10 +74,11 @@ def _adam(results: Results) -> list[Check]:
     names = {"bp-adam": "BP-Adam", "bp-adam-best": "BP-Adam at its best rate"}
     found = [point for point in names if has(results, "history", point)] or ["bp-adam"]
     baselines = {names[point]: accuracy(results, point) for point in found}
-    return [
+    checks = [
         Check(f"COPI-BP - {name}, points", (copi - adam[adam > 0]).dropna(), above=-POINTS)
         for name, adam in baselines.items()
     ]
+    return sorted(checks, key=lambda check: check.mean)  # the stronger baseline first
 
 
 @claim(

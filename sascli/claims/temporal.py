@@ -128,8 +128,8 @@ def _steepest(results: Results) -> list[Check]:
 def _monotone(results: Results) -> list[Check]:
     table = results.rows("psychometric", rule=None, way="field")
     checks = []
-    for modality, own in table.groupby("modality"):
-        high = 100 * by_seed(own, "high", "frequency", least=2)
+    for modality, curves in table.groupby("modality"):
+        high = 100 * by_seed(curves, "high", "frequency", least=2)
         rise, fall = high.iloc[:, -1] - high.iloc[:, 0], (high.cummax(axis=1) - high).max(axis=1)
         checks += [
             Check(f"rise of high choices, {modality}, points", rise, above=RISE),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, cast
 
 import pandas as pd
@@ -175,6 +176,7 @@ class Credit(Reproduction):
                 if not path.exists():
                     print(f"{name} of {own.name}", flush=True)
                     runs.write_table(path, table(self.grid, own, path.parent))
+                rmtree(path.with_suffix(""), ignore_errors=True)  # its pieces
             gathered = sweep.gather(name, chosen, directory / "runs")
             runs.write_table(directory / f"{name}.csv", gathered)
 
@@ -214,8 +216,8 @@ def entropy_of(grid: Grid, own: Point, run: Path) -> pd.DataFrame:
 def perturbation_of(grid: Grid, own: Point, run: Path) -> pd.DataFrame:
     """perturbation.csv of one run, all kinds and all layers.
 
-    Every layer and sample is written on its own first, and not measured again: of a large network
-    one takes a minute.
+    Every layer and sample is written to run/perturbation first, and not measured again: of a large
+    network one takes a minute.
     """
     device, preset = training_run.pick_device(grid.config.device), grid.config.preset
     network = checkpoint.load_network(run, device=device)

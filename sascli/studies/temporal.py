@@ -56,14 +56,13 @@ class Temporal(Reproduction):
         if config.pixels.epochs:  # 0: without
             parts.append(self.part(config.pixels))
         self.models = []
-        for own, seeds in parts:
-            same = own.model.source == digits.model.source
-            data = self.data if same else training_run.load_data(own, cpu)
-            size = len(data.train_y)
-            listed = seed_list(seeds)
-            self.models.append(replace(own, seeds=listed, train_size=size, resume=False))
-        for own in self.models:
-            check(own)
+        for model, seeds in parts:
+            same = model.model.source == digits.model.source
+            data = self.data if same else training_run.load_data(model, cpu)
+            size, numbers = len(data.train_y), seed_list(seeds)
+            self.models.append(replace(model, seeds=numbers, train_size=size, resume=False))
+        for model in self.models:
+            check(model)
         for dt in (config.psychometric.dt, config.selectivity.dt, config.trajectories.dt):
             task_tests.timing_of(config.task, dt)
         self.timing = task_tests.timing_of(config.task, config.psychometric.dt)
@@ -86,22 +85,22 @@ class Temporal(Reproduction):
     def reference(self) -> dict[str, Any]:
         """The model of images in sequence, beside the task; that of pixels, where there is one."""
         names = dict(zip(("digits", "pixels"), self.digits, strict=False))
-        return {key: own.model.name for key, own in names.items()}
+        return {key: model.model.name for key, model in names.items()}
 
     @property
     def digits(self) -> list[Train]:
         """The models of images in sequence."""
-        return [own for own in self.models if own.model.source != "multisensory"]
+        return [model for model in self.models if model.model.source != "multisensory"]
 
     def points(self, rules: Sequence[str] = RULES) -> list[Point]:
         """Each model by each rule, in its directory below runs/; pixels by gBP alone."""
         first = self.models[:2]
-        named = [(own, rule) for own in first for rule in rules]
-        named += [(own, "gbp") for own in self.models[2:] if "gbp" in rules]
+        pairs = [(model, rule) for model in first for rule in rules]
+        pairs += [(model, "gbp") for model in self.models[2:] if "gbp" in rules]
         points = []
-        for own, rule in named:
-            name = f"{own.model.name}-{rule}"
-            points.append(Point(name, replace(own, name=name, rule={"name": rule})))
+        for model, rule in pairs:
+            name = f"{model.model.name}-{rule}"
+            points.append(Point(name, replace(model, name=name, rule={"name": rule})))
         return points
 
     def train(self, directory: Path) -> dict[str, Any]:
@@ -123,7 +122,7 @@ class Temporal(Reproduction):
         """Measure gBP's networks, then what needs none; what is there is kept."""
         config, points = self.config, self.points(["gbp"])[:2]
         device, root = training_run.pick_device(config.device), config.data.root
-        trained = [TrainedRun(directory / "runs" / own.name, device, root) for own in points]
+        trained = [TrainedRun(directory / "runs" / point.name, device, root) for point in points]
         for run in trained:
             done(run.directory, "entropy_epochs", partial(entropies, run))
             for name, pieces in (("perturbation", self.removals), ("redraw", self.redrawn)):

@@ -31,8 +31,8 @@ def alone(network: FeedForward, replica: int) -> FeedForward:
     one = network.like(1, network.all.device)
     for kind in KINDS:
         views = zip(one.split(one.flat[kind]), network.split(network.flat[kind]), strict=True)
-        for view, own in views:
-            view[0].copy_(own[replica])
+        for view, source in views:
+            view[0].copy_(source[replica])
     if network.r:
         one.decorrelate([r[replica : replica + 1].clone() for r in network.r], network.slope)
     return one
@@ -79,16 +79,16 @@ class Held:
 
     @torch.no_grad()
     def __init__(self, rule: Rule, replicas: Sequence[int]) -> None:
-        whole = torch.zeros_like(rule.network.all, dtype=torch.bool)
-        for flat in whole:
+        mask = torch.zeros_like(rule.network.all, dtype=torch.bool)
+        for flat in mask:
             for view in rule.network.split(flat):
                 view[list(replicas)] = True
         state, pairs = rule.state(), list[tuple[Tensor, Tensor]]()
         if state.pop("optimiser", None) is not None:
-            pairs += _moments(rule, whole)
+            pairs += _moments(rule, mask)
         for tensor in _leaves(state):
             if tensor.dim() == 1:
-                pairs.append((tensor, whole[0]))
+                pairs.append((tensor, mask[0]))
             else:
                 shape = (-1, *[1] * (tensor.dim() - 1))
                 which = torch.zeros(len(tensor), dtype=torch.bool)
@@ -103,12 +103,12 @@ class Held:
             torch.where(where, value, tensor, out=tensor)
 
 
-def _moments(rule: Any, whole: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _moments(rule: Any, mask: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """The moments of a rule's optimiser, each with its part of a tensor like `network.all`."""
-    for p, own in rule.optimiser.state.items():
-        part = whole.as_strided(p.shape, p.stride(), p.storage_offset())
+    for p, moments in rule.optimiser.state.items():
+        part = mask.as_strided(p.shape, p.stride(), p.storage_offset())
         for name in MOMENTS[type(rule.optimiser).__name__]:
-            yield own[name], part
+            yield moments[name], part
 
 
 def _numbers(rule: Rule) -> Iterator[Tensor]:

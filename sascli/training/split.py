@@ -120,7 +120,7 @@ class Population:
             [torch.cat(parts) for parts in zip(*(own.entropy for own in trained), strict=True)],
             drawn.sort_values(["sample", "replica"], ignore_index=True),
             max(own.together for own in trained),
-            [end for own in trained for end in own.ends],
+            [end for half in trained for end in half.ends],
         )
 
     def _half(self, which: slice) -> "Population":
@@ -160,8 +160,9 @@ class Population:
                 for path, network in zip(paths, last, strict=True)
             ]
             checkpoint.save_weights(self.directory / name, joined(parts), self.setup.seeds)
-        epoch, ends = max(own["epoch"] for own in states), chain(*(own["ends"] for own in states))
-        loop.keep(self.config, self.directory, whole, epoch, history, metrics, list(ends))
+        epoch = max(state["epoch"] for state in states)
+        ends = list(chain(*(state["ends"] for state in states)))
+        loop.keep(self.config, self.directory, whole, epoch, history, metrics, ends)
         shutil.rmtree(self.directory / LEFT_OVER, ignore_errors=True)
         os.replace(self.directory / PARTS, self.directory / LEFT_OVER)  # at once, or not at all
         shutil.rmtree(self.directory / LEFT_OVER, ignore_errors=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 import use_tables as maker
-from verdicts import assert_all_hold, assert_fails, cases
+from verdicts import assert_all_hold, assert_every_check_can_fail, assert_fails, cases
 
 from sascli import claims
 
@@ -30,6 +30,10 @@ def test_violated_claim_does_not_hold(claim: int, change: Callable[[maker.Tables
 
 def test_every_claim_has_a_violation() -> None:
     assert {claim for claim, _, _ in VIOLATIONS} == set(range(1, COUNT + 1))
+
+
+def test_every_check_of_a_claim_can_fail() -> None:
+    assert_every_check_can_fail("use", maker.tables, maker.REFERENCE, VIOLATIONS)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 """What the tests of every study's claims assert of verdicts."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 import pandas as pd
 import pytest
+
+from sascli.claims.check import Check, Results
 
 
 def cases(violations: Iterable[tuple[int, str, Any]]) -> Any:
@@ -26,3 +30,26 @@ def assert_fails(row: pd.Series) -> None:
     """A claim does not hold, and the check that fails is told."""
     assert row["verdict"] == "does not hold"
     assert "(fails)" in row["detail"]
+
+
+def assert_every_check_can_fail(
+    register: str,
+    tables: Callable[[], dict[str, pd.DataFrame]],
+    reference: dict[str, int],
+    violations: Iterable[tuple[int, str, Any]],
+) -> None:
+    """Each kind of check of each claim fails by some violation; layers and protocols aside."""
+
+    def kind(check: Check) -> str:
+        return re.sub(r"\d+|^\w+: ", "", check.what)
+
+    made = {claim.number: claim for claim in import_module(f"sascli.claims.{register}").CLAIMS}
+    failed = dict.fromkeys(made, frozenset[str]())
+    for number, _, change in violations:
+        broken = tables()
+        change(broken)
+        checks = made[number].checks(Results(broken, reference))
+        failed[number] |= {kind(check) for check in checks if not check.holds}
+    for number, claim in made.items():
+        checks = claim.checks(Results(tables(), reference))
+        assert {kind(check) for check in checks} <= failed[number], number

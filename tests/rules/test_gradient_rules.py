@@ -124,6 +124,44 @@ def test_a_step_is_adam_with_decoupled_decay_and_then_the_projection(
     assert name == "bp" or clamped > 10
 
 
+@pytest.mark.parametrize(
+    ("early", "factors"), [(True, [1, 1, 0.5, 0.5, 0.5, 0.25]), (False, [1, 1, 1, 0.5, 0.5, 0.5])]
+)
+def test_rates_are_halved_in_or_after_every_third_epoch(early: bool, factors: list[float]) -> None:
+    optim = replace(SETUP.optim, halve_every=3, halve=["pi"], halve_early=early)
+    rule = begun("gbp", replace(SETUP, optim=optim))
+    seen: list[list[float]] = []
+    for epoch in range(1, 7):
+        rule.start_epoch(epoch)
+        groups = rule.optimiser.param_groups  # type: ignore[attr-defined]
+        seen.append([group["lr"] for group in groups])
+    first = begun("gbp").rates  # type: ignore[attr-defined]
+    for rates, factor in zip(seen, factors, strict=True):
+        pi = [rate in (0.3, 0.1) for rate in first]  # the rates of pi
+        want = [rate * factor if own else rate for rate, own in zip(first, pi, strict=True)]
+        assert rates == want
+
+
+@pytest.mark.parametrize("pi", [None, "sgd"])
+def test_rmsprop_steps_with_coupled_decay_and_plain_descent_on_pi(pi: str | None) -> None:
+    """theta <- theta - lr g / sqrt(s + eps), g with decay; with pi=sgd theta <- theta - lr g."""
+    optim = Optim(name="rmsprop", beta2=0.9, eps=1e-8, eps_inside=True, pi=pi)
+    rule = begun("gbp", replace(SETUP, optim=optim))
+    flat = rule.network.flat
+    square = {kind: torch.zeros_like(flat[kind]) for kind in KINDS}
+    for t in range(1, 4):
+        before = {kind: flat[kind].clone() for kind in KINDS}
+        rule.step(*batch(t))
+        for kind in KINDS:
+            lr, decay = own_rates(rule, SETUP.lr[kind]), own_rates(rule, SETUP.decay[kind])
+            g = rule.gradients.grads[kind] + decay * before[kind]  # type: ignore[attr-defined]
+            square[kind] = 0.9 * square[kind] + 0.1 * g**2
+            size = 1.0 if kind == "pi" and pi == "sgd" else (square[kind] + 1e-8).sqrt()
+            low, high = {"m": (-99, 99), "pi": (0, 1), "xi": (0, 99)}[kind]
+            want = (before[kind] - lr * g / size).clamp(low, high)
+            assert torch.allclose(flat[kind], want, rtol=1e-12, atol=1e-14)
+
+
 def test_bp_keeps_pi_and_xi_at_zero_whatever_init_says() -> None:
     rule = begun("bp")
     for t in range(5):

@@ -44,8 +44,8 @@ def carried(history: pd.DataFrame) -> pd.DataFrame:
     It keeps its parameters, so that a mean over seeds stays one over all of them.
     """
     epochs, parts = history["epoch"].unique(), [history]
-    for _, own in history.groupby(runs.replica_keys(history), dropna=False, sort=False):
-        last = own.nlargest(1, "epoch")
+    for _, replica in history.groupby(runs.replica_keys(history), dropna=False, sort=False):
+        last = replica.nlargest(1, "epoch")
         parts += [last.assign(epoch=n) for n in epochs[epochs > last["epoch"].item()]]
     return pd.concat(parts, ignore_index=True)
 

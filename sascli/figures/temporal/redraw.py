@@ -33,8 +33,8 @@ def draw(tables: Tables, reference: Reference) -> Figure:
             label = "mean field" if place == 0 else None
             ax.hlines(level, place - 0.3, place + 0.3, color="black", linewidth=0.8, label=label)
         for side, (way, label), look in zip((-0.1, 0.1), WAYS.items(), style.LOOKS, strict=False):
-            own = of_model[of_model["redraw"] == way].groupby("seed")["test_accuracy"]
-            spread = 100 * own.agg(["mean", "std"]).loc[names].set_axis(range(len(names)))
+            accuracy = of_model[of_model["redraw"] == way].groupby("seed")["test_accuracy"]
+            spread = 100 * accuracy.agg(["mean", "std"]).loc[names].set_axis(range(len(names)))
             spread.index = spread.index + side
             style.bars(ax, spread, look | {"linestyle": ""}, label)
         ax.set_title(name)

@@ -33,15 +33,15 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     trained, untrained = (of_network(table, name) for name in ("trained", "untrained"))
     fig = style.figure(2.3)
     ax = fig.subplots()
-    found = trained.assign(**{kind: trained["kind"] == kind for kind in KINDS})
+    after = trained.assign(**{kind: trained["kind"] == kind for kind in KINDS})
     chance = trained.assign(**{kind: trained[f"control_{kind}"] for kind in KINDS})
-    looks = [(found, "trained", style.BLUE, ""), (chance, "permuted labels", "0.8", "///")]
+    looks = [(after, "trained", style.BLUE, ""), (chance, "permuted labels", "0.8", "///")]
     if len(untrained):
-        other = untrained.assign(**{kind: untrained["kind"] == kind for kind in KINDS})
-        looks.append((other, "untrained", style.YELLOW, "..."))
+        before = untrained.assign(**{kind: untrained["kind"] == kind for kind in KINDS})
+        looks.append((before, "untrained", style.YELLOW, "..."))
     width = 0.8 / len(looks)
-    for place, (own, label, colour, hatch) in enumerate(looks):
-        share = 100 * own.groupby("seed")[list(KINDS)].mean()
+    for place, (table, label, colour, hatch) in enumerate(looks):
+        share = 100 * table.groupby("seed")[list(KINDS)].mean()
         ax.bar(
             np.arange(len(KINDS)) + width * (place - (len(looks) - 1) / 2), share.mean(),
             0.95 * width, label=label,
@@ -52,6 +52,6 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     ax.set_xlabel("selective for")
     ax.set_ylabel("fraction of the neurons (%)")
     style.legend(fig, ax)
-    said = UNTRAINED if len(untrained) else ""
-    fig.set_label(CAPTION.format(untrained=said, bars=seeds(table)))
+    clause = UNTRAINED if len(untrained) else ""
+    fig.set_label(CAPTION.format(untrained=clause, bars=seeds(trained)))
     return fig

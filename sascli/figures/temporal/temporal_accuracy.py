@@ -32,15 +32,16 @@ def draw(tables: Tables, reference: Reference) -> Figure:
         ax.set_ylabel("test accuracy (%)")
     pixels = reference.get("pixels")
     if pixels is not None:
-        own = rows(tables, "history", model=pixels, rule="gbp")
-        curve(axes[0], own, PIXELS, "gBP, pixel by pixel")
+        history = rows(tables, "history", model=pixels, rule="gbp")
+        curve(axes[0], history, PIXELS, "gBP, pixel by pixel")
     axes[-1].set_xlabel("epoch")
     style.legend(fig, axes[0], ncols=3)
     task = rows(tables, "history", model="multisensory")
     band = seeds(table, "band")
     if table.groupby("model")["seed"].nunique().nunique() > 1:
         counts = ", ".join(
-            f"{model} {own['seed'].nunique()}" for model, own in table.groupby("model", sort=False)
+            f"{model} {part['seed'].nunique()}"
+            for model, part in table.groupby("model", sort=False)
         )
         band = f"band: standard deviation over seeds ({counts})"
     named = f"; pixel by pixel: {pixels}" if pixels is not None else ""

@@ -34,8 +34,8 @@ def of_criterion(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows by whose thresholds they are; a table of before has only ours."""
     if "criterion" not in table:
         return {"ours": table}
-    found = dict(list(table.groupby("criterion")))
-    return {name: found[name] for name in COLUMNS if name in found}
+    parts = dict(list(table.groupby("criterion")))
+    return {name: parts[name] for name in COLUMNS if name in parts}
 
 
 @style.styled
@@ -48,19 +48,19 @@ def draw(tables: Tables, reference: Reference) -> Figure:
     for line, (name, model) in zip(axes, models(reference), strict=True):
         for ax, (criterion, part) in zip(line, columns.items(), strict=True):
             for kind, (label, look) in LOOKS.items():
-                own = part[(part["model"] == model) & (part["kind"] == kind)]
-                if not own.empty:
-                    error = 100 * over_seeds(own, "test_error", "fraction")[["mean", "std"]]
+                curve = part[(part["model"] == model) & (part["kind"] == kind)]
+                if not curve.empty:
+                    error = 100 * over_seeds(curve, "test_error", "fraction")[["mean", "std"]]
                     style.bars(ax, error, look, label, markerfacecolor="white", markersize=3)
             ax.set_title(COLUMNS[criterion][0] if line is axes[0] else "")
         line[0].set_ylabel(f"{name.split()[0]}: error (%)")
     fig.supxlabel("fraction of VIP-like connections $f$", fontsize=8)
     style.legend(fig, axes[0, -1], ncols=3)
-    told = "; ".join(COLUMNS[criterion][1] for criterion in columns)
-    told = f"Left, right: {told}." if len(columns) > 1 else f"VIP-like: {told}."
+    meaning = "; ".join(COLUMNS[criterion][1] for criterion in columns)
+    meaning = f"{'Left, right' if len(columns) > 1 else 'VIP-like'}: {meaning}."
     samples = table["sample"].nunique()
     bars = seeds(table)
     fig.set_label(
-        CAPTION.format(digits=reference["digits"], columns=told, samples=samples, bars=bars)
+        CAPTION.format(digits=reference["digits"], columns=meaning, samples=samples, bars=bars)
     )
     return fig
