@@ -1,6 +1,6 @@
 # `make` lists the targets; `make setup PYTHON=python3.12` picks another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults figures bench bench-scaling bench-check lint docs check-docs audit clean
+.PHONY: help setup demo test test-slow test-all faults figures bench bench-scaling bench-check lint docs check-docs audit clean
 
 PYTHON ?= python3
 STUDY ?= credit
@@ -9,6 +9,8 @@ PRESET ?= quick
 OUTPUTS := $(or $(SAS_OUTPUTS),outputs)
 BIN := .venv/bin
 READY := .venv/.ready
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+SLOW := (slow or mnist or root or slurm)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +32,14 @@ demo: $(READY) ## Train gBP and BP on the digits and draw a first picture
 	  echo "$$rule: run directory $$run, picture $$run/overview.png"; \
 	done
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest -q
+test: $(READY) ## Run the fast tests (four minutes on two cores)
+	$(PYTEST) -n 2 -m 'not $(SLOW)'
+
+test-slow: $(READY) ## Run the others: long ones, MNIST, faults as root, SLURM
+	$(PYTEST) -n 2 -m '$(SLOW) and not slurm'
+	$(PYTEST) -m slurm
+
+test-all: test test-slow ## Run all tests
 
 faults: $(READY) ## Inject every fault, SLURM's too where one answers; count in docs/data/faults.csv
 	SAS_FAULTS=docs/data/faults.csv $(BIN)/python -m pytest -q -m fault
@@ -60,9 +68,8 @@ lint: $(READY) ## Check style, types and import layers
 docs: $(READY) ## Make the pictures and tables of the documents from docs/data
 	$(BIN)/python docs/build.py build
 
-check-docs: $(READY) ## Check those, and that links, targets and commands named exist
+check-docs: $(READY) ## Check that those are up to date
 	$(BIN)/python docs/build.py check
-	$(BIN)/python -m pytest -q tests/test_docs.py
 
 audit: $(READY) ## Look the exact versions up in PyPI's database of vulnerabilities
 	$(BIN)/pip-audit --strict --disable-pip --no-deps -r constraints.txt

@@ -7,10 +7,15 @@ set -euo pipefail
 HOME_OF_IT=${SAS_SLURM_DIRECTORY:-/run/sas-slurm}
 export SLURM_CONF=$HOME_OF_IT/slurm.conf
 
-install() { # the Debian packages
+installed() {
+  local program
   for program in slurmctld slurmd sbatch munged; do
-    command -v "$program" >/dev/null || break
-  done && return
+    command -v "$program" >/dev/null || return 1
+  done
+}
+
+install() { # the Debian packages
+  installed && return
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     slurmctld slurmd slurm-client munge >/dev/null
