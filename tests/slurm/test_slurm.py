@@ -119,7 +119,7 @@ def test_requeued_jobs_end_as_if_nothing_was(tmp_path: Path, fault: Fault) -> No
     ids = multirun.load(sweep).ids
     array = ids["seed-0"].split("_")[0]
     assert terminal.returncode == 130
-    assert f"the jobs go on; `scancel {array}` stops them\n" in said
+    assert f"the jobs continue; `scancel {array}` stops them\n" in said
     assert all(map(training, jobs))
 
     with fault("SLURM: a job queued again, by hand or because its time is over", 3):
