@@ -96,7 +96,9 @@ def is_module(name: str) -> bool:
         return True
     sources = [path.parent.with_suffix(".py"), path.parent / "__init__.py"]
     return any(
-        re.search(rf"\b{path.name}\b", source.read_text()) for source in sources if source.is_file()
+        re.search(rf"\b{path.name}\b", source.read_text())
+        for source in sources
+        if source.is_file()
     )
 
 
