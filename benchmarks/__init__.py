@@ -1,1 +1,1 @@
-"""Speed and memory, measured beside their baselines."""
+"""Speed and memory beside baselines."""

@@ -1,11 +1,10 @@
-"""COPI's decorrelation and whole step (784-500x6-10, batch 50) beside their plain definitions.
+"""COPI's decorrelation and complete step (784-500x6-10, batch 50) beside plain definitions.
 
 python -m benchmarks.copi [--rounds N] [--check]
 
-What is timed in single precision is first compared with the definitions in double.
+Both are first compared in double precision, then timed in single precision.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping
 
@@ -25,7 +24,7 @@ BATCH, RATE, SLOPE, GAIN = 50, 1e-3, 0.1, 1000.0
 WIDTHS = [784, *[500] * 6, 10]
 TOLERANCE = 1e-10
 BAR = 3.0
-"""How many times as fast as the plain definitions each must be at least (--check)."""
+"""Speed relative to the plain definitions (--check)."""
 
 Variants = Mapping[str, Callable[[], object]]
 
@@ -44,11 +43,11 @@ def derivative(a: Tensor) -> Tensor:
 def plain_step(
     w: list[Tensor], r: list[Tensor], y: Tensor, labels: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """W and R after one batch of COPI-BP, line by line as defined."""
+    """W and R after one batch of COPI-BP, as defined."""
     inputs, activations = [], []
-    for own_w, own_r in zip(w, r, strict=True):
-        x = y @ own_r.T
-        a = x @ own_w.T
+    for layer_w, layer_r in zip(w, r, strict=True):
+        x = y @ layer_r.T
+        a = x @ layer_w.T
         y = F.leaky_relu(a, SLOPE)
         inputs.append(x)
         activations.append(a)
@@ -59,13 +58,13 @@ def plain_step(
         p = p @ w[number] @ r[number] * derivative(below)
         targets.insert(0, below + p)
     new_w = []
-    for own_w, x, z in zip(w, inputs, targets, strict=True):
-        new_w.append(own_w + RATE * (z.T @ x / len(x) - own_w * (x**2).mean(0)))
-    return new_w, [plain_decorrelation(own, x) for own, x in zip(r, inputs, strict=True)]
+    for layer_w, x, z in zip(w, inputs, targets, strict=True):
+        new_w.append(layer_w + RATE * (z.T @ x / len(x) - layer_w * (x**2).mean(0)))
+    return new_w, [plain_decorrelation(layer_r, x) for layer_r, x in zip(r, inputs, strict=True)]
 
 
 def make_rule(dtype: torch.dtype) -> COPI:
-    """COPI at the MNIST preset, past its first epoch, with parameters drawn."""
+    """COPI at the MNIST preset, initialised and past its first epoch."""
     setup = Setup(
         seeds=[0], batch_size=BATCH, lr={"m": [RATE], "r": [RATE]}, decay={"m": [0.0]},
         optim=Optim(), m_var=[], pi=0.0, xi_max=[],
@@ -75,48 +74,47 @@ def make_rule(dtype: torch.dtype) -> COPI:
     return rule
 
 
-def difference(got: Tensor, want: Tensor) -> float:
-    """Norm of the difference over the norm of what is wanted."""
-    return float((got - want).norm() / want.norm())
+def difference(value: Tensor, reference: Tensor) -> float:
+    """Norm of the difference over the norm of the reference."""
+    return float((value - reference).norm() / reference.norm())
 
 
 def agree(name: str, errors: list[float]) -> None:
-    """Stop unless every error is within the tolerance."""
+    """Exit unless every error is within the tolerance."""
     if not max(errors) < TOLERANCE:
         sys.exit(f"{name}: off by {max(errors):.1e}")
 
 
 def decorrelation(n: int) -> Variants:
-    """R's update at n inputs."""
-    draw = torch.Generator().manual_seed(n)
-    x = torch.randn(1, BATCH, n, dtype=torch.float64, generator=draw)
-    r = torch.eye(n, dtype=torch.float64) + torch.randn(n, n, generator=draw) / n
-    want = plain_decorrelation(r, x[0])
-    got = decorrelate_(r[None].clone(), x, mean_square(x), RATE)[0]
-    agree(f"decorrelation of {n}", [difference(got, want)])
-    x, r, mine = x.float(), r.float(), r.float()[None].clone()
+    """The update of R with n inputs."""
+    generator = torch.Generator().manual_seed(n)
+    x = torch.randn(1, BATCH, n, dtype=torch.float64, generator=generator)
+    r = torch.eye(n, dtype=torch.float64) + torch.randn(n, n, generator=generator) / n
+    updated = decorrelate_(r[None].clone(), x, mean_square(x), RATE)[0]
+    agree(f"decorrelation of {n}", [difference(updated, plain_decorrelation(r, x[0]))])
+    x, r, batched = x.float(), r.float(), r.float()[None].clone()
     return {
-        "sas": lambda: decorrelate_(mine, x, mean_square(x), RATE),
+        "sas": lambda: decorrelate_(batched, x, mean_square(x), RATE),
         "plain": lambda: plain_decorrelation(r, x[0]),
     }
 
 
 def step() -> Variants:
     """A step of COPI-BP at the MNIST preset."""
-    draw = torch.Generator().manual_seed(0)
-    y = torch.rand(1, BATCH, WIDTHS[0], dtype=torch.float64, generator=draw)
-    labels = torch.randint(WIDTHS[-1], (1, BATCH), generator=draw)
+    generator = torch.Generator().manual_seed(0)
+    y = torch.rand(1, BATCH, WIDTHS[0], dtype=torch.float64, generator=generator)
+    labels = torch.randint(WIDTHS[-1], (1, BATCH), generator=generator)
     rule = make_rule(torch.float64)
     for r in rule.layers.r:
-        r += torch.randn(r.shape, generator=draw) / r.shape[-1]
-    w, r = plain_step(*alone(rule), y[0], labels[0])
+        r += torch.randn(r.shape, generator=generator) / r.shape[-1]
+    w, r = plain_step(*single(rule), y[0], labels[0])
     rule.step(y, labels)
-    after_w, after_r = alone(rule)
-    pairs = zip([*after_w, *after_r], [*w, *r], strict=True)
+    new_w, new_r = single(rule)
+    pairs = zip([*new_w, *new_r], [*w, *r], strict=True)
     agree("step", [difference(*pair) for pair in pairs])
 
     rule, y = make_rule(torch.float32), y.float()
-    w, r = alone(rule)
+    w, r = single(rule)
 
     def plain() -> None:
         w[:], r[:] = plain_step(w, r, y[0], labels[0])
@@ -124,32 +122,28 @@ def step() -> Variants:
     return {"sas": lambda: rule.step(y, labels), "plain": plain}
 
 
-def alone(rule: COPI) -> tuple[list[Tensor], list[Tensor]]:
-    """Copies of W and R without the axis of replicas."""
-    w, r = ([own[0].clone() for own in some] for some in (rule.layers.w, rule.layers.r))
-    return w, r
+def single(rule: COPI) -> tuple[list[Tensor], list[Tensor]]:
+    """Copies of W and R of every layer, without the axis of replicas."""
+    return [w[0].clone() for w in rule.layers.w], [r[0].clone() for r in rule.layers.r]
 
 
 def main() -> None:
-    """Measure, print, write outputs/bench/copi.csv; with --check, exit 1 below the bar."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--check", action="store_true")
-    words = parser.parse_args()
+    """Measure, print, write outputs/bench/copi.csv."""
+    args = timing.parser(__doc__, rounds=20).parse_args()
     torch.set_grad_enabled(False)
     torch.set_flush_denormal(True)
     tables = []
     for name, variants, rounds, calls in (
-        ("decorrelation of 784", decorrelation(784), words.rounds, 5),
-        ("decorrelation of 3072", decorrelation(3072), words.rounds // 4, 1),
-        ("step 784-500x6-10", step(), words.rounds, 5),
+        ("decorrelation of 784", decorrelation(784), args.rounds, 5),
+        ("decorrelation of 3072", decorrelation(3072), args.rounds // 4, 1),
+        ("step 784-500x6-10", step(), args.rounds, 5),
     ):
         table = timing.in_turn(variants, rounds, "sas", calls=calls)
         table.insert(0, "what", name)
         tables.append(table)
     table = pd.concat(tables, ignore_index=True)
     timing.report("copi", table)
-    if words.check:
+    if args.check:
         ratio = table.loc[table["variant"] == "plain", "ratio"].min()
         print(f"plain / sas >= {ratio:.2f}, bar {BAR}")
         sys.exit(bool(ratio < BAR))

@@ -1,6 +1,6 @@
-"""The same network in libraries for Bayesian networks, where they are installed (extra `bench`).
+"""The same network in libraries for Bayesian networks, if installed (extra `bench`).
 
-None has a spike: they learn a Gaussian for each weight, by other rules and other noise.
+None has a spike: they learn a Gaussian for each weight, with other rules and other noise.
 """
 
 import importlib
@@ -17,27 +17,27 @@ Make = Callable[[int, int], nn.Module]
 
 
 def layers() -> dict[str, Make]:
-    """What makes a linear layer in each library that imports."""
-    made: dict[str, Make] = {}
+    """A constructor of linear layers for each library that can be imported."""
+    makers: dict[str, Make] = {}
     with warnings.catch_warnings(), suppress(ImportError):
         warnings.simplefilter("ignore")
         bayesian = importlib.import_module("bayesian_torch.layers")
         for kind in ("Reparameterization", "Flipout"):
             cls = getattr(bayesian, f"Linear{kind}")
-            made[f"bayesian-torch {kind}"] = lambda i, o, cls=cls: cls(i, o, bias=False)
+            makers[f"bayesian-torch {kind}"] = lambda i, o, cls=cls: cls(i, o, bias=False)
     with warnings.catch_warnings(), suppress(ImportError):
         warnings.simplefilter("ignore")
         bnn = importlib.import_module("torchbnn")
-        made["torchbnn"] = lambda i, o: bnn.BayesLinear(0, 0.1, i, o, bias=False)
+        makers["torchbnn"] = lambda i, o: bnn.BayesLinear(0, 0.1, i, o, bias=False)
     with warnings.catch_warnings(), suppress(ImportError):
         warnings.simplefilter("ignore")
         blitz = importlib.import_module("blitz.modules")
-        made["blitz"] = lambda i, o: blitz.BayesianLinear(i, o, bias=False)
-    return made
+        makers["blitz"] = lambda i, o: blitz.BayesianLinear(i, o, bias=False)
+    return makers
 
 
 class Network(nn.Module):
-    """ReLU layers of a library's own."""
+    """A ReLU network of a library's layers."""
 
     def __init__(self, make: Make, widths: Sequence[int]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Network(nn.Module):
         self.layers = nn.ModuleList(make(n_in, n_out) for n_in, n_out in pairs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits; the divergence that some layers return beside them is left out."""
+        """Logits, without the divergence that some layers return with them."""
         for number, layer in enumerate(self.layers):
             out: Any = layer(x.relu() if number else x)
             x = out[0] if isinstance(out, tuple) else out
@@ -53,7 +53,7 @@ class Network(nn.Module):
 
 
 def step(network: nn.Module, lr: float, decay: float) -> Callable[[Tensor, Tensor], None]:
-    """One step of fused AdamW down the cross entropy of a batch."""
+    """One step of fused AdamW on the cross entropy of a batch."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=decay, fused=True)
 
     def run(x: Tensor, y: Tensor) -> None:

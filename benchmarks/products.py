@@ -1,4 +1,4 @@
-"""Matrix products by BLAS and by oneDNN, at the shapes of a training step.
+"""Matrix products by BLAS and by oneDNN, with the shapes of a training step.
 
 python -m benchmarks.products
 """

@@ -1,10 +1,10 @@
-"""How cost grows: one axis at a time around the published setting, 784-100-100-10 at batch 500.
+"""Growth of cost: one axis at a time around the published setting, 784-100-100-10, batch 500.
 
 python -m benchmarks.scaling [--device cpu] [--out FOLDER] [--quick]
 
-Time per step by the median of several turns, gBP and BP in turn within one process; exponents by
-least squares of log time against log value; memory per replica as benchmarks/setting.py says.
-Tables go to outputs/bench, pictures to docs/figures/performance.
+Time per step: median over rounds, gBP and BP in turn within one process. Exponents: least squares
+of log time against log value. Memory per replica: `benchmarks.setting.memory_per_replica`. Tables
+and pictures go to outputs/bench; --out docs/figures/performance replaces the committed pictures.
 """
 
 import argparse
@@ -31,18 +31,18 @@ AXES = {
     "replicas": (1, 2, 4, 8, 16, 32, 64),
 }
 ON_GPU = (128, 256)
-"""Replicas beside those, on a GPU."""
+"""Further numbers of replicas on a GPU."""
 QUICK = {"width": (100, 200), "depth": (4, 6), "train_size": (1000, 2000), "replicas": (1, 2)}
 LABELS = {"width": "neurons of a hidden layer", "depth": "layers of neurons $L$"}
 LABELS |= {"train_size": "training images $T$", "replicas": "replicas side by side"}
 TIMES = dict.fromkeys(AXES, ("ms_per_network", "ms per network and step"))
 TIMES["train_size"] = ("epoch_s", "s per epoch")
-"""The column that is drawn and fitted; along T a step does the same, so the epoch's."""
-TURN = 0.1  # seconds that one variant's turn takes, or a single step
+"""The column drawn and fitted, and its unit: along T the time of an epoch, else of a step."""
+TURN = 0.1  # seconds of a variant's turn, if a step is shorter
 
 
 def measure(axis: str, value: int, x: Tensor, y: Tensor, rounds: int) -> pd.DataFrame:
-    """One row per rule at one point."""
+    """A row for each rule at one point."""
     setting = replace(Setting(), **{axis: value})
     x, y = x[: setting.train_size], y[: setting.train_size]
     variants = {name: Steps(name, setting, x, y) for name in RULES}
@@ -51,7 +51,7 @@ def measure(axis: str, value: int, x: Tensor, y: Tensor, rounds: int) -> pd.Data
     variants["gbp"]()
     calls = math.ceil(min(TURN / (time.perf_counter() - start), 20))
     table = timing.in_turn(variants, rounds, "bp", calls).rename(columns={"variant": "rule"})
-    variants.clear()  # makes room on a GPU
+    variants.clear()  # frees memory of a GPU
     table["ms_per_network"] = table["ms"] / setting.replicas
     table["epoch_s"] = table["ms"] * setting.train_size / BATCH / 1e3
     memory = [memory_per_replica(name, setting, x, y) for name in table["rule"]]
@@ -66,9 +66,9 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
     records = []
     for (axis, rule), rows in table.groupby(["axis", "rule"], sort=False):
         quantity, _ = TIMES[str(axis)]
-        for own in (rows, rows[-3:]):
-            slope, _ = np.polyfit(np.log(own["value"]), np.log(own[quantity]), 1)
-            ends = {"from": own["value"].min(), "to": own["value"].max()}
+        for part in (rows, rows[-3:]):
+            slope, _ = np.polyfit(np.log(part["value"]), np.log(part[quantity]), 1)
+            ends = {"from": part["value"].min(), "to": part["value"].max()}
             records.append({"axis": axis, "rule": rule, "of": quantity, **ends, "exponent": slope})
     return pd.DataFrame(records).drop_duplicates()
 
@@ -79,10 +79,10 @@ def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> li
     fig = style.figure(3.6)
     upper, lower = fig.subplots(2, 1, sharex=True)
     quantity, unit = TIMES[axis]
-    whole = fits[fits["axis"] == axis].drop_duplicates("rule").set_index("rule")
+    full = fits[fits["axis"] == axis].drop_duplicates("rule").set_index("rule")
     for name, rows in table[table["axis"] == axis].groupby("rule", sort=False):
         rule, look = style.RULES[str(name)]
-        label = f"{rule}, exponent {whole['exponent'][name]:.2f}"
+        label = f"{rule}, exponent {full['exponent'][name]:.2f}"
         upper.plot(rows["value"], rows[quantity], label=label, **look)
         lower.plot(rows["value"], rows["mb_per_replica"], **look)
     for ax, label in ((upper, unit), (lower, "MB per replica")):
@@ -90,8 +90,8 @@ def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> li
         ax.set_xscale("log")
         ax.set_yscale("log")
         low, high = ax.get_ylim()
-        room = max(1.0, (10 * low / high) ** 0.5)  # a decade at least: what is flat looks flat
-        ax.set_ylim(low / room, high * room)
+        margin = max(1.0, (10 * low / high) ** 0.5)  # at least a decade: a flat curve looks flat
+        ax.set_ylim(low / margin, high * margin)
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_locator(NullLocator())
@@ -100,7 +100,7 @@ def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> li
     lower.xaxis.set_minor_locator(NullLocator())
     lower.set_xlabel(LABELS[axis])
     style.legend(fig, upper)
-    ends = whole.iloc[0]
+    ends = full.iloc[0]
     fig.set_label(
         f"Training at batch {BATCH} around 784-100-100-10 on {timing.machine()}; exponents from "
         f"{ends['from']} to {ends['to']}."
@@ -112,26 +112,26 @@ def main() -> None:
     """Measure, print, write tables and pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, help="folder of the pictures")
-    parser.add_argument("--quick", action="store_true", help="two points an axis: a smoke run")
-    words = parser.parse_args()
+    parser.add_argument("--out", type=Path, help="folder of the pictures; default outputs/bench")
+    parser.add_argument("--quick", action="store_true", help="two points per axis: a smoke run")
+    args = parser.parse_args()
     torch.set_flush_denormal(True)
-    axes = dict(QUICK if words.quick else AXES)
-    device = torch.device(words.device)
-    if device.type == "cuda" and not words.quick:
+    axes = dict(QUICK if args.quick else AXES)
+    device = torch.device(args.device)
+    if device.type == "cuda" and not args.quick:
         axes["replicas"] += ON_GPU
     x, y = images(max(*axes["train_size"], Setting().train_size), device)
     tables = []
     for axis, values in axes.items():
         for value in values:
-            tables.append(measure(axis, value, x, y, rounds=2 if words.quick else 15))
+            tables.append(measure(axis, value, x, y, rounds=2 if args.quick else 15))
             print(axis, value, flush=True)
     table = pd.concat(tables, ignore_index=True)
     fits = exponents(table)
-    folder = "quick/" if words.quick else ""
+    folder = "quick/" if args.quick else ""
     timing.report(f"{folder}scaling", table)
-    timing.report(f"{folder}scaling_exponents", fits)
-    out = words.out or Path("outputs/bench/quick" if words.quick else "docs/figures/performance")
+    path = timing.report(f"{folder}scaling_exponents", fits)
+    out = args.out or path.parent
     out.mkdir(parents=True, exist_ok=True)
     for axis in axes:
         print(*picture(table, fits, axis, out))

@@ -1,9 +1,8 @@
-"""One optimiser step at 784-100-100-10, batch 500: gBP beside BP and other libraries.
+"""An optimiser step at 784-100-100-10, batch 500: gBP beside BP and other libraries.
 
 python -m benchmarks.step [--rounds N] [--compile] [--check]
 """
 
-import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -24,16 +23,16 @@ WIDTHS = [784, 100, 100, 10]
 BATCH, IMAGES = 500, 10_000
 LR, DECAY = 1e-3, 1e-4
 BAR = 2.0
-"""The step of gBP may take at most so many times that of BP by the same hand (--check)."""
+"""Largest ratio of a step of gBP to one of our BP (--check)."""
 
 
-def rule(
+def make_rule(
     kind: type[Rule],
     widths: Sequence[int] = WIDTHS,
     replicas: int = 1,
     device: torch.device | str = "cpu",
 ) -> Rule:
-    """A rule of ours on a network of its own, as `sas train` makes it."""
+    """A learning rule with its network, as `sas train` makes it."""
     setup = Setup(
         seeds=list(range(replicas)),
         batch_size=BATCH,
@@ -45,14 +44,14 @@ def rule(
         xi_max=[0.01] * (len(widths) - 1),
     )
     network = FeedForward(widths, replicas, device=device)
-    made = kind(network, RuleSettings(kind.__name__), setup)
-    made.initialise()
-    made.start_epoch(1)
-    return made
+    rule = kind(network, RuleSettings(kind.__name__), setup)
+    rule.initialise()
+    rule.start_epoch(1)
+    return rule
 
 
 class Autograd(nn.Module):
-    """gBP with parameters by layer and gradients by torch: plain formulas, or our closed forms."""
+    """gBP with parameters by layer and torch's autograd, on plain formulas or our closed forms."""
 
     def __init__(self, source: FeedForward, linear: Callable[..., Tensor]) -> None:
         super().__init__()
@@ -77,7 +76,7 @@ class Autograd(nn.Module):
 
 
 def plain(a: Tensor, m: Tensor, pi: Tensor, xi: Tensor, eps: Tensor) -> Tensor:
-    """Eqs. 2-3 as they are written; Delta > 0 is taken for granted."""
+    """Eqs. 2-3 as published, for Delta > 0."""
     n = a.shape[-1]
     mu, var = (1 - pi) * m, (1 - pi) * (xi + pi * m**2)
     delta = (a**2 @ var.mT / n).sqrt()
@@ -85,12 +84,12 @@ def plain(a: Tensor, m: Tensor, pi: Tensor, xi: Tensor, eps: Tensor) -> Tensor:
 
 
 def noise() -> list[Tensor]:
-    """Fresh draws for one batch."""
+    """Noise for one batch."""
     return [torch.randn(1, BATCH, n) for n in WIDTHS[1:]]
 
 
 def autograd_step(network: nn.Module, project: Callable[[], None]) -> Callable[..., None]:
-    """One step of fused AdamW with torch's own gradients."""
+    """One step of fused AdamW with torch's autograd."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=LR, weight_decay=DECAY, fused=True)
 
     def run(x: Tensor, y: Tensor) -> None:
@@ -104,53 +103,53 @@ def autograd_step(network: nn.Module, project: Callable[[], None]) -> Callable[.
 
 
 def agree(source: FeedForward, variants: dict[str, nn.Module]) -> None:
-    """Stop unless all variants of gBP have the same gradients, to 1e-4 in norm."""
+    """Exit unless all variants of gBP have the same gradients, to 1e-4 in norm."""
     x, y, eps = torch.rand(1, BATCH, WIDTHS[0]), torch.randint(0, 10, (1, BATCH)), noise()
     gbp = source.gbp()
     gbp(x, y, eps)
-    wanted = {kind: source.split(gbp.grads[kind]) for kind in KINDS}
+    expected = {kind: source.split(gbp.grads[kind]) for kind in KINDS}
     for name, network in variants.items():
         network.zero_grad()
         nn.functional.cross_entropy(network(x, eps).squeeze(0), y[0]).backward()
         for number, part in enumerate(network.get_submodule("parts").children()):
             for kind in KINDS:
-                own, true = part.get_parameter(kind).grad, wanted[kind][number]
-                assert own is not None
-                off = float((own - true).norm() / true.norm())
-                if not off < 1e-4:
-                    sys.exit(f"{name}: gradient of {kind}, layer {number + 1}, off by {off:.1e}")
+                grad, reference = part.get_parameter(kind).grad, expected[kind][number]
+                assert grad is not None
+                error = float((grad - reference).norm() / reference.norm())
+                if not error < 1e-4:
+                    sys.exit(f"{name}: gradient of {kind}, layer {number + 1}, off by {error:.1e}")
 
 
 class Batches:
-    """The same images for all, in an order shuffled anew each epoch, gathered in one place."""
+    """Batches of the same images for all variants, in a new order every epoch."""
 
     def __init__(self) -> None:
         self.x = torch.rand(IMAGES, WIDTHS[0]) * (torch.rand(IMAGES, WIDTHS[0]) < 0.2)
         self.y = torch.randint(0, WIDTHS[-1], (IMAGES,))
-        self.place = torch.empty(BATCH, WIDTHS[0])
-        self.order, self.at = torch.randperm(IMAGES), 0
+        self.buffer = torch.empty(BATCH, WIDTHS[0])
+        self.order, self.start = torch.randperm(IMAGES), 0
 
     def __call__(self) -> tuple[Tensor, Tensor]:
         """The next batch."""
-        if self.at == IMAGES:
-            self.order, self.at = torch.randperm(IMAGES), 0
-        chosen = self.order[self.at : self.at + BATCH]
-        self.at += BATCH
-        return torch.index_select(self.x, 0, chosen, out=self.place), self.y[chosen]
+        if self.start == IMAGES:
+            self.order, self.start = torch.randperm(IMAGES), 0
+        batch = self.order[self.start : self.start + BATCH]
+        self.start += BATCH
+        return torch.index_select(self.x, 0, batch, out=self.buffer), self.y[batch]
 
 
 def variants(compiled: bool) -> dict[str, Callable[[Tensor, Tensor], object]]:
-    """What is compared, by name; gradients are checked first."""
-    gbp, bp = rule(GBP), rule(BP)
+    """The compared steps by name; checks the gradients first."""
+    gbp, bp = make_rule(GBP), make_rule(BP)
     networks = {
         "gBP, plain autograd": Autograd(gbp.network, plain),
         "gBP, autograd over mean_field_linear": Autograd(gbp.network, mean_field_linear),
     }
     modules: dict[str, nn.Module] = dict(networks)
     if compiled:
-        own = Autograd(gbp.network, plain)
-        networks["gBP, torch.compile"] = own
-        modules["gBP, torch.compile"] = torch.compile(own)  # type: ignore[assignment]
+        network = Autograd(gbp.network, plain)
+        networks["gBP, torch.compile"] = network
+        modules["gBP, torch.compile"] = torch.compile(network)  # type: ignore[assignment]
     agree(gbp.network, modules)
     steps: dict[str, Callable[[Tensor, Tensor], object]] = {
         "BP, sas": lambda x, y: bp.step(x.unsqueeze(0), y.unsqueeze(0)),
@@ -166,22 +165,20 @@ def variants(compiled: bool) -> dict[str, Callable[[Tensor, Tensor], object]]:
 
 
 def main() -> None:
-    """Measure, print, write outputs/bench/step.csv; with --check, exit 1 above the bar."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
+    """Measure, print, write outputs/bench/step.csv."""
+    parser = timing.parser(__doc__, rounds=40)
     parser.add_argument("--compile", action="store_true", help="needs a C++ compiler and a minute")
-    parser.add_argument("--check", action="store_true")
-    words = parser.parse_args()
+    args = parser.parse_args()
     torch.set_flush_denormal(True)
     batches = Batches()
-    timed = {
-        name: lambda step=step: step(*batches()) for name, step in variants(words.compile).items()
+    calls = {
+        name: lambda step=step: step(*batches()) for name, step in variants(args.compile).items()
     }
-    table = timing.in_turn(timed, words.rounds, "BP, sas", calls=5)
+    table = timing.in_turn(calls, args.rounds, "BP, sas", calls=5)
     plain_bp = table.loc[table["variant"] == "BP, torch nn.Linear", "ms"].iloc[0]
     table["ratio_to_torch"] = table["ms"] / plain_bp
     timing.report("step", pd.DataFrame(table))
-    if words.check:
+    if args.check:
         ratio = table.loc[table["variant"] == "gBP, sas", "ratio"].iloc[0]
         print(f"gBP / BP = {ratio:.2f}, bar {BAR}")
         sys.exit(ratio > BAR)

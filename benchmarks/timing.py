@@ -1,5 +1,6 @@
-"""Variants timed in turn within one process: medians, and ratios round by round."""
+"""Variants timed in turn within one process; the tables of the benchmarks."""
 
+import argparse
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -13,12 +14,20 @@ from sascli import runs
 WARM_UP = 5
 
 
+def parser(doc: str | None, rounds: int) -> argparse.ArgumentParser:
+    """The command line of a benchmark: --rounds, and --check for one with a bar."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--check", action="store_true", help="exit 1 if the bar is missed")
+    return parser
+
+
 def in_turn(
     variants: Mapping[str, Callable[[], object]], rounds: int, base: str, calls: int = 1
 ) -> pd.DataFrame:
     """Milliseconds per call of each variant, and its ratio to `base`: medians over rounds.
 
-    Every round times each variant once, so that a change of the machine's speed meets all.
+    Every round times each variant once, so that all see the same changes of the machine's speed.
     """
     sync = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     times: dict[str, list[float]] = {name: [] for name in variants}
@@ -46,7 +55,7 @@ def in_turn(
 
 
 def machine() -> str:
-    """The cores and threads that a figure was measured with."""
+    """Processor, threads, torch and GPU of the measurement."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc").exists() else ():
@@ -57,7 +66,7 @@ def machine() -> str:
 
 
 def report(name: str, table: pd.DataFrame) -> Path:
-    """Print a table and leave it as outputs/bench/NAME.csv."""
+    """Print a table and write it to outputs/bench/NAME.csv."""
     print(machine())
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     path = Path("outputs/bench") / f"{name}.csv"

@@ -1,4 +1,4 @@
-"""What the benchmarks measure is what they say; how fast it is, no test asks."""
+"""The benchmarks measure what they claim to; no test asserts a speed."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def table() -> pd.DataFrame:
-    """Time as value^1.5 for gBP and linear for BP, along every axis."""
+    """Times that grow as value^1.5 for gBP and linearly for BP, along every axis."""
     powers = {"gbp": 1.5, "bp": 1.0}
     return pd.DataFrame(
         [
@@ -29,8 +29,8 @@ def table() -> pd.DataFrame:
     )
 
 
-def test_our_gradients_are_those_of_plain_autograd() -> None:
-    gbp = step.rule(RULES["gbp"])
+def test_gradients_equal_plain_autograd() -> None:
+    gbp = step.make_rule(RULES["gbp"])
     plain = step.Autograd(gbp.network, step.plain)
     step.agree(gbp.network, {"plain": plain})
     gbp.network.flat["xi"].mul_(1.1)
@@ -44,36 +44,36 @@ def test_steps_train_every_replica_on_every_image(name: str) -> None:
     steps = Steps(name, setting, *images(1000, CPU))
     assert steps.rule.network.widths == [784, 6, 6, 6, 10]
     before = steps.rule.network.flat["m"].clone()
-    seen = []
+    batches = []
     for _ in range(3):
         steps()
-        seen.append(steps.place.view(2, step.BATCH, -1).clone())
+        batches.append(steps.buffer.view(2, step.BATCH, -1).clone())
     assert steps.epoch == 2
-    for own in range(2):  # one epoch is two batches
-        epoch = torch.cat([seen[0][own], seen[1][own]]).sum(1).sort().values
+    for replica in range(2):  # one epoch is two batches
+        epoch = torch.cat([batches[0][replica], batches[1][replica]]).sum(1).sort().values
         assert torch.equal(epoch, steps.x.sum(1).sort().values)
-    assert not torch.equal(seen[0][0], seen[0][1])
+    assert not torch.equal(batches[0][0], batches[0][1])
     changed = steps.rule.network.split((steps.rule.network.flat["m"] != before).float())
     assert all(part.mean((1, 2)).min() > 0.3 for part in changed)
 
 
-def test_a_replica_takes_memory_for_what_training_keeps_of_each_parameter() -> None:
+def test_memory_of_a_replica_covers_parameters_and_optimiser() -> None:
     setting = Setting(width=1000, train_size=1000)
     parameters = sum(a * b for a, b in pairwise(setting.widths))
     memory = memory_per_replica("gbp", setting, *images(1000, CPU))
-    assert 3 + 3 + 6 < memory / 4 / parameters < 40  # parameters, gradients, Adam; the rest
+    assert 3 + 3 + 6 < memory / 4 / parameters < 40  # parameters, gradients, Adam; other
 
 
-def test_exponents_are_slopes_over_the_named_range(table: pd.DataFrame) -> None:
+def test_exponents_are_slopes_over_the_stated_range(table: pd.DataFrame) -> None:
     fits = scaling.exponents(table).set_index(["axis", "rule"])
     assert fits.loc["width", "from"].tolist() == [100, 500] * 2
     assert (fits.loc["train_size", "of"] == "epoch_s").all()
     for rule, power in (("gbp", 1.5), ("bp", 1.0)):
-        own = fits.xs(rule, level="rule")["exponent"]
-        assert len(own) == 8 and own.tolist() == pytest.approx([power] * 8)
+        slopes = fits.xs(rule, level="rule")["exponent"]
+        assert len(slopes) == 8 and slopes.tolist() == pytest.approx([power] * 8)
 
 
-def test_a_picture_for_every_axis(table: pd.DataFrame, tmp_path: Path) -> None:
+def test_every_axis_has_a_picture(table: pd.DataFrame, tmp_path: Path) -> None:
     fits = scaling.exponents(table)
     for axis in scaling.AXES:
         (path,) = scaling.picture(table, fits, axis, tmp_path)

@@ -1,4 +1,4 @@
-"""docs/tables.md says what is written: every column of every table, every key of a manifest."""
+"""docs/tables.md lists every column of every table and every key of a manifest."""
 
 import json
 import re
@@ -53,29 +53,29 @@ TYPES = {
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
 KEYED |= {"decorrelation", "redraw", "entropy_epochs"}
 GATHERING = ("sweep-datasize", "reproduce")
-IN_DOCS = {"times", "ablation", "faults", "temporal"}  # tests/test_documents.py looks at these
+IN_DOCS = {"times", "ablation", "faults", "temporal"}  # see tests/test_documents.py
 
 
 def sections() -> dict[str, list[list[str]]]:
-    """The rows of the first table below each heading, the table's head left out."""
-    found = {}
+    """The rows of the first table below each heading, without its header."""
+    tables = {}
     for part in DOCUMENT.read_text().split("\n## ")[1:]:
         rows = [
             [cell.strip() for cell in line.strip("|").split("|")]
             for line in part.splitlines() if line.startswith("|")
         ]  # fmt: skip
-        found[part.splitlines()[0]] = rows[2:]
-    return found
+        tables[part.splitlines()[0]] = rows[2:]
+    return tables
 
 
 def documented(heading: str) -> dict[str, str]:
-    """Type of each column that the document lists below a heading."""
+    """The type of each column listed below a heading."""
     return {name: kind for name, kind, *_ in sections()[heading]}
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What one small run of every command leaves."""
+    """The outputs of one small run of every command."""
     root = tmp_path_factory.mktemp("tables")
     row = {"replica": 0, "layer": 1, "name": "x", "value": 0.5}
     with pytest.MonkeyPatch.context() as patch:
@@ -91,7 +91,7 @@ def manifest_of(directory: Path) -> dict[str, Any]:
     return dict(json.loads((directory / "manifest.json").read_text()))
 
 
-def test_every_column_is_documented_with_its_type_and_nothing_else(outputs: Path) -> None:
+def test_every_column_is_documented_with_its_type(outputs: Path) -> None:
     keys, varied = documented("Key columns"), documented("Varied settings")
     seen = set()
     for path in outputs.rglob("*.csv"):
@@ -117,21 +117,21 @@ def test_every_column_is_documented_with_its_type_and_nothing_else(outputs: Path
 
 def test_every_key_of_a_manifest_is_documented(outputs: Path) -> None:
     kinds = {command.split()[0] for command in COMMANDS}
-    found: dict[str, set[str]] = {kind: set() for kind in kinds}
+    keys: dict[str, set[str]] = {kind: set() for kind in kinds}
     for path in outputs.rglob("manifest.json"):
         manifest = manifest_of(path.parent)
-        found[manifest["kind"]] |= set(manifest)
+        keys[manifest["kind"]] |= set(manifest)
     rows = sections()["manifest.json"]
     for kind in kinds:
-        wanted = {
+        expected = {
             key for key, where, _ in rows
             if (kind in where.split()) is not where.startswith("all but")
             or where == "all"
         }  # fmt: skip
-        assert found[kind] == wanted, kind
+        assert keys[kind] == expected, kind
 
 
-def test_config_json_holds_every_setting(outputs: Path) -> None:
+def test_config_json_has_every_setting(outputs: Path) -> None:
     for path in outputs.rglob("config.json"):
         manifest = manifest_of(path.parent)
         command = " ".join(filter(None, (manifest["kind"], manifest.get("study"))))
@@ -139,13 +139,12 @@ def test_config_json_holds_every_setting(outputs: Path) -> None:
         assert set(json.loads(path.read_text())) == set(settings)
 
 
-def test_the_example_reads_a_table(
+def test_example_reads_a_table(
     outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = outputs / "train/digits-gbp-L4-T60/v001"
     monkeypatch.chdir(run)
     code = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(code) == 1
-    exec(code[0])
+    exec(next(block for block in code if "history.csv" in block))
     table = pd.read_csv("history.csv")
     assert f"{table['test_accuracy'].mean():.4f}"[:6] in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The wheel works outside the checkout, with its YAML files."""
+"""The wheel works outside the checkout and includes the YAML files."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from conftest import CHECKOUT, env
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds what the wheel holds."""
+    """A folder with the contents of the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     line = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
     subprocess.run([*line, str(CHECKOUT)], check=True, capture_output=True)
@@ -21,7 +21,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
-def test_the_wheel_holds_the_package_and_every_yaml(unpacked: Path) -> None:
+def test_wheel_has_package_and_every_yaml(unpacked: Path) -> None:
     packed = {str(path.relative_to(unpacked / "sascli")) for path in unpacked.rglob("*.yaml")}
     assert packed == {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("conf/**/*.yaml")}
     code = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*.py")}
@@ -34,7 +34,7 @@ def test_the_wheel_holds_the_package_and_every_yaml(unpacked: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_trains_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
+def test_wheel_trains_outside_the_checkout(unpacked: Path, tmp_path: Path) -> None:
     variables = env(PYTHONPATH=str(unpacked), SAS_OUTPUTS="here", OMP_NUM_THREADS="1")
     line = [sys.executable, "-m", "sascli", "train", "epochs=1", "width=[9,7]"]
     result = subprocess.run(line, cwd=tmp_path, env=variables, capture_output=True, text=True)
