@@ -203,7 +203,7 @@ def test_cancelled_and_failed_jobs_are_told_and_run_again(
         (again,) = re.findall(r"^  sas (.*)$", said, re.MULTILINE)
         terminal = submit(again)
         said, _ = terminal.communicate(timeout=500)
-        assert terminal.returncode == 0 and "3 to do" in said
+        assert terminal.returncode == 0 and "3 to run" in said
         assert finished(sweep) and main(["collect", str(sweep)]) == 0
         assert set(runs.read_table(sweep / "history.csv")["job"]) == set(standings(sweep))
 
