@@ -12,7 +12,6 @@ from torch import Tensor
 from sascli.core.kernel import (
     Scales,
     analytic,
-    draw_noise,
     gradients,
     gradients_at,
     random_networks,
@@ -90,7 +89,7 @@ def lazy_table(
             network = random_networks(
                 x.shape[2], x.shape[1], width, scales, 1, generator=own, dtype=x.dtype
             )
-            eps = draw_noise(network, len(x), generator=own)
+            eps = network.draw_noise(len(x), own)
             if dynamics in ("analytic", "empirical"):
                 f = network.gbp().logits(flat, eps)[0, :, 0]
                 kernel = theta
@@ -118,7 +117,7 @@ def _fresh(
     yield first
     samples = first[0].shape[2]
     while True:
-        yield draw_noise(network, samples, generator=generator)
+        yield network.draw_noise(samples, generator)
 
 
 def _by_step(outputs: Tensor, y: Tensor, every: int) -> pd.DataFrame:

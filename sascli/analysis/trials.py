@@ -13,7 +13,7 @@ from torch import Tensor
 from sascli.core.products import product
 from sascli.core.recurrent import Recurrent, Weights
 from sascli.core.streams import fill_normal, streams
-from sascli.data.multisensory import BOUNDARY, FREQUENCIES, MODALITIES, Timing, Trials
+from sascli.data.multisensory import BOUNDARY, FREQUENCIES, MODALITIES, Timing, Trials, noisy
 from sascli.data.multisensory import trials as trials_of
 
 WAYS = ("field", "mean", "sampled", "redrawn")
@@ -124,8 +124,8 @@ def _pieces(
     like, steps = network.flat["m"], network.dynamics.steps
     drawn = streams(seeds, "trials", sample, device=like.device)
     for inputs in trials.inputs.to(like)[:, :steps].split(max(1, PIECE // steps)):
-        some = replace(trials, inputs=inputs)
-        x = torch.lerp(inputs.flatten(1), some.draw(drawn, len(seeds)), noise)
+        clean = inputs.flatten(1).expand(len(seeds), -1, -1)
+        x = torch.lerp(clean, noisy(clean, trials.timing, drawn), noise)
         flat = like.new_empty(len(seeds), len(inputs) * network.noise_size)
         *eps, own = network.split_noise(fill_normal(flat, drawn), len(inputs))
         yield x, [*eps, own * noise] if network.dynamics.sigma else [*eps, own]

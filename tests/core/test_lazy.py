@@ -7,7 +7,7 @@ import torch
 from reference import error, normal, rng
 from torch import Tensor
 
-from sascli.core.kernel import Scales, draw_noise, gradients_at, random_networks
+from sascli.core.kernel import Scales, gradients_at, random_networks
 from sascli.core.lazy import descend_, kernel_dynamics
 from sascli.core.recurrent import Recurrent
 
@@ -20,9 +20,7 @@ def made(seed: int = 1, width: int = WIDTH) -> tuple[Recurrent, Tensor, list[Ten
     """A random network, samples and their eps."""
     generator = rng(seed)
     network = random_networks(N_IN, STEPS, width, SCALES, 1, generator=generator)
-    return network, normal(SAMPLES, STEPS * N_IN), draw_noise(
-        network, SAMPLES, generator=generator
-    )  # fmt: skip
+    return network, normal(SAMPLES, STEPS * N_IN), network.draw_noise(SAMPLES, generator)
 
 
 def test_descent_is_that_of_autograd_in_the_scaled_parameters() -> None:
