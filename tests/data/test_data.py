@@ -14,7 +14,7 @@ from conftest import CIFAR_CLASSES, DATA, have, paint
 from PIL import Image
 
 from sascli.data import Data, load, sources
-from sascli.data.sources import stratified_order
+from sascli.data.parts import stratified_order
 from sascli.errors import UserError
 
 

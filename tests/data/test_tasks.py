@@ -64,9 +64,9 @@ def test_its_time_step_is_the_models() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("train_size=10", "has 30 trials: leave train_size out"),
-        ("test_size=10", "makes its own trials: leave data.split, test_size out"),
-        ("data.split=validation", "makes its own trials"),
+        ("train_size=10", "has 30 trials: remove train_size"),
+        ("test_size=10", "generates its trials: remove data.split and test_size"),
+        ("data.split=validation", "generates its trials"),
         ("model.dt=200", "the time step must be in .0, tau = 100 ms., not 200"),
         ("model.tau=4000", None),
     ],
