@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sascli.core.network import Weights
 from sascli.core.products import product
-from sascli.core.recurrent import Recurrent, Weights
+from sascli.core.recurrent import Recurrent
 from sascli.core.streams import fill_normal, streams
 from sascli.data.multisensory import BOUNDARY, FREQUENCIES, MODALITIES, Timing, Trials, noisy
 from sascli.data.multisensory import trials as trials_of

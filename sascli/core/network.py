@@ -1,7 +1,7 @@
 """The feed-forward network of spike-and-slab weights, and its gradients by gBP and BP."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_normal
 
 KINDS = ("m", "pi", "xi")
+Weights = Sequence[Tensor]
 
 
 class FeedForward(nn.Module):
@@ -160,12 +161,17 @@ class FeedForward(nn.Module):
         return a
 
     def run(
-        self, weights: Sequence[Tensor], x: Tensor, eps: Sequence[Tensor] | None = None
+        self,
+        weights: Weights | Callable[[], Weights],
+        x: Tensor,
+        eps: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Logits of networks of given weights, one (networks, n_out, n_in) per layer.
+        """Logits of networks with these weights, one (networks, n_out, n_in) per layer.
 
-        `eps` is for networks whose neurons have noise of their own (`noisy`).
+        `weights` may be a function that draws them. `eps` is for networks whose neurons are
+        `noisy`.
         """
+        weights = weights() if callable(weights) else weights
         a = self.per_replica(x, weights[0].shape[0])
         for number, (w, scale) in enumerate(zip(weights, self.scales, strict=True)):
             a = product(a if number == 0 else F.leaky_relu_(a, self.slope), w.mT) * scale

@@ -17,15 +17,13 @@ import torch
 from torch import Tensor
 
 from sascli.core.mean_field import mean_field_linear
-from sascli.core.network import KINDS, FeedForward
+from sascli.core.network import KINDS, FeedForward, Weights
 from sascli.core.products import product
 from sascli.core.recurrent_backprop import (
     LOSSES,
     BackpropThroughTime,
     GeneralisedBackpropThroughTime,
 )
-
-Weights = Sequence[Tensor]
 
 
 @dataclass(frozen=True)
@@ -185,24 +183,24 @@ class Recurrent(FeedForward):
         x: Tensor,
         eps: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Outputs of networks of given weights, one (networks, n_out, n_in) per layer.
+        """Outputs of networks with these weights, one (networks, n_out, n_in) per layer.
 
-        A function that returns weights is called at every step, which draws them anew. Of `eps`
-        only the neurons' noise is used; where there are several networks for each replica of it,
-        they share it. With w_out = 1 and `every_step` the outputs are r(t).
+        A function that draws weights is called at every step. Of `eps` only the neurons' noise is
+        used; several networks for each of its replicas share it. With w_out = 1 and `every_step`
+        the outputs are r(t).
         """
-        draw = weights if callable(weights) else None
         readouts: list[Tensor] = []
 
-        def use(w_in: Tensor, w_rec: Tensor, w_out: Tensor) -> Tensor:
+        def draw() -> Tensor:
+            w_in, w_rec, w_out = weights() if callable(weights) else weights
             readouts.append(w_out)
             return torch.cat((w_rec, w_in), -1).mT
 
-        step = use(*(weights() if callable(weights) else weights))
+        step = draw()
 
         def current(t: int, a: Tensor) -> Tensor:
             nonlocal step
-            step = use(*draw()) if draw and t else step
+            step = draw() if callable(weights) and t else step
             return product(a, step)
 
         rates = self.rates(self.per_replica(x, step.shape[0]), current, eps)
