@@ -14,16 +14,16 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from torch import Tensor
 
 from sascli.analysis.perturbation import (
-    ALIKE,
     PAIRED,
     PERTURBATIONS,
     PUBLISHED,
-    Perturbed,
+    RATIO,
+    Candidates,
     Thresholds,
-    alike,
     field_perturbation,
+    matching_pairs,
     perturbation,
-    perturbed,
+    perturbed_weights,
 )
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
@@ -46,7 +46,9 @@ def changed(made: FeedForward, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     weights = layer.sample(generator=streams(SEEDS, "w"))
     weights[weights == 0] = 9.0  # so that what is switched off can be told from what was 0
     drawn = streams(SEEDS, kind)
-    after, chosen = perturbed(weights, Perturbed(layer), kind, torch.tensor(FRACTIONS), drawn)
+    after, chosen = perturbed_weights(
+        weights, Candidates(layer), kind, torch.tensor(FRACTIONS), drawn
+    )
     return weights, after, chosen.sum((-2, -1))
 
 
@@ -70,7 +72,7 @@ def test_what_is_changed_is_of_the_kind_and_as_many_as_said(kind: str) -> None:
     pi, xi = made.layers[0].pi, made.layers[0].xi
     vip, uip = (pi == 0) & (xi == 0), pi == 1
     allowed = {"vip_off": vip, "uip_on": uip, "random_off": pi >= 0, "other_off": ~(vip | uip)}
-    assert torch.equal(Perturbed(made.layers[0]).candidates(kind), allowed[kind])
+    assert torch.equal(Candidates(made.layers[0]).mask(kind), allowed[kind])
     different = after != before.unsqueeze(1)
     assert torch.equal(different.sum((-2, -1)), n)
     assert not (different & ~allowed[kind].unsqueeze(1)).any()
@@ -111,17 +113,17 @@ def test_there_may_be_fewer_others_than_vips() -> None:
 def test_tolerance_makes_more_vips_and_uips() -> None:
     layer = network().layers[0]
     for kind in ("vip_off", "uip_on"):
-        wide = Perturbed(layer, Thresholds(0.2)).candidates(kind)
-        exact = Perturbed(layer).candidates(kind)
+        wide = Candidates(layer, Thresholds(0.2)).mask(kind)
+        exact = Candidates(layer).mask(kind)
         assert (wide | ~exact).all() and wide.sum() > exact.sum()
 
 
 def test_vip_like_connections_have_thresholds_of_their_own() -> None:
     layer = network().layers[0]
-    wide = Perturbed(layer, Thresholds(0.5, xi_max=0.1, m_min=0.3)).vip
+    wide = Candidates(layer, Thresholds(0.5, xi_max=0.1, m_min=0.3)).vip
     assert torch.equal(wide, (layer.pi <= 0.5) & (layer.xi <= 0.1) & (layer.m.abs() >= 0.3))
     for less in (Thresholds(0.2, 0.1, 0.3), Thresholds(0.5, 0.01, 0.3), Thresholds(0.5, 0.1, 0.6)):
-        assert 0 < Perturbed(layer, less).vip.sum() < wide.sum()
+        assert 0 < Candidates(layer, less).vip.sum() < wide.sum()
 
 
 def test_nothing_perturbed_is_the_sampled_network_for_all_kinds_and_layers() -> None:
@@ -171,7 +173,7 @@ def test_pairs_within_a_ratio_are_as_many_as_there_can_be() -> None:
     draw = np.random.default_rng(0)
     for _ in range(200):
         one, other = (np.sort(draw.uniform(0, 1, n)) for n in draw.integers(0, 6, 2))
-        pairs = alike(one, other, 1.3)
+        pairs = matching_pairs(one, other, 1.3)
         for a, b in pairs:
             assert one[a] <= 1.3 * other[b] and other[b] <= 1.3 * one[a]
         assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)
@@ -181,14 +183,14 @@ def test_pairs_within_a_ratio_are_as_many_as_there_can_be() -> None:
 
 def test_counterparts_have_the_same_magnitude_and_are_no_vips() -> None:
     layer = network((40, 30, 4)).layers[0]
-    own = Perturbed(layer, Thresholds(0.3, xi_max=0.8, m_min=0.5))
-    vips, others = (own.candidates(kind) for kind in PAIRED)
+    own = Candidates(layer, Thresholds(0.3, xi_max=0.8, m_min=0.5))
+    vips, others = (own.mask(kind) for kind in PAIRED)
     assert torch.equal(vips.sum((1, 2)), others.sum((1, 2))) and (vips.sum((1, 2)) > 50).all()
     assert (vips & ~own.vip).sum() == 0 and (others & own.vip).sum() == 0
     for r in range(2):
         one, other = (layer.m[r][mask[r]].detach().abs().sort().values for mask in (vips, others))
         ratio = one / other
-        assert ratio.min() >= 1 / ALIKE and ratio.max() <= ALIKE
+        assert ratio.min() >= 1 / RATIO and ratio.max() <= RATIO
     table = table_of(network(), kinds=PAIRED, thresholds=Thresholds(0.5, xi_max=0.5))
     whole = table.query("fraction == 1").pivot_table(
         index="seed", columns="kind", values=["n_weights", "m_abs"]
@@ -196,7 +198,7 @@ def test_counterparts_have_the_same_magnitude_and_are_no_vips() -> None:
     assert (whole["n_weights"]["paired_off"] == whole["n_weights"]["matched_off"]).all()
     assert (whole["n_weights"] > 10).all(axis=None)
     m = whole["m_abs"]
-    assert (m["paired_off"] / m["matched_off"]).tolist() == pytest.approx([1, 1], rel=ALIKE - 1)
+    assert (m["paired_off"] / m["matched_off"]).tolist() == pytest.approx([1, 1], rel=RATIO - 1)
     half = table.query("fraction == 0.5").groupby(["seed", "kind"])["n_weights"].first()
     expected = (whole["n_weights"].stack() / 2).to_dict()
     assert half.to_dict() == pytest.approx(expected, abs=0.5)
