@@ -24,10 +24,10 @@ class FeedForward(nn.Module):
 
     `layers[l]` has parameters (replicas, widths[l+1], widths[l]); every pre-activation carries
     the prefactor 1/sqrt(widths[l]). All parameters are views of one tensor, `all`, and those of
-    one kind of `flat[kind]`, so that optimiser and projection touch one tensor instead of three
-    per layer; therefore make the network on its device, it cannot be moved with `.to()`.
+    one kind are views of `flat[kind]`, so that optimiser and projection change one tensor instead
+    of three per layer. The network is made on its device and cannot be moved with `.to()`.
 
-    Activations are (replicas, batch, n). Inputs may lack the replicas axis: all share them.
+    Activations are (replicas, batch, n). Inputs without the replicas axis are shared by all.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class FeedForward(nn.Module):
         self.layers: Sequence[SpikeSlab] = nn.ModuleList(slabs)  # type: ignore[assignment]
 
     def decorrelate(self, r: Sequence[Tensor], slope: float) -> None:
-        """Become COPI's kind of network: weights m r[l], no prefactor, leaky ReLU of that slope.
+        """Make this a network as of COPI: weights m r[l], no prefactor, leaky ReLU of this slope.
 
-        r[l] is (replicas, widths[l], widths[l]). Only `run`, `sample` and the mean network know
-        of it, gBP and BP do not.
+        r[l] is (replicas, widths[l], widths[l]). It affects `run`, `sample` and the mean network
+        only, not gBP and BP.
         """
         self.r, self.slope, self.scales = list(r), slope, [1.0] * len(self.layers)
 
     def _decorrelated(self, weights: list[Tensor]) -> list[Tensor]:
-        """Weights times r, where there is one."""
+        """Weights times r, if any."""
         return [product(w, r) for w, r in zip(weights, self.r, strict=True)] if self.r else weights
 
     def matrices(self, flat: Tensor) -> list[Tensor]:
@@ -79,7 +79,7 @@ class FeedForward(nn.Module):
         return other.as_strided(parameter.shape, parameter.stride(), parameter.storage_offset())
 
     def _apply(self, fn: Any, recurse: bool = True) -> "FeedForward":
-        raise TypeError("make the network on its device and in its dtype: moving cuts its views")
+        raise TypeError("a network cannot be moved or cast: make it on its device, in its dtype")
 
     def like(self, replicas: int, device: torch.device | str) -> "FeedForward":
         """A network of the same kind and widths with all numbers 0."""
@@ -122,14 +122,14 @@ class FeedForward(nn.Module):
 
     @torch.no_grad()
     def project_(self) -> "FeedForward":
-        """Put pi back into [0, 1] and Xi into [0, inf); their exact ends are meaningful."""
+        """Project pi into [0, 1] and Xi into [0, inf); their exact bounds are meaningful."""
         self.flat["pi"].clamp_(0, 1)
         self.flat["xi"].clamp_(min=0)
         return self
 
     @property
     def noisy(self) -> bool:
-        """Whether the neurons have noise of their own, there with given weights too."""
+        """Whether the neurons are noisy, in addition to the noise of the weights."""
         return False
 
     @property
@@ -146,7 +146,7 @@ class FeedForward(nn.Module):
         return views
 
     def draw_noise(self, batch: int, generator: Generators) -> list[Tensor]:
-        """Fresh normal draws for a batch, as `forward` takes them."""
+        """Fresh normal draws for a batch, the argument `eps` of `forward`."""
         flat = self.all.new_empty(self.replicas, batch * self.noise_size)
         return self.split_noise(fill_normal(flat, generator), batch)
 
@@ -194,7 +194,7 @@ class FeedForward(nn.Module):
         return Backprop(self)
 
     def per_replica(self, x: Tensor, networks: int | None = None) -> Tensor:
-        """Inputs with a leading axis for every replica (or given number of networks)."""
+        """Inputs with a leading axis of the replicas, or of another number of networks."""
         return x.expand(networks or self.replicas, *x.shape[-2:])
 
 
@@ -221,10 +221,9 @@ class MeanFieldGradients(Gradients, Protocol):
 
 
 class GeneralisedBackprop:
-    """gBP gradients of a `FeedForward` network without autograd, Eqs. 2-7, in place.
+    """gBP gradients of a `FeedForward` network, Eqs. 2-7.
 
-    The gradients are written to `grads[kind]`, flat like `network.flat[kind]`. Scratch space is
-    kept between calls, so one object serves one training loop.
+    Buffers are reused between calls, so that one object serves one training loop.
     """
 
     def __init__(self, network: FeedForward) -> None:

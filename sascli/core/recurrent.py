@@ -31,10 +31,9 @@ class Dynamics:
     """How a recurrent network runs in time.
 
     alpha is dt / tau, in (0, 1]; start is h(0), a number or a tensor that broadcasts to
-    (replicas, batch, n_rec); sigma is the neurons' own noise, there only where noise is given.
-    With `every_step` the network is read out after every step and learns by the squared error,
-    without after the last step alone and it learns by the cross entropy. `loss` is the scale of
-    the squared error, one of `LOSSES`.
+    (replicas, batch, n_rec); sigma is the neurons' noise, which needs eps. With `every_step` the
+    network is read out after every step and learns by the squared error, otherwise after the last
+    step and by the cross entropy. `loss` is the scale of the squared error, one of `LOSSES`.
 
     Raises ValueError for another alpha or loss, or fewer than one step.
     """
@@ -54,20 +53,20 @@ class Dynamics:
 
     @property
     def readouts(self) -> int:
-        """How many steps are read out."""
+        """Number of steps that are read out."""
         return self.steps if self.every_step else 1
 
 
 class Recurrent(FeedForward):
-    """A leaky recurrent network with spike-and-slab weights, in the place of a `FeedForward`.
+    """A leaky recurrent network with spike-and-slab weights and the interface of `FeedForward`.
 
     `widths` is [n_in, n_rec, n_out] and `layers` are in, rec and out, with parameters
-    (replicas, n_out, n_in). `flat[kind]` holds [w_rec, w_in] as one matrix, then w_out. What is
-    frozen (`freeze`) has gradient 0 and is put back by `project_`. `dynamics` may be replaced at
-    any time: the weights do not depend on it.
+    (replicas, n_out, n_in). `flat[kind]` contains [w_rec, w_in] as one matrix, then w_out. Frozen
+    parameters (`freeze`) have gradient 0 and are reset by `project_`. `dynamics` may be replaced
+    at any time: the weights do not depend on it.
 
     A sample is one row of steps * n_in numbers, x(1) first; inputs are
-    (replicas, batch, steps * n_in) and may lack the replicas axis. Outputs are
+    (replicas, batch, steps * n_in), the replicas axis is optional. Outputs are
     (replicas, batch, n_out), with `every_step` (replicas, batch, steps, n_out).
     """
 
@@ -112,7 +111,7 @@ class Recurrent(FeedForward):
 
     @torch.no_grad()
     def freeze(self, layer: int, kind: str, value: float, where: Tensor | None = None) -> None:
-        """Hold one kind of parameter of layer 0, 1 or 2 at a value, everywhere or `where`.
+        """Fix one kind of parameter of layer 0, 1 or 2 at a value, everywhere or `where`.
 
         `where` is boolean and broadcasts to (replicas, n_out, n_in).
         """
@@ -130,7 +129,7 @@ class Recurrent(FeedForward):
 
     @torch.no_grad()
     def project_(self) -> "Recurrent":
-        """Put pi back into [0, 1], Xi into [0, inf), and what is frozen to its value."""
+        """Project pi into [0, 1] and Xi into [0, inf), and reset frozen parameters."""
         super().project_()
         for kind, where in self.frozen.items():
             torch.where(where, self._fixed[kind], self.flat[kind], out=self.flat[kind])
@@ -138,7 +137,7 @@ class Recurrent(FeedForward):
 
     @property
     def noisy(self) -> bool:
-        """Whether the neurons have noise of their own."""
+        """Whether the neurons are noisy."""
         return bool(self.dynamics.sigma)
 
     @property
@@ -219,18 +218,18 @@ class Recurrent(FeedForward):
         time = self.dynamics
         noise = eps[2] * (math.sqrt(2 * time.alpha) * time.sigma) if eps and time.sigma else None
         h = x.new_zeros(*x.shape[:2], self.widths[1]) + time.start
-        r, kept = h.relu(), list[Tensor]()
+        r, readouts = h.relu(), list[Tensor]()
         for t, x_t in enumerate(x.unflatten(-1, (time.steps, -1)).unbind(-2)):
             h = torch.lerp(h, current(t, torch.cat((r, x_t), -1)), time.alpha)
             if noise is not None:
                 h = h + noise[:, t].repeat_interleave(len(h) // len(noise), 0)
             r = h.relu()
             if time.every_step:
-                kept.append(r)
-        return torch.stack(kept or [r], 1)
+                readouts.append(r)
+        return torch.stack(readouts or [r], 1)
 
     def outputs(self, y: Tensor) -> Tensor:
-        """What the network returns, from (replicas, readouts, batch, n_out)."""
+        """The network's outputs, from (replicas, readouts, batch, n_out)."""
         return y.transpose(1, 2) if self.dynamics.every_step else y[:, 0]
 
     def gbp(self) -> GeneralisedBackpropThroughTime:
@@ -242,7 +241,7 @@ class Recurrent(FeedForward):
         return BackpropThroughTime(self)
 
     def per_replica(self, x: Tensor, networks: int | None = None) -> Tensor:
-        """Inputs with a leading axis for every replica (or given number of networks).
+        """As of a feed-forward network.
 
         Raises ValueError for samples that are not steps * n_in long.
         """

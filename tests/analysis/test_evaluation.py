@@ -11,12 +11,12 @@ from made import SEEDS, images, network, replica
 from scipy.special import softmax
 
 from sascli.analysis.evaluation import (
-    WAYS,
+    MODES,
     evaluation,
-    judged,
     predictive_entropy,
     probabilities,
     reliability,
+    scores,
     uncertainty,
 )
 from sascli.core.streams import fill_normal, stream, streams
@@ -66,7 +66,7 @@ def test_a_decorrelated_network_has_no_mean_field() -> None:
     made, (x, _) = network(), images()
     r = [torch.randn(2, n, n, dtype=x.dtype) for n in made.widths[:-1]]
     made.decorrelate(r, 0.1)
-    two = [probabilities(made, SEEDS, x, way, samples=1, epochs=(1, 1)) for way in WAYS[:2]]
+    two = [probabilities(made, SEEDS, x, mode, samples=1, epochs=(1, 1)) for mode in MODES[:2]]
     assert np.array_equal(*two) and not np.allclose(two[0], ask(x, "mean"))
 
 
@@ -86,7 +86,7 @@ def test_calibration_error_and_reliability_of_a_known_case() -> None:
     """Ten images: five said with 0.9, of which 4 are right; five with 0.6, of which 1 is."""
     p = np.array([[0.9, 0.1]] * 5 + [[0.4, 0.6]] * 5)
     y = np.array([0] * 4 + [1] + [1] + [0] * 4)
-    found = judged(p, y, ("a", "b"), 10)
+    found = scores(p, y, ("a", "b"), 10)
     (whole,) = found["evaluation"].itertuples()
     assert whole.test_accuracy == 0.5 and whole.n_images == 10
     assert whole.calibration_error == pytest.approx(0.5 * 0.1 + 0.5 * 0.4)
@@ -118,7 +118,7 @@ def test_bins_of_confidence_hold_every_image_once() -> None:
 
 def test_a_class_that_is_never_predicted_has_no_precision() -> None:
     p = np.array([[0.9, 0.1, 0.0]] * 4)
-    table = judged(p, np.array([0, 0, 1, 1]), ("a", "b", "c"), 5)["classes"].set_index("class")
+    table = scores(p, np.array([0, 0, 1, 1]), ("a", "b", "c"), 5)["classes"].set_index("class")
     assert table["precision"].isna().to_dict() == {"a": False, "b": True, "c": True}
     assert table["recall"].isna().to_dict() == {"a": False, "b": False, "c": True}
 
@@ -140,4 +140,4 @@ def test_every_way_and_seed_is_in_every_table() -> None:
     for name, table in tables_of().items():
         assert list(table)[:3] == ["replica", "seed", "way"]
         found = set(table[["way", "seed"]].itertuples(index=False, name=None))
-        assert found == {(way, seed) for way in WAYS for seed in SEEDS}, name
+        assert found == {(mode, seed) for mode in MODES for seed in SEEDS}, name

@@ -13,7 +13,7 @@ F = [9.0, 11.0, 12.5, 14.0, 16.0]
 
 
 def curves(network: Recurrent, **settings: object) -> pd.DataFrame:
-    fixed = {"ways": ["mean"], "frequencies": F, "modalities": ["v", "a", "va"]}
+    fixed = {"modes": ["mean"], "frequencies": F, "modalities": ["v", "a", "va"]}
     fixed |= {"repeats": 40, "samples": 1, "timing": QUICK}
     return psychometric(network, SEEDS, **(fixed | settings))  # type: ignore[arg-type]
 
@@ -36,7 +36,9 @@ def test_two_modalities_are_steeper_than_one_under_noise() -> None:
 
 
 def test_sampled_networks_are_many_and_others_one() -> None:
-    table = curves(integrator(xi=0.001), ways=["mean", "sampled", "redrawn"], samples=3, repeats=2)
+    table = curves(
+        integrator(xi=0.001), modes=["mean", "sampled", "redrawn"], samples=3, repeats=2
+    )
     count = table.groupby("way")["sample"].nunique()
     assert count.to_dict() == {"mean": 1, "sampled": 3, "redrawn": 3}
     assert len(sigmoids(table)) == 2 * 3 * (1 + 3 + 3)

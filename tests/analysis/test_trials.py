@@ -7,21 +7,23 @@ import torch
 from task import QUICK, SEEDS, integrator
 
 from sascli.analysis import trials as module
-from sascli.analysis.trials import WAYS, choices, correct, rates
+from sascli.analysis.trials import MODES, choices, correct, rates
 from sascli.data.multisensory import FREQUENCIES, MODALITIES, trials
 
 BATCH = trials([*product(MODALITIES, FREQUENCIES)], QUICK)
 HIGH = (BATCH.frequency > 12.5).expand(2, -1)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_integrator_chooses_rightly(way: str) -> None:
-    assert torch.equal(choices(integrator(), SEEDS, BATCH, way), HIGH)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_integrator_chooses_correctly(mode: str) -> None:
+    assert torch.equal(choices(integrator(), SEEDS, BATCH, mode), HIGH)
 
 
-def test_ways_differ_by_the_noise_of_the_weights() -> None:
+def test_prediction_modes_differ_by_the_noise_of_the_weights() -> None:
     network = integrator(xi=0.01)
-    right = {way: (choices(network, SEEDS, BATCH, way) == HIGH).double().mean() for way in WAYS}
+    right = {
+        mode: (choices(network, SEEDS, BATCH, mode) == HIGH).double().mean() for mode in MODES
+    }
     assert right["mean"] == 1
     assert right["sampled"] < 1  # an unbalanced memory grows or fades
     assert right["sampled"] <= right["redrawn"]
@@ -36,10 +38,10 @@ def test_the_network_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
-def test_pieces_change_the_noise_alone(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_change_the_noise_alone(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
     network = integrator(sigma=sigma)
     whole = rates(network, SEEDS, BATCH, noise=0.0, every=7)
-    monkeypatch.setattr(module, "PIECE", 3 * 70)
+    monkeypatch.setattr(module, "BATCH", 3 * 70)
     assert torch.equal(rates(network, SEEDS, BATCH, noise=0.0, every=7), whole)
 
 
