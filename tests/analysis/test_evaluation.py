@@ -45,7 +45,7 @@ def test_the_mean_network_has_no_noise() -> None:
     np.testing.assert_allclose(ask(x, "mean"), expected, rtol=1e-12)
 
 
-def test_the_ensemble_is_the_mean_prediction_of_the_networks_of_ensemble_csv() -> None:
+def test_ensemble_is_the_mean_prediction_of_ensemble_csv() -> None:
     made, (x, _) = network(), images()
     drawn = [made.sample(generator=streams(SEEDS, "ensemble", n)) for n in range(3)]
     each = [softmax(made.run(weights, x).numpy(), -1) for weights in drawn]
@@ -53,7 +53,7 @@ def test_the_ensemble_is_the_mean_prediction_of_the_networks_of_ensemble_csv() -
 
 
 @pytest.mark.parametrize("epochs", [(7, 7), (4, 7)])
-def test_the_mean_field_draws_the_noise_of_each_replicas_last_test(epochs: tuple[int]) -> None:
+def test_mean_field_uses_the_noise_of_the_last_test(epochs: tuple[int]) -> None:
     made, (x, _) = network(), images()
     noise = torch.empty(2, len(x) * made.noise_size, dtype=x.dtype)
     drawn = [stream(*words) for words in zip(SEEDS, repeat("evaluation"), epochs, strict=False)]
@@ -71,7 +71,7 @@ def test_a_decorrelated_network_has_no_mean_field() -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_replica_is_judged_the_same_without_its_companions(which: int) -> None:
+def test_evaluation_does_not_depend_on_companions(which: int) -> None:
     whole, alone = tables_of(), tables_of(which)
     assert whole.keys() == alone.keys() and len(whole) == 5
     for name, table in whole.items():
@@ -108,7 +108,7 @@ def test_calibration_error_and_reliability_of_a_known_case() -> None:
     }  # fmt: skip
 
 
-def test_bins_of_confidence_hold_every_image_once() -> None:
+def test_confidence_bins_contain_every_image_once() -> None:
     confidence = np.array([0.0, 0.1, 0.1, 0.25, 0.5, 0.7, 1.0, 1.0])
     curve = reliability(confidence > 0.2, confidence, 5)
     assert curve["count"].sum() == len(confidence)
@@ -123,7 +123,7 @@ def test_a_class_that_is_never_predicted_has_no_precision() -> None:
     assert table["recall"].isna().to_dict() == {"a": False, "b": False, "c": True}
 
 
-def test_entropy_tells_wrong_from_right_and_other_things() -> None:
+def test_entropy_detects_wrong_answers_and_foreign_images() -> None:
     sure, torn = [0.98, 0.01, 0.01], [0.4, 0.3, 0.3]
     p = np.array([sure, sure, sure, torn])
     y = np.array([0, 0, 0, 1])
@@ -136,7 +136,7 @@ def test_entropy_tells_wrong_from_right_and_other_things() -> None:
     assert uncertainty(p, np.array([0, 0, 0, 0]), {})["auroc"].isna().all()
 
 
-def test_every_way_and_seed_is_in_every_table() -> None:
+def test_every_mode_and_seed_is_in_every_table() -> None:
     for name, table in tables_of().items():
         assert list(table)[:3] == ["replica", "seed", "way"]
         found = set(table[["way", "seed"]].itertuples(index=False, name=None))

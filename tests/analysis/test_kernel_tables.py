@@ -10,7 +10,7 @@ from sascli.analysis.kernel import DYNAMICS, decay_table, kernel_table, lazy_tab
 from sascli.core.kernel import Scales, analytic
 
 
-def test_sequences_lie_on_a_circle() -> None:
+def test_sequences_are_on_a_circle() -> None:
     phi, x = sequences(5)
     assert x.shape == (6, 2, 1)
     assert x[0].flatten().tolist() == [1, -1]
@@ -50,7 +50,7 @@ def test_the_exponent_of_a_power_law() -> None:
     )
 
 
-def test_some_steps_of_lazy_training_are_kept() -> None:
+def test_lazy_table_has_every_nth_step() -> None:
     x, y = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([-1.0, 1])
     whole, some = (
         lazy_table(x, y, 10, Scales(), lr=0.01, steps=8, every=every, seeds=1) for every in (1, 3)

@@ -58,7 +58,7 @@ def test_maps_are_their_definition_in_every_replica() -> None:
         assert got[r].numpy() == pytest.approx(want.numpy(), rel=1e-9)
 
 
-def test_a_silent_input_has_a_column_of_zeros() -> None:
+def test_silent_input_has_a_column_of_zeros() -> None:
     own = layers(slope=0.1)
     own.r[0].copy_(torch.eye(WIDTHS[0]).expand_as(own.r[0]))
     x = made.images(COUNT, WIDTHS[0])[0]
@@ -80,7 +80,7 @@ def test_features_are_the_map_times_r() -> None:
         assert list(rows["row"]) == [0, 0, 0, 1, 1, 1] and list(rows["column"]) == [0, 1, 2] * 2
 
 
-def test_compression_of_a_linear_network_loses_nothing_where_the_map_is_exact() -> None:
+def test_compression_of_a_linear_network_is_exact() -> None:
     own = layers(slope=1.0)
     x = white(own)
     table = compression(own, (3, 8), x, data(x)).query("seed == 3 and part == 'first'")
@@ -89,7 +89,7 @@ def test_compression_of_a_linear_network_loses_nothing_where_the_map_is_exact() 
     assert list(table["parameters"]) == [75, 75, 50, 24]
 
 
-def test_compression_begins_with_the_network_itself() -> None:
+def test_compression_of_no_layers_is_the_network() -> None:
     own = layers(slope=0.1)
     x = made.images(COUNT, WIDTHS[0])[0]
     table = compression(own, (3, 8), x, data(x)).set_index(["part", "k", "seed"])

@@ -10,7 +10,7 @@ from sascli.analysis.logistic import logistic
 from sascli.training import run as training_run
 
 
-def test_it_is_scikit_learns_at_the_best_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logistic_uses_the_best_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
     config = composed("train", "train_size=300", "test_size=200")
     data = training_run.load_data(config, torch.device("cpu"))
     (row,) = logistic(data).to_dict("records")

@@ -53,7 +53,7 @@ def changed(made: FeedForward, kind: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
-def test_as_many_are_changed_as_there_are_vips_or_uips_times_f(kind: str) -> None:
+def test_number_changed_is_f_times_vips_or_uips(kind: str) -> None:
     made = network()
     table = table_of(made).query("kind == @kind")
     for r, seed in enumerate(SEEDS):
@@ -66,7 +66,7 @@ def test_as_many_are_changed_as_there_are_vips_or_uips_times_f(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
-def test_what_is_changed_is_of_the_kind_and_as_many_as_said(kind: str) -> None:
+def test_changed_connections_are_of_the_kind(kind: str) -> None:
     made = network()
     before, after, n = changed(made, kind)
     pi, xi = made.layers[0].pi, made.layers[0].xi
@@ -100,7 +100,7 @@ def test_a_larger_fraction_contains_the_smaller(kind: str) -> None:
         assert torch.equal(after[:, larger][same], after[:, smaller][same])
 
 
-def test_there_may_be_fewer_others_than_vips() -> None:
+def test_fewer_others_than_vips() -> None:
     made = network()
     made.layers[0].pi.data[:, 2:] = 0
     made.layers[0].xi.data[:, 2:] = 0
@@ -118,7 +118,7 @@ def test_tolerance_makes_more_vips_and_uips() -> None:
         assert (wide | ~exact).all() and wide.sum() > exact.sum()
 
 
-def test_vip_like_connections_have_thresholds_of_their_own() -> None:
+def test_vips_by_wider_thresholds() -> None:
     layer = network().layers[0]
     wide = Candidates(layer, Thresholds(0.5, xi_max=0.1, m_min=0.3)).vip
     assert torch.equal(wide, (layer.pi <= 0.5) & (layer.xi <= 0.1) & (layer.m.abs() >= 0.3))
@@ -126,7 +126,7 @@ def test_vip_like_connections_have_thresholds_of_their_own() -> None:
         assert 0 < Candidates(layer, less).vip.sum() < wide.sum()
 
 
-def test_nothing_perturbed_is_the_sampled_network_for_all_kinds_and_layers() -> None:
+def test_fraction_zero_is_the_sampled_network() -> None:
     made, (x, y) = network(), images()
     tables = [table_of(made, layer=layer).query("fraction == 0") for layer in (1, 2, 3)]
     for sample in range(3):
@@ -147,7 +147,7 @@ def test_all_vips_off_is_the_network_without_them(layer: int) -> None:
     assert own["test_error"].tolist() == error
 
 
-def test_another_draw_is_another_series_and_the_same_draw_the_same() -> None:
+def test_draws_are_reproducible_and_differ() -> None:
     made = network()
     first, again, other = table_of(made), table_of(made), table_of(made, draw=1)
     pd.testing.assert_frame_equal(first, again)
@@ -157,7 +157,7 @@ def test_another_draw_is_another_series_and_the_same_draw_the_same() -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_replica_is_perturbed_the_same_without_its_companions(which: int) -> None:
+def test_perturbation_does_not_depend_on_companions(which: int) -> None:
     made = network()
     seed = SEEDS[which]
     whole = table_of(made).query("seed == @seed").drop(columns="replica")
@@ -168,7 +168,7 @@ def test_a_replica_is_perturbed_the_same_without_its_companions(which: int) -> N
 # ---------------------------------------------------------------- counterparts of the same |m|
 
 
-def test_pairs_within_a_ratio_are_as_many_as_there_can_be() -> None:
+def test_number_of_matching_pairs_is_maximal() -> None:
     """Against all matchings of small sets, by the sizes of greatest matchings."""
     draw = np.random.default_rng(0)
     for _ in range(200):
@@ -181,7 +181,7 @@ def test_pairs_within_a_ratio_are_as_many_as_there_can_be() -> None:
         assert len(pairs) == (maximum_bipartite_matching(csr_array(close)) >= 0).sum()
 
 
-def test_counterparts_have_the_same_magnitude_and_are_no_vips() -> None:
+def test_counterparts_have_equal_magnitude_and_are_not_vips() -> None:
     layer = network((40, 30, 4)).layers[0]
     own = Candidates(layer, Thresholds(0.3, xi_max=0.8, m_min=0.5))
     vips, others = (own.mask(kind) for kind in PAIRED)
@@ -204,7 +204,7 @@ def test_counterparts_have_the_same_magnitude_and_are_no_vips() -> None:
     assert half.to_dict() == pytest.approx(expected, abs=0.5)
 
 
-def test_vips_without_a_counterpart_are_left_out() -> None:
+def test_vips_without_counterpart_are_excluded() -> None:
     """Too few candidates: both sets are smaller, and n_weights says so; none: nothing changes."""
     made = network()
     layer = made.layers[0]

@@ -25,7 +25,7 @@ def outputs(layers: list[np.ndarray], x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("keep", [1.0, 0.2, 0.1, 0.05])
-def test_without_its_dead_neurons_a_network_gives_the_same(keep: float) -> None:
+def test_outputs_are_equal_without_dead_neurons(keep: float) -> None:
     whole = weights(keep)
     x = np.random.default_rng(1).random((30, 50))
     small = without_dead(whole)
@@ -36,7 +36,7 @@ def test_without_its_dead_neurons_a_network_gives_the_same(keep: float) -> None:
         assert w.any(1).all() and after.any(0).all()  # nobody is left without inputs or outputs
 
 
-def test_a_neuron_fed_by_silent_ones_alone_goes_too() -> None:
+def test_neuron_with_silent_inputs_is_dead() -> None:
     first, second, third = np.zeros((3, 2)), np.zeros((2, 3)), np.ones((2, 2))
     first[0] = 1  # neurons 1 and 2 have no input
     second[0, 0], second[1, 1:] = 1, 1  # so neuron 1 above, fed by those, is silent as well
@@ -49,7 +49,7 @@ def test_a_neuron_fed_by_silent_ones_alone_goes_too() -> None:
 
 @pytest.mark.parametrize("keep", [1.0, 0.1, 0.0])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_from_the_file_come_the_matrices_that_went_in(keep: float, dtype: type) -> None:
+def test_file_round_trip(keep: float, dtype: type) -> None:
     whole = [w.astype(dtype) for w in without_dead(weights(keep))]
     back = from_bytes(to_bytes(whole))
     for w, own in zip(whole, back, strict=True):

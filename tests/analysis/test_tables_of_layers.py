@@ -93,7 +93,7 @@ def test_counts_are_those_of_the_values() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-9, 0.013, 1.0, 1.49, 9.99, 250.0])
-def test_zero_is_an_edge_or_the_centre_of_a_bin(scale: float) -> None:
+def test_zero_is_an_edge_or_centre_of_a_bin(scale: float) -> None:
     made = network()
     made.flat["m"].mul_(scale)
     made.flat["xi"].mul_(scale)
@@ -135,7 +135,7 @@ def test_entropy_of_both_estimators() -> None:
     assert (mean["paper"] < mean["mixed"] + 0.02).all() and (mean["paper"] != mean["mixed"]).all()
 
 
-def test_entropy_of_the_paper_is_averaged_over_draws_within_its_standard_error() -> None:
+def test_paper_entropy_within_its_standard_error() -> None:
     """Connections of pi = 0 < Xi have the known entropy ln(2 pi e Xi) / 2, drawn or not."""
     made = FeedForward([6, 5], 1, dtype=torch.float64)
     made.flat["xi"].fill_(0.3)
@@ -159,7 +159,7 @@ def test_random_tables_do_not_depend_on_the_companions(which: int) -> None:
 # ---------------------------------------------------------------- ensemble.csv
 
 
-def test_a_sampled_network_is_kept_for_the_whole_test_set() -> None:
+def test_weights_are_drawn_once_for_the_test_set() -> None:
     made, (x, y) = network(), images(2500)
     table = ensemble(made, SEEDS, partial(accuracy, x=x, y=y), 3)
     assert list(table["sample"]) == [0, 0, 1, 1, 2, 2] and list(table["replica"]) == [0, 1] * 3
@@ -170,7 +170,7 @@ def test_a_sampled_network_is_kept_for_the_whole_test_set() -> None:
     assert table["test_accuracy"].nunique() > 2
 
 
-def test_networks_without_variance_are_all_the_mean_network() -> None:
+def test_networks_without_variance_equal_the_mean_network() -> None:
     made, (x, y) = network(), images()
     made.flat["xi"].zero_()
     made.flat["pi"].round_()
@@ -179,14 +179,14 @@ def test_networks_without_variance_are_all_the_mean_network() -> None:
     assert table.groupby("replica")["test_accuracy"].unique().tolist() == [[v] for v in mean]
 
 
-def test_no_samples_are_an_empty_table_of_the_same_columns() -> None:
+def test_no_samples_give_an_empty_table() -> None:
     made, (x, y) = network(), images()
     score = partial(accuracy, x=x, y=y)
     empty = ensemble(made, SEEDS, score, 0)
     assert len(empty) == 0 and list(empty) == list(ensemble(made, SEEDS, score, 1))
 
 
-def test_accuracy_is_of_all_images_not_the_mean_of_chunks() -> None:
+def test_accuracy_is_over_all_images() -> None:
     x, y = images(1001)
     y[:1000], y[1000] = 0, 1
     constant = partial(torch.zeros, 2)

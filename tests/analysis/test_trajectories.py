@@ -68,7 +68,7 @@ def test_paths_end_where_each_network_stopped() -> None:
     pd.testing.assert_frame_equal(table[table["seed"] == 2].reset_index(drop=True), alone)
 
 
-def test_entropy_over_training_is_that_of_every_network_on_the_way() -> None:
+def test_entropy_over_training() -> None:
     networks = {epoch: integrator(xi=0.01 * (epoch + 1)) for epoch in (0, 10, 17)}
     for network in networks.values():
         network.layers[1].pi.data.fill_(0.3)

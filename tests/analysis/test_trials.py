@@ -29,7 +29,7 @@ def test_prediction_modes_differ_by_the_noise_of_the_weights() -> None:
     assert right["sampled"] <= right["redrawn"]
 
 
-def test_the_network_is_left_as_it_was() -> None:
+def test_trials_do_not_change_the_network() -> None:
     network = integrator()
     before = network.dynamics
     choices(network, SEEDS, BATCH, "mean")
@@ -38,7 +38,7 @@ def test_the_network_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
-def test_batches_change_the_noise_alone(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_size_changes_the_noise_only(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
     network = integrator(sigma=sigma)
     whole = rates(network, SEEDS, BATCH, noise=0.0, every=7)
     monkeypatch.setattr(module, "BATCH", 3 * 70)
@@ -68,7 +68,7 @@ def test_noise_scales() -> None:
     assert small == pytest.approx(0.1 * large, rel=0.05)
 
 
-def test_effective_networks_have_a_number() -> None:
+def test_effective_networks_are_numbered() -> None:
     network = integrator(xi=0.01)
     mean, first, again, second = (
         rates(network, SEEDS, BATCH, noise=0.0, every=70, sample=sample)
@@ -87,7 +87,7 @@ def test_a_replicas_trials_do_not_depend_on_the_others() -> None:
     assert not torch.equal(both[1], other[1])
 
 
-def test_correct_is_the_fraction_of_right_choices() -> None:
+def test_correct_is_the_fraction_of_correct_choices() -> None:
     network = integrator(xi=0.01)
     chosen = choices(network, SEEDS, BATCH, "sampled", 3)
     want = (chosen == HIGH).double().mean(1)

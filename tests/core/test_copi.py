@@ -44,7 +44,7 @@ def make(replicas: int = 1, feedback: bool = False) -> Decorrelated:
 
 @REPLICAS
 @pytest.mark.parametrize("local", [False, True])
-def test_decorrelation_is_its_definition(local: bool, replicas: int) -> None:
+def test_decorrelation_equals_definition(local: bool, replicas: int) -> None:
     x, r, rate = normal(replicas, BATCH, 6), normal(replicas, 6, 6, seed=1), rates(replicas)
     want = []
     for own_r, own_x, own_rate in zip(r, x, rate, strict=True):
@@ -56,7 +56,7 @@ def test_decorrelation_is_its_definition(local: bool, replicas: int) -> None:
 
 
 @REPLICAS
-def test_inference_is_its_definition(replicas: int) -> None:
+def test_inference_equals_definition(replicas: int) -> None:
     x, target = normal(replicas, BATCH, 6), normal(replicas, BATCH, 4, seed=1)
     w, rate = normal(replicas, 4, 6, seed=2), rates(replicas)
     want = w.clone()
@@ -78,7 +78,7 @@ def test_decorrelated_inputs_without_perturbation_are_a_fixed_point() -> None:
     assert error(r, kept[1]) < 1e-14
 
 
-def test_correlated_inputs_are_no_fixed_point() -> None:
+def test_correlated_inputs_are_not_a_fixed_point() -> None:
     x, w = normal(1, BATCH, 6), normal(1, 4, 6, seed=1)
     kept = w.clone()
     infer_(w, x, x @ w.mT, 0.5, mean_square(x))
@@ -111,7 +111,7 @@ def test_determinant_is_conserved_to_first_order() -> None:
     assert changes[0] / changes[1] == pytest.approx(4, rel=0.1)
 
 
-def test_correlation_is_its_definition() -> None:
+def test_correlation_equals_definition() -> None:
     x = normal(2, BATCH, 5)
     for got, own in zip(correlation(x), x, strict=True):
         norms = [(own[:, i] ** 2).mean().sqrt() for i in range(5)]
@@ -119,7 +119,7 @@ def test_correlation_is_its_definition() -> None:
         assert got.item() == pytest.approx(scaled.abs().sum().item() / 20, rel=1e-12)
 
 
-def test_correlation_leaves_silent_neurons_out() -> None:
+def test_correlation_ignores_silent_neurons() -> None:
     x = normal(1, BATCH, 3)
     with_silent = torch.cat([x, torch.zeros(1, BATCH, 2, dtype=torch.float64)], -1)
     assert error(correlation(with_silent), correlation(x)) < 1e-12
@@ -128,7 +128,7 @@ def test_correlation_leaves_silent_neurons_out() -> None:
 
 
 @REPLICAS
-def test_forward_is_its_definition(replicas: int) -> None:
+def test_forward_equals_definition(replicas: int) -> None:
     layers, y = make(replicas), normal(replicas, BATCH, WIDTHS[0], seed=30)
     inputs, activations = layers.forward(y)
     for r, w, x, a in zip(layers.r, layers.w, inputs, activations, strict=True):
@@ -137,7 +137,7 @@ def test_forward_is_its_definition(replicas: int) -> None:
         y = torch.where(a > 0, a, SLOPE * a)
 
 
-def test_a_network_begins_with_its_inputs_as_they_are() -> None:
+def test_new_network_does_not_change_its_inputs() -> None:
     layers = Decorrelated(FeedForward(WIDTHS, 2), SLOPE)
     y = torch.rand(2, BATCH, WIDTHS[0], generator=rng())
     assert torch.equal(layers.forward(y)[0][0], y)
@@ -163,7 +163,7 @@ def test_perturbations_are_gradients_of_every_image(replicas: int) -> None:
 
 
 @REPLICAS
-def test_perturbations_go_down_through_the_feedback_matrices(replicas: int) -> None:
+def test_feedback_matrices_propagate_perturbations(replicas: int) -> None:
     layers, y = make(replicas, feedback=True), normal(replicas, BATCH, WIDTHS[0], seed=30)
     _, activations = layers.forward(y)
     p = layers.perturbations(activations, normal(replicas, BATCH, WIDTHS[-1], seed=31))

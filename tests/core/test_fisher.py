@@ -32,7 +32,7 @@ def by_definition(made: FeedForward, x: torch.Tensor) -> list[torch.Tensor]:
     return total
 
 
-def test_fisher_is_its_definition_whatever_the_batches() -> None:
+def test_fisher_equals_definition_for_any_batches() -> None:
     made, x = network(), images(7)
     found = fisher(made, x.split(3))
     for own, expected in zip(made.split(found), by_definition(made, x), strict=True):

@@ -38,7 +38,7 @@ def test_relu_moments_equal_monte_carlo() -> None:
         assert abs(draws.mean() - want) < 4 * draws.std() / 1000
 
 
-def test_relu_moments_at_the_ends() -> None:
+def test_relu_moments_in_limits() -> None:
     covariance = torch.tensor([1.0, -1.0, 0.0, 0.0]).double()
     k, k2 = (
         torch.tensor([1.0, 1.0, 1.0, 0.0]).double(),

@@ -51,7 +51,7 @@ def test_descent_is_that_of_autograd_in_the_scaled_parameters() -> None:
     assert error(got, torch.stack(want)) < 1e-12
 
 
-def test_a_small_step_goes_as_the_kernel_says() -> None:
+def test_small_step_follows_the_kernel() -> None:
     network, x, eps = made()
     rows = torch.cat(list(gradients_at(network, x, eps, SCALES)))
     before, after = descend_(network, x, Y, repeat(eps, 2), SCALES, 1e-7)
@@ -69,7 +69,7 @@ def test_kernel_dynamics_has_its_closed_form() -> None:
 
 
 @pytest.mark.parametrize("project", [True, False])
-def test_projection_is_a_choice(project: bool) -> None:
+def test_projection_is_optional(project: bool) -> None:
     network, x, eps = made()
     list(descend_(network, x, Y, repeat(eps, 5), SCALES, 0.01, project=project))
     assert bool((network.layers[1].pi < 0).any()) is not project

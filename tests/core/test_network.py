@@ -127,7 +127,7 @@ def test_gbp_costs_twice_the_matrix_arithmetic_of_bp() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_divergence_is_seen(kind: str) -> None:
+def test_divergence_gives_non_finite_loss(kind: str) -> None:
     network = make(4, 2)
     x, y, eps, _ = make_batch(network)
     getattr(network.layers[1], kind).data[1, 0] = math.nan
@@ -137,7 +137,7 @@ def test_divergence_is_seen(kind: str) -> None:
 
 
 @pytest.mark.parametrize("rule", [GeneralisedBackprop, Backprop])
-def test_gradients_leave_everything_else_alone(rule: type) -> None:
+def test_gradients_change_nothing_else(rule: type) -> None:
     network = make(4, 2)
     x, y, eps, flat = make_batch(network)
     before = [t.clone() for t in (x, y, flat, *network.flat.values())]
@@ -148,7 +148,7 @@ def test_gradients_leave_everything_else_alone(rule: type) -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_logits_without_autograd_are_forward_s(shared: bool) -> None:
+def test_logits_without_autograd_equal_forward(shared: bool) -> None:
     network = make(4, 3)
     x, _, eps, _ = make_batch(network)
     x = x[0] if shared else x
@@ -158,7 +158,7 @@ def test_logits_without_autograd_are_forward_s(shared: bool) -> None:
     assert error(logits, want.detach()) < 1e-14
 
 
-def test_scratch_space_carries_nothing_over() -> None:
+def test_buffers_carry_no_state() -> None:
     network = make(4, 2)
     used = GeneralisedBackprop(network)
     other = make_batch(network, batch=5)
@@ -262,7 +262,7 @@ def test_mean_network_is_differentiable() -> None:
         assert error(layer.pi.grad, pi.grad) < 1e-12
 
 
-def test_running_leaves_weights_and_inputs_alone() -> None:
+def test_run_does_not_change_weights_or_inputs() -> None:
     network = make(4, 2)
     x = normal(2, BATCH, 9, seed=60)
     weights = network.sample(generator=rng(1))
@@ -292,7 +292,7 @@ def test_run_takes_any_number_of_networks() -> None:
         assert error(together[n], hidden @ five[1][n].mT / math.sqrt(7)) < 1e-12
 
 
-def test_sample_is_every_layer_s_and_repeats() -> None:
+def test_sample_covers_all_layers_and_is_reproducible() -> None:
     network = make(4, 2)
     one = network.sample(generator=streams([0, 1], "sample"))
     two = network.sample(generator=streams([0, 1], "sample"))

@@ -54,9 +54,7 @@ def test_damaged_array_is_made_again(home: Path, tmp_path: Path, content: bytes 
     assert make.count == 2
 
 
-def test_array_is_kept_in_the_users_folder_where_the_data_are_read_only(
-    home: Path, tmp_path: Path
-) -> None:
+def test_read_only_data_are_cached_in_the_users_folder(home: Path, tmp_path: Path) -> None:
     make, data = Maker(), tmp_path / "data"
     data.write_text("a file: nobody can make a folder in it")  # root may write anywhere else
     for beside in (data, data, None):
@@ -64,7 +62,7 @@ def test_array_is_kept_in_the_users_folder_where_the_data_are_read_only(
     assert make.count == 1 and (home / "a.npy").is_file()
 
 
-def test_nothing_is_kept_where_nothing_can_be_written(
+def test_no_cache_without_a_writable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -136,7 +134,7 @@ def test_sizes_that_differ_between_blocks_are_named(
         small("folder", parts)
 
 
-def test_flat_tree_gets_no_further_folder(
+def test_tree_without_parts_gets_no_cache_folder(
     home: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folders, "BLOCK", 2)

@@ -56,7 +56,7 @@ def test_channels_mirror_each_other_about_the_boundary() -> None:
 
 
 @pytest.mark.parametrize(("f", "right"), [(9, 1), (12, 1), (13, 0), (16, 0)])
-def test_targets_are_there_in_fixation_and_decision_only(f: float, right: int) -> None:
+def test_targets_in_fixation_and_decision_only(f: float, right: int) -> None:
     y = trials([("va", f)], Timing()).y[0]
     assert (y[:5] == 0.2).all()
     assert y[5:55].isnan().all()
@@ -106,17 +106,17 @@ def test_blocked_inputs_are_thirds() -> None:
 
 
 @pytest.mark.parametrize("f", [8.9, 16.5, -1, math.nan])
-def test_frequencies_outside_the_range_are_refused(f: float) -> None:
+def test_frequencies_outside_the_range_raise(f: float) -> None:
     with pytest.raises(UserError, match="from 9 to 16"):
         trials([("v", f)], Timing())
 
 
-def test_an_unknown_modality_is_refused() -> None:
+def test_unknown_modality_raises() -> None:
     with pytest.raises(UserError, match="must be v, a, va, not 'vv'"):
         trials([("v", 9), ("vv", 9)], Timing())
 
 
-def test_a_time_step_above_tau_is_refused() -> None:
+def test_invalid_time_steps_raise() -> None:
     for dt in (0.0, -1.0, 101.0):
         with pytest.raises(UserError, match=r"\(0, tau = 100 ms\]"):
             Timing(dt=dt)

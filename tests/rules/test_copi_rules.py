@@ -115,7 +115,7 @@ def naive_step(rule: Any, name: str, x: Tensor, labels: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("decorrelation", ["global", "local"])
 @pytest.mark.parametrize("credit", ["bp", "fa"])
 @pytest.mark.parametrize("name", NAMES)
-def test_steps_are_their_definitions(
+def test_steps_equal_definitions(
     name: str, credit: str, decorrelation: str, replicas: tuple[int, ...]
 ) -> None:
     rule = make(name, replicas, credit=credit, decorrelation=decorrelation)
@@ -159,7 +159,7 @@ def test_r_alone_learns_in_the_first_epoch(name: str) -> None:
     assert all(not torch.equal(a, b) for a, b in zip(after[half:], before[half:], strict=True))
 
 
-def test_without_a_rate_r_stays() -> None:
+def test_r_does_not_change_at_rate_zero() -> None:
     rule = make("bp_decor", scale=0.0)
     assert not rule.decorrelating
     before = [r.clone() for r in rule.layers.r]
@@ -181,7 +181,7 @@ def test_a_replica_does_not_depend_on_its_companions(name: str, credit: str) -> 
     "settings",
     [{"name": "copi"}, {"name": "copi", "credit": "fa"}, {"name": "bp_decor", "adam": True}],
 )
-def test_a_loaded_state_continues_exactly(settings: dict[str, Any]) -> None:
+def test_loaded_state_continues_exactly(settings: dict[str, Any]) -> None:
     first = make(**settings)
     first.step(*batch(0))
     kept = io.BytesIO()
@@ -196,9 +196,7 @@ def test_a_loaded_state_continues_exactly(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_feedback_is_resumed_where_the_seed_gives_another(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_feedback_is_resumed_on_another_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make(name, credit="fa")
     first.step(*batch(0))
     stored = copy.deepcopy(first.state())
@@ -217,11 +215,11 @@ def test_feedback_is_resumed_where_the_seed_gives_another(
 
 
 @pytest.mark.parametrize("settings", [{}, {"name": "bp_decor"}])
-def test_without_random_feedback_no_state_holds_any(settings: dict[str, Any]) -> None:
+def test_state_without_random_feedback(settings: dict[str, Any]) -> None:
     assert "feedback" not in make(**settings).state()
 
 
-def test_logits_are_the_output_activations_of_the_present_parameters() -> None:
+def test_logits_are_current_output_activations() -> None:
     rule = make()
     for seed in range(2):
         x, y = batch(seed)
@@ -231,7 +229,7 @@ def test_logits_are_the_output_activations_of_the_present_parameters() -> None:
     assert rule.logits(x[0]).shape == (2, BATCH, WIDTHS[-1])
 
 
-def test_the_network_alone_runs_as_the_rule_does(tmp_path: Path) -> None:
+def test_network_runs_as_its_rule(tmp_path: Path) -> None:
     rule, (x, _) = make(), batch()
     want = rule.logits(x)
     runs.describe(tmp_path, format=runs.FORMAT, status="finished")
@@ -283,6 +281,6 @@ def test_the_digits_are_learnt_by_the_preset(setting: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("key", ["credit", "decorrelation"])
-def test_an_unknown_choice_is_told(key: str) -> None:
+def test_unknown_choice_raises(key: str) -> None:
     with pytest.raises(UserError, match=f"there is no rule.{key} 'bq'"):
         check(rule_settings({"name": "copi", key: "bq"}), "rule.")

@@ -66,7 +66,7 @@ def alone_of(setup: Setup, which: int) -> Setup:
 # ---------------------------------------------------------------- the beginning
 
 
-def test_gbp_begins_as_the_published_runs() -> None:
+def test_gbp_initialises_as_published() -> None:
     layer = begun("gbp", widths=(200, 150, 2)).network.layers[0]
     n = layer.m.numel()
     assert abs(layer.m.mean()) < 5 * (0.5 / n) ** 0.5
@@ -76,14 +76,14 @@ def test_gbp_begins_as_the_published_runs() -> None:
     assert abs(layer.xi.mean() - 0.005) < 5 * 0.01 / (12 * n) ** 0.5
 
 
-def test_bp_begins_with_the_same_m_and_nothing_else() -> None:
+def test_bp_initialises_m_only() -> None:
     first = begun("bp").network
     assert (first.flat["pi"] == 0).all() and (first.flat["xi"] == 0).all()
     assert torch.equal(first.layers[0].m, begun("gbp").network.layers[0].m)
 
 
 @pytest.mark.parametrize("name", ["gbp", "bp"])
-def test_a_replica_begins_by_its_seed_alone(name: str) -> None:
+def test_initial_replica_depends_on_its_seed_only(name: str) -> None:
     both = begun(name).network
     alone = begun(name, alone_of(SETUP, 1)).network
     for one, other in zip(both.layers, alone.layers, strict=True):
@@ -96,7 +96,7 @@ def test_a_replica_begins_by_its_seed_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "learns"), [("gbp", KINDS), ("bp", ("m",))])
-def test_a_step_is_adam_with_decoupled_decay_and_then_the_projection(
+def test_step_is_adam_with_decoupled_decay_then_projection(
     name: str, learns: tuple[str, ...]
 ) -> None:
     """theta <- theta - lr (Adam direction + decay theta), by kind and replica."""
@@ -162,7 +162,7 @@ def test_rmsprop_steps_with_coupled_decay_and_plain_descent_on_pi(pi: str | None
             assert torch.allclose(flat[kind], want, rtol=1e-12, atol=1e-14)
 
 
-def test_bp_keeps_pi_and_xi_at_zero_whatever_init_says() -> None:
+def test_bp_keeps_pi_and_xi_at_zero_for_any_init() -> None:
     rule = begun("bp")
     for t in range(5):
         rule.step(*batch(t))
@@ -189,7 +189,7 @@ def test_a_smaller_batch_does_not_change_the_noise_of_the_next() -> None:
 
 
 @pytest.mark.parametrize("name", ["gbp", "bp"])
-def test_a_rule_goes_on_from_its_state_exactly(name: str) -> None:
+def test_rule_continues_from_its_state_exactly(name: str) -> None:
     unbroken, other = begun(name), begun(name, replace(SETUP, seeds=[0, 1]))
     unbroken.step(*batch(1))
     other.load(deepcopy(unbroken.state()))
@@ -203,7 +203,7 @@ def test_a_rule_goes_on_from_its_state_exactly(name: str) -> None:
 # ---------------------------------------------------------------- evaluation
 
 
-def test_three_ways_to_evaluate_are_three_for_gbp_and_one_for_bp() -> None:
+def test_prediction_modes_differ_for_gbp_only() -> None:
     x, _ = batch(0)
     noise = streams(SETUP.seeds, "test")
     gbp, bp = begun("gbp"), begun("bp")

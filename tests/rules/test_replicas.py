@@ -98,7 +98,7 @@ def test_selected_replicas_continue_as_in_their_population(make: Making, replica
     assert not all(map(torch.equal, before, numbers(rule)))
 
 
-def test_concatenated_parts_continue_as_their_population_bit_for_bit(make: Making) -> None:
+def test_concatenated_parts_continue_bit_for_bit(make: Making) -> None:
     rule = make()
     parts = [rule.select(slice(0, 1)), rule.select(slice(1, 4))]
     joined = type(rule).concat(parts)
@@ -117,7 +117,7 @@ def test_selection_before_the_first_step_has_no_moments() -> None:
     assert all(map(torch.equal, steps(part, 1), steps(rule, 1)))
 
 
-def test_selection_takes_plain_values_of_the_state_over() -> None:
+def test_selection_copies_plain_values_of_the_state() -> None:
     class Counting(rule_class(rule_settings({"name": "bp"}))):  # type: ignore[misc]
         count = 0
 
@@ -135,7 +135,7 @@ def test_selection_takes_plain_values_of_the_state_over() -> None:
 
 
 @pytest.mark.parametrize("stopped", [[1], [0, 3]])
-def test_masks_restore_the_chosen_replicas_alone(make: Making, stopped: list[int]) -> None:
+def test_masks_restore_only_the_chosen_replicas(make: Making, stopped: list[int]) -> None:
     rule, running = make(), [r for r in range(REPLICAS) if r not in stopped]
     before, other = rule.select(slice(None)), rule.select(slice(None))
     masks = [(value, mask, value.clone()) for value, mask in rule.masks(stopped)]
