@@ -1,4 +1,4 @@
-"""Probabilities of the three ways, and tables that say what they are."""
+"""Probabilities of the three prediction modes, and the tables made from them."""
 
 from functools import partial
 from itertools import repeat
@@ -28,11 +28,11 @@ ask = partial(probabilities, network(), SEEDS, samples=3, epochs=(7, 7))
 def tables_of(which: int | None = None) -> dict[str, pd.DataFrame]:
     """All tables of the small network, or of one replica alone."""
     x, y = images()
-    own = network() if which is None else replica(network(), which)
+    made = network() if which is None else replica(network(), which)
     seeds = SEEDS if which is None else SEEDS[which : which + 1]
     against = {"noise": images(60)[0].flip(-1)}
     return evaluation(
-        own, seeds, x, y, CLASSES, against, samples=3, epochs=[7] * len(seeds), bins=10
+        made, seeds, x, y, CLASSES, against, samples=3, epochs=[7] * len(seeds), bins=10
     )
 
 
@@ -72,37 +72,37 @@ def test_a_decorrelated_network_has_no_mean_field() -> None:
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_evaluation_does_not_depend_on_companions(which: int) -> None:
-    whole, alone = tables_of(), tables_of(which)
-    assert whole.keys() == alone.keys() and len(whole) == 5
-    for name, table in whole.items():
-        own = table.query("replica == @which").drop(columns="replica").reset_index(drop=True)
-        pd.testing.assert_frame_equal(own, alone[name].drop(columns="replica"))
+    overall, alone = tables_of(), tables_of(which)
+    assert overall.keys() == alone.keys() and len(overall) == 5
+    for name, table in overall.items():
+        made = table.query("replica == @which").drop(columns="replica").reset_index(drop=True)
+        pd.testing.assert_frame_equal(made, alone[name].drop(columns="replica"))
 
 
 # ---------------------------------------------------------------- what the tables say
 
 
 def test_calibration_error_and_reliability_of_a_known_case() -> None:
-    """Ten images: five said with 0.9, of which 4 are right; five with 0.6, of which 1 is."""
+    """Five images with confidence 0.9, of which 4 are right, and five with 0.6, of which 1 is."""
     p = np.array([[0.9, 0.1]] * 5 + [[0.4, 0.6]] * 5)
     y = np.array([0] * 4 + [1] + [1] + [0] * 4)
-    found = scores(p, y, ("a", "b"), 10)
-    (whole,) = found["evaluation"].itertuples()
-    assert whole.test_accuracy == 0.5 and whole.n_images == 10
-    assert whole.calibration_error == pytest.approx(0.5 * 0.1 + 0.5 * 0.4)
+    tables = scores(p, y, ("a", "b"), 10)
+    (overall,) = tables["evaluation"].itertuples()
+    assert overall.test_accuracy == 0.5 and overall.n_images == 10
+    assert overall.calibration_error == pytest.approx(0.5 * 0.1 + 0.5 * 0.4)
     log_loss = -np.log([0.9] * 4 + [0.1] + [0.6] + [0.4] * 4).mean()
-    assert whole.log_loss == pytest.approx(log_loss)
-    assert whole.entropy == pytest.approx(-(p * np.log(p)).sum(-1).mean())
-    curve = found["reliability"]
+    assert overall.log_loss == pytest.approx(log_loss)
+    assert overall.entropy == pytest.approx(-(p * np.log(p)).sum(-1).mean())
+    curve = tables["reliability"]
     assert curve["count"].tolist() == [5, 5] and curve["accuracy"].tolist() == [0.2, 0.8]
     assert curve["confidence"].tolist() == pytest.approx([0.6, 0.9])
     assert ((curve["bin_left"] <= curve["confidence"]) & (
         curve["confidence"] <= curve["bin_right"] + 1e-12)).all()  # fmt: skip
-    by_class = found["classes"].set_index("class")
+    by_class = tables["classes"].set_index("class")
     assert by_class["n_images"].to_dict() == {"a": 8, "b": 2}
     assert by_class["recall"].to_dict() == {"a": 0.5, "b": 0.5}
     assert by_class["precision"].to_dict() == {"a": 0.8, "b": 0.2}
-    counts = found["confusion"].set_index(["class", "predicted"])["count"]
+    counts = tables["confusion"].set_index(["class", "predicted"])["count"]
     assert counts.to_dict() == {
         ("a", "a"): 4, ("a", "b"): 4, ("b", "a"): 1, ("b", "b"): 1
     }  # fmt: skip
@@ -112,8 +112,8 @@ def test_confidence_bins_contain_every_image_once() -> None:
     confidence = np.array([0.0, 0.1, 0.1, 0.25, 0.5, 0.7, 1.0, 1.0])
     curve = reliability(confidence > 0.2, confidence, 5)
     assert curve["count"].sum() == len(confidence)
-    whole = np.average(curve["confidence"], weights=curve["count"])
-    assert whole == pytest.approx(confidence.mean())
+    overall = np.average(curve["confidence"], weights=curve["count"])
+    assert overall == pytest.approx(confidence.mean())
 
 
 def test_a_class_that_is_never_predicted_has_no_precision() -> None:
@@ -139,5 +139,5 @@ def test_entropy_detects_wrong_answers_and_foreign_images() -> None:
 def test_every_mode_and_seed_is_in_every_table() -> None:
     for name, table in tables_of().items():
         assert list(table)[:3] == ["replica", "seed", "way"]
-        found = set(table[["way", "seed"]].itertuples(index=False, name=None))
-        assert found == {(mode, seed) for mode in MODES for seed in SEEDS}, name
+        tables = set(table[["way", "seed"]].itertuples(index=False, name=None))
+        assert tables == {(mode, seed) for mode in MODES for seed in SEEDS}, name

@@ -21,5 +21,5 @@ def test_logistic_uses_the_best_penalty(monkeypatch: pytest.MonkeyPatch) -> None
     }
     assert row["train_size"] == 300
     assert scores[row["inverse_penalty"]] == max(scores.values())
-    own = LogisticRegression(C=row["inverse_penalty"], max_iter=300).fit(x, y)
-    assert row["test_accuracy"] == own.score(data.test_x.numpy(), data.test_y.numpy()) > 0.8
+    model = LogisticRegression(C=row["inverse_penalty"], max_iter=300).fit(x, y)
+    assert row["test_accuracy"] == model.score(data.test_x.numpy(), data.test_y.numpy()) > 0.8

@@ -1,4 +1,4 @@
-"""Targeted perturbation: how many connections are changed, which, and what it does."""
+"""Targeted perturbation: number and choice of connections, and the effect."""
 
 import copy
 from functools import partial
@@ -33,7 +33,7 @@ FRACTIONS = (0.0, 0.1, 0.5, 0.75, 1.0)
 
 
 def table_of(made: FeedForward, seeds: tuple[int, ...] = SEEDS, **settings: Any) -> pd.DataFrame:
-    """perturbation.csv of layer 1 unless told otherwise."""
+    """perturbation.csv, of layer 1 by default."""
     x, y = images()
     score = partial(accuracy, x=x, y=y)
     chosen = {"layer": 1, "samples": 3} | settings
@@ -44,7 +44,7 @@ def changed(made: FeedForward, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     """Weights of layer 1 before, after (one more axis, of fractions), and the numbers changed."""
     layer = made.layers[0]
     weights = layer.sample(generator=streams(SEEDS, "w"))
-    weights[weights == 0] = 9.0  # so that what is switched off can be told from what was 0
+    weights[weights == 0] = 9.0  # distinguishes 0 from switched off
     drawn = streams(SEEDS, kind)
     after, chosen = perturbed_weights(
         weights, Candidates(layer), kind, torch.tensor(FRACTIONS), drawn
@@ -60,9 +60,9 @@ def test_number_changed_is_f_times_vips_or_uips(kind: str) -> None:
         pi, xi = made.layers[0].pi[r], made.layers[0].xi[r]
         total = int((pi == 1).sum() if kind == "uip_on" else ((pi == 0) & (xi == 0)).sum())
         assert total > 20
-        own = table.query("replica == @r and sample == 0")
-        assert list(own["fraction"]) == list(FRACTIONS) and set(own["seed"]) == {seed}
-        assert list(own["n_weights"]) == pytest.approx([f * total for f in FRACTIONS], abs=0.5)
+        rows = table.query("replica == @r and sample == 0")
+        assert list(rows["fraction"]) == list(FRACTIONS) and set(rows["seed"]) == {seed}
+        assert list(rows["n_weights"]) == pytest.approx([f * total for f in FRACTIONS], abs=0.5)
 
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
@@ -104,10 +104,10 @@ def test_fewer_others_than_vips() -> None:
     made = network()
     made.layers[0].pi.data[:, 2:] = 0
     made.layers[0].xi.data[:, 2:] = 0
-    own = table_of(made).query("kind == 'other_off' and fraction == 1")
+    rows = table_of(made).query("kind == 'other_off' and fraction == 1")
     layer = made.layers[0]
     others = (~(layer.vip() | layer.uip())).sum((1, 2)).tolist()
-    assert list(own["n_weights"]) == others * 3 and max(others) < 40
+    assert list(rows["n_weights"]) == others * 3 and max(others) < 40
 
 
 def test_tolerance_makes_more_vips_and_uips() -> None:
@@ -131,10 +131,10 @@ def test_fraction_zero_is_the_sampled_network() -> None:
     tables = [table_of(made, layer=layer).query("fraction == 0") for layer in (1, 2, 3)]
     for sample in range(3):
         weights = made.sample(generator=streams(SEEDS, "perturbed", sample))
-        error = (1 - accuracy(lambda some, w=weights: made.run(w, some), x, y)).tolist()
+        error = (1 - accuracy(lambda images, w=weights: made.run(w, images), x, y)).tolist()
         for table in tables:
-            own = table.query("sample == @sample").groupby("kind")["test_error"].apply(list)
-            assert own.to_dict() == dict.fromkeys(PERTURBATIONS, error)
+            rows = table.query("sample == @sample").groupby("kind")["test_error"].apply(list)
+            assert rows.to_dict() == dict.fromkeys(PERTURBATIONS, error)
 
 
 @pytest.mark.parametrize("layer", [1, 2, 3])
@@ -142,9 +142,9 @@ def test_all_vips_off_is_the_network_without_them(layer: int) -> None:
     made, (x, y) = network(), images()
     weights = made.sample(generator=streams(SEEDS, "perturbed", 1))
     weights[layer - 1][made.layers[layer - 1].vip()] = 0
-    error = (1 - accuracy(lambda some: made.run(weights, some), x, y)).tolist()
-    own = table_of(made, layer=layer).query("kind == 'vip_off' and fraction == 1 and sample == 1")
-    assert own["test_error"].tolist() == error
+    error = (1 - accuracy(lambda images: made.run(weights, images), x, y)).tolist()
+    rows = table_of(made, layer=layer).query("kind == 'vip_off' and fraction == 1 and sample == 1")
+    assert rows["test_error"].tolist() == error
 
 
 def test_draws_are_reproducible_and_differ() -> None:
@@ -160,9 +160,9 @@ def test_draws_are_reproducible_and_differ() -> None:
 def test_perturbation_does_not_depend_on_companions(which: int) -> None:
     made = network()
     seed = SEEDS[which]
-    whole = table_of(made).query("seed == @seed").drop(columns="replica")
+    full = table_of(made).query("seed == @seed").drop(columns="replica")
     alone = table_of(replica(made, which), (seed,)).drop(columns="replica")
-    pd.testing.assert_frame_equal(whole.reset_index(drop=True), alone)
+    pd.testing.assert_frame_equal(full.reset_index(drop=True), alone)
 
 
 # ---------------------------------------------------------------- counterparts of the same |m|
@@ -183,24 +183,24 @@ def test_number_of_matching_pairs_is_maximal() -> None:
 
 def test_counterparts_have_equal_magnitude_and_are_not_vips() -> None:
     layer = network((40, 30, 4)).layers[0]
-    own = Candidates(layer, Thresholds(0.3, xi_max=0.8, m_min=0.5))
-    vips, others = (own.mask(kind) for kind in PAIRED)
+    rows = Candidates(layer, Thresholds(0.3, xi_max=0.8, m_min=0.5))
+    vips, others = (rows.mask(kind) for kind in PAIRED)
     assert torch.equal(vips.sum((1, 2)), others.sum((1, 2))) and (vips.sum((1, 2)) > 50).all()
-    assert (vips & ~own.vip).sum() == 0 and (others & own.vip).sum() == 0
+    assert (vips & ~rows.vip).sum() == 0 and (others & rows.vip).sum() == 0
     for r in range(2):
         one, other = (layer.m[r][mask[r]].detach().abs().sort().values for mask in (vips, others))
         ratio = one / other
         assert ratio.min() >= 1 / RATIO and ratio.max() <= RATIO
     table = table_of(network(), kinds=PAIRED, thresholds=Thresholds(0.5, xi_max=0.5))
-    whole = table.query("fraction == 1").pivot_table(
+    full = table.query("fraction == 1").pivot_table(
         index="seed", columns="kind", values=["n_weights", "m_abs"]
     )
-    assert (whole["n_weights"]["paired_off"] == whole["n_weights"]["matched_off"]).all()
-    assert (whole["n_weights"] > 10).all(axis=None)
-    m = whole["m_abs"]
+    assert (full["n_weights"]["paired_off"] == full["n_weights"]["matched_off"]).all()
+    assert (full["n_weights"] > 10).all(axis=None)
+    m = full["m_abs"]
     assert (m["paired_off"] / m["matched_off"]).tolist() == pytest.approx([1, 1], rel=RATIO - 1)
     half = table.query("fraction == 0.5").groupby(["seed", "kind"])["n_weights"].first()
-    expected = (whole["n_weights"].stack() / 2).to_dict()
+    expected = (full["n_weights"].stack() / 2).to_dict()
     assert half.to_dict() == pytest.approx(expected, abs=0.5)
 
 
@@ -239,7 +239,7 @@ def test_the_mean_field_is_tested_with_pi_of_one() -> None:
         noise = streams(SEEDS, "test", sample)
         gbp = changed.gbp()
         return accuracy(
-            lambda some: gbp.logits(some, changed.draw_noise(some.shape[-2], noise)), x, y
+            lambda images: gbp.logits(images, changed.draw_noise(images.shape[-2], noise)), x, y
         )
 
     before = made.all.clone()

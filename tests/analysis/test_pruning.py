@@ -24,10 +24,10 @@ def in_float32() -> FeedForward:
 def test_pruned_uips_change_no_prediction(made: FeedForward) -> None:
     x = images()[0].to(made.flat["m"].dtype)
     stays = [mask[:, 0] for mask in thresholds(made, [1.0])]
-    gone = sum(int((~mask).sum()) for mask in stays)
-    assert gone == sum(int(layer.uip().sum()) for layer in made.layers) > 50
-    whole, cut = made.mean(), [w * m for w, m in zip(made.mean(), stays, strict=True)]
-    assert torch.equal(made.run(whole, x), made.run(cut, x))
+    removed = sum(int((~mask).sum()) for mask in stays)
+    assert removed == sum(int(layer.uip().sum()) for layer in made.layers) > 50
+    full, cut = made.mean(), [w * m for w, m in zip(made.mean(), stays, strict=True)]
+    assert torch.equal(made.run(full, x), made.run(cut, x))
     sampled = made.sample(generator=streams(SEEDS, "any"))
     cut = [w * m for w, m in zip(sampled, stays, strict=True)]
     assert torch.equal(made.run(sampled, x), made.run(cut, x))
@@ -56,8 +56,8 @@ def test_removed_connections_have_lower_scores(criterion: str, level: float) -> 
         if criterion != "magnitude":
             assert (vip[r] & stays[r]).sum() == min(vip[r].sum(), stays[r].sum()) > 0
         others = ~vip[r] if criterion != "magnitude" else np.ones_like(vip[r])
-        kept, gone = score[r][others & stays[r]], score[r][others & ~stays[r]]
-        assert kept.size and gone.size and kept.min() >= gone.max() * (1 - 1e-9)
+        remaining, removed = score[r][others & stays[r]], score[r][others & ~stays[r]]
+        assert remaining.size and removed.size and remaining.min() >= removed.max() * (1 - 1e-9)
 
 
 def test_ties_are_broken_by_snr_then_magnitude() -> None:
@@ -78,6 +78,6 @@ def test_thresholds_use_pi_only() -> None:
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_pruning_does_not_depend_on_companions(criterion: str, which: int) -> None:
-    whole = fractions(network(), criterion, LEVELS)
+    full = fractions(network(), criterion, LEVELS)
     alone = fractions(replica(network(), which), criterion, LEVELS)
-    assert all(torch.equal(w[which], a[0]) for w, a in zip(whole, alone, strict=True))
+    assert all(torch.equal(w[which], a[0]) for w, a in zip(full, alone, strict=True))

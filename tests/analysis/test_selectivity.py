@@ -61,12 +61,12 @@ def test_false_positives_match_the_level() -> None:
 
 def test_choice_neurons_are_mixed_as_often_as_the_control() -> None:
     visual = DRAW.random(400) < 0.5
-    high = DRAW.random(400) < np.where(visual, 0.7, 0.3)  # so that modality is told by the choice
+    high = DRAW.random(400) < np.where(visual, 0.7, 0.3)  # the choice predicts the modality
     response = DRAW.normal(size=(400, 1000)) + 2.0 * high[:, None]
     table = classify(response, high, visual, Criterion(level=0.05, permutations=199), seed=1)
-    found = (table["kind"] == "mixed").mean()
-    assert found == pytest.approx(0.05, abs=0.025)
-    assert table["control_mixed"].mean() == pytest.approx(found, abs=0.025)
+    mixed = (table["kind"] == "mixed").mean()
+    assert mixed == pytest.approx(0.05, abs=0.025)
+    assert table["control_mixed"].mean() == pytest.approx(mixed, abs=0.025)
 
 
 def test_criterion_requires_the_least_eta_squared() -> None:
@@ -106,10 +106,10 @@ def test_untrained_networks_are_labelled_by_correct_choices() -> None:
     network = integrator(sigma=0.1)
     network.layers[2].m.data.zero_()
     recording, criterion = Recording(QUICK, 0.1, 2, 100.0), Criterion(permutations=199)
-    own, _ = selectivity(network, SEEDS, recording, criterion)
+    labelled, _ = selectivity(network, SEEDS, recording, criterion)
     right, responses = selectivity(network, SEEDS, recording, criterion, right=True)
     trained, _ = selectivity(integrator(sigma=0.1), SEEDS, recording, criterion)
-    assert (own["choice"] == 0).all() and (own["kind"] != "choice").all()
+    assert (labelled["choice"] == 0).all() and (labelled["kind"] != "choice").all()
     assert right["kind"].tolist() == trained["kind"].tolist()
     trials = responses.drop_duplicates(["seed", "modality", "choice"]).groupby("choice")["trials"]
     assert trials.sum().to_dict() == {"high": 2 * 24, "low": 2 * 24}

@@ -1,4 +1,4 @@
-"""Trials run by a network, whatever the pieces."""
+"""Trials run by a network, for any batch size."""
 
 from itertools import product
 
@@ -40,9 +40,9 @@ def test_trials_do_not_change_the_network() -> None:
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
 def test_batch_size_changes_the_noise_only(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
     network = integrator(sigma=sigma)
-    whole = rates(network, SEEDS, BATCH, noise=0.0, every=7)
+    expected = rates(network, SEEDS, BATCH, noise=0.0, every=7)
     monkeypatch.setattr(module, "BATCH", 3 * 70)
-    assert torch.equal(rates(network, SEEDS, BATCH, noise=0.0, every=7), whole)
+    assert torch.equal(rates(network, SEEDS, BATCH, noise=0.0, every=7), expected)
 
 
 def test_rates_are_those_of_the_plain_recursion() -> None:

@@ -15,7 +15,7 @@ REPLICAS = pytest.mark.parametrize("replicas", [1, 2])
 
 
 def rates(replicas: int) -> Tensor:
-    """A rate of its own for each replica."""
+    """Different rates of the replicas."""
     return torch.linspace(0.1, 0.3, replicas, dtype=torch.float64).view(-1, 1, 1)
 
 
@@ -47,9 +47,9 @@ def make(replicas: int = 1, feedback: bool = False) -> Decorrelated:
 def test_decorrelation_equals_definition(local: bool, replicas: int) -> None:
     x, r, rate = normal(replicas, BATCH, 6), normal(replicas, 6, 6, seed=1), rates(replicas)
     want = []
-    for own_r, own_x, own_rate in zip(r, x, rate, strict=True):
-        c = off_diagonal(own_x)
-        want.append(own_r - own_rate * (own_r @ c if local else c @ own_r))
+    for own_r, xr, rate_r in zip(r, x, rate, strict=True):
+        c = off_diagonal(xr)
+        want.append(own_r - rate_r * (own_r @ c if local else c @ own_r))
     got = decorrelate_(r, x, mean_square(x), rate, local=local)
     assert got is r
     assert error(r, torch.stack(want)) < 1e-10
@@ -60,9 +60,9 @@ def test_inference_equals_definition(replicas: int) -> None:
     x, target = normal(replicas, BATCH, 6), normal(replicas, BATCH, 4, seed=1)
     w, rate = normal(replicas, 4, 6, seed=2), rates(replicas)
     want = w.clone()
-    for own, own_x, own_z, own_rate in zip(want, x, target, rate, strict=True):
-        hebb = sum(torch.outer(z, each) for z, each in zip(own_z, own_x, strict=True)) / BATCH
-        own += own_rate * (hebb - own @ torch.diag((own_x**2).mean(0)))
+    for r_one, xr, zr, rate_r in zip(want, x, target, rate, strict=True):
+        hebb = sum(torch.outer(z, each) for z, each in zip(zr, xr, strict=True)) / BATCH
+        r_one += rate_r * (hebb - r_one @ torch.diag((xr**2).mean(0)))
     assert infer_(w, x, target, rate, mean_square(x)) is w
     assert error(w, want) < 1e-10
 
@@ -71,18 +71,18 @@ def test_decorrelated_inputs_without_perturbation_are_a_fixed_point() -> None:
     basis = torch.linalg.qr(normal(BATCH, 6))[0]
     x = (basis * torch.arange(1, 7, dtype=torch.float64)).unsqueeze(0)
     w, r = normal(1, 4, 6, seed=1), normal(1, 6, 6, seed=2)
-    kept = w.clone(), r.clone()
+    before = w.clone(), r.clone()
     infer_(w, x, x @ w.mT, 0.5, mean_square(x))
     decorrelate_(r, x, mean_square(x), 0.5)
-    assert error(w, kept[0]) < 1e-14
-    assert error(r, kept[1]) < 1e-14
+    assert error(w, before[0]) < 1e-14
+    assert error(r, before[1]) < 1e-14
 
 
 def test_correlated_inputs_are_not_a_fixed_point() -> None:
     x, w = normal(1, BATCH, 6), normal(1, 4, 6, seed=1)
-    kept = w.clone()
+    before = w.clone()
     infer_(w, x, x @ w.mT, 0.5, mean_square(x))
-    assert error(w, kept) > 1e-2
+    assert error(w, before) > 1e-2
 
 
 @pytest.mark.parametrize("local", [False, True])
@@ -113,9 +113,9 @@ def test_determinant_is_conserved_to_first_order() -> None:
 
 def test_correlation_equals_definition() -> None:
     x = normal(2, BATCH, 5)
-    for got, own in zip(correlation(x), x, strict=True):
-        norms = [(own[:, i] ** 2).mean().sqrt() for i in range(5)]
-        scaled = off_diagonal(own) / torch.outer(torch.stack(norms), torch.stack(norms))
+    for got, r_one in zip(correlation(x), x, strict=True):
+        norms = [(r_one[:, i] ** 2).mean().sqrt() for i in range(5)]
+        scaled = off_diagonal(r_one) / torch.outer(torch.stack(norms), torch.stack(norms))
         assert got.item() == pytest.approx(scaled.abs().sum().item() / 20, rel=1e-12)
 
 
@@ -157,9 +157,9 @@ def test_perturbations_are_gradients_of_every_image(replicas: int) -> None:
     square = ((y - F.one_hot(labels, WIDTHS[-1])) ** 2).sum(-1) / 2
     square.sum().backward()
     assert error(loss, square.mean(-1).detach()) < 1e-12
-    for own, extra in zip(p, added, strict=True):
+    for r_one, extra in zip(p, added, strict=True):
         assert extra.grad is not None
-        assert error(own, -1000 * extra.grad) < 1e-10
+        assert error(r_one, -1000 * extra.grad) < 1e-10
 
 
 @REPLICAS

@@ -107,7 +107,7 @@ def test_blocks_of_a_tree_are_decoded_once(
 
     again(3, 3, 1, 2)  # two blocks and a rest of the training images, the test images
     again(1, 2)
-    again(1, 2, size=4)  # the second block is not whole
+    again(1, 2, size=4)  # the second block is incomplete
     again(3, 3, 1, 2, grey=True)
     paint(parts / "train" / "b" / "3.png", 200)  # one of a block's images is another now
     changed = small("folder", parts)

@@ -1,4 +1,4 @@
-"""Data sets: order, sizes, checksums, and what is said when files are absent or damaged."""
+"""Data sets: order, sizes, checksums, and messages about absent or damaged files."""
 
 import pickle
 import shutil
@@ -19,7 +19,7 @@ from sascli.errors import UserError
 
 
 def small(source: str, root: Path = DATA, **settings: Any) -> Data:
-    """Load all of a source unless told otherwise."""
+    """Load a source, by default all of it."""
     return load(source, root=root, **{"train_size": "all", "test_size": "all", **settings})
 
 
@@ -104,10 +104,10 @@ def test_checksum_does_not_depend_on_the_dtype() -> None:
 
 
 def test_validation_takes_the_last_training_images() -> None:
-    whole = small("digits")
+    complete = small("digits")
     data = small("digits", split="validation", train_size=1000, test_size=297)
-    assert torch.equal(data.test_x, whole.train_x[1000:])
-    assert torch.equal(data.train_x, whole.train_x[:1000])
+    assert torch.equal(data.test_x, complete.train_x[1000:])
+    assert torch.equal(data.train_x, complete.train_x[:1000])
     rest = small("digits", split="validation")
     assert (len(rest.train_y), len(rest.test_y)) == (797, 500)
 
@@ -213,7 +213,7 @@ def test_absent_files_without_internet(
 
 
 def fake_cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write two small pickled batches in CIFAR-10's own layout, and let them pass as the real."""
+    """Write two small pickled batches in the layout of CIFAR-10 that pass its checks."""
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import calculate_md5
 
@@ -263,8 +263,8 @@ def test_cifar10_class_folders(tmp_path: Path) -> None:
 
 def cifar_tree(root: Path, name: str, value: int) -> Path:
     """Write one tree of CIFAR-10's classes, its pictures as red as the value."""
-    for part, own in product(("train", "test"), CIFAR_CLASSES):
-        paint(root / name / part / own / "0.png", value, size=(32, 32))
+    for part, label in product(("train", "test"), CIFAR_CLASSES):
+        paint(root / name / part / label / "0.png", value, size=(32, 32))
     return root / name
 
 
@@ -342,8 +342,8 @@ def test_parts_of_different_size_need_a_setting(parts: Path) -> None:
 
 
 def test_damaged_image_is_named(tree: Path) -> None:
-    whole = (tree / "dog" / "3.png").read_bytes()
-    for content in whole[: len(whole) // 2], b"text", b"":
+    complete = (tree / "dog" / "3.png").read_bytes()
+    for content in complete[: len(complete) // 2], b"text", b"":
         (tree / "dog" / "3.png").write_bytes(content)
         with pytest.raises(UserError, match=r"dog/3\.png cannot be read as an image"):
             small("folder", tree)
@@ -371,9 +371,9 @@ def test_empty_class_is_named(tree: Path) -> None:
 @pytest.mark.parametrize("names", [("train", "val"), ("Test", "training")])
 def test_parts_of_a_data_set_are_not_classes(names: tuple[str, str], tmp_path: Path) -> None:
     for name in names:
-        for own in ("cat", "dog"):
-            (tmp_path / name / own).mkdir(parents=True)
-            Image.new("L", (2, 2)).save(tmp_path / name / own / "0.png")
+        for label in ("cat", "dog"):
+            (tmp_path / name / label).mkdir(parents=True)
+            Image.new("L", (2, 2)).save(tmp_path / name / label / "0.png")
     with pytest.raises(
         UserError, match="name the parts train and test, or give the folder of one"
     ):

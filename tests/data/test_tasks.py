@@ -62,7 +62,7 @@ def test_time_step_is_that_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("train_size=10", "has 30 trials: remove train_size"),
         ("test_size=10", "generates its trials: remove data.split and test_size"),
@@ -71,10 +71,10 @@ def test_time_step_is_that_of_the_model() -> None:
         ("model.tau=4000", None),
     ],
 )
-def test_image_settings_and_invalid_times_raise(word: str, said: str | None) -> None:
+def test_image_settings_and_invalid_times_raise(word: str, message: str | None) -> None:
     config = composed("train", "model=multisensory", word)
-    if said is None:
+    if message is None:
         assert multisensory(config, CPU).timing.tau == 4000
         return
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         multisensory(config, CPU)

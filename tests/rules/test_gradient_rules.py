@@ -50,10 +50,10 @@ def batch(step: int, size: int = 10) -> tuple[Tensor, Tensor]:
 
 def own_rates(rule: Rule, values: Sequence[float]) -> Tensor:
     """A number per replica at the place of each of its parameters in a flat tensor."""
-    own = torch.empty_like(rule.network.flat["m"])
-    for part in rule.network.split(own):
+    halved = torch.empty_like(rule.network.flat["m"])
+    for part in rule.network.split(halved):
         part.copy_(part.new_tensor(values).view(-1, 1, 1).expand_as(part))
-    return own
+    return halved
 
 
 def alone_of(setup: Setup, which: int) -> Setup:
@@ -138,7 +138,7 @@ def test_rates_are_halved_in_or_after_every_third_epoch(early: bool, factors: li
     first = begun("gbp").rates  # type: ignore[attr-defined]
     for rates, factor in zip(seen, factors, strict=True):
         pi = [rate in (0.3, 0.1) for rate in first]  # the rates of pi
-        want = [rate * factor if own else rate for rate, own in zip(first, pi, strict=True)]
+        want = [rate * factor if halved else rate for rate, halved in zip(first, pi, strict=True)]
         assert rates == want
 
 

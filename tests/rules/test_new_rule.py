@@ -123,7 +123,7 @@ def test_settings_of_a_new_rule_change_the_run(line: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("rule.stp=1", "there is no setting 'rule.stp'; did you mean 'rule.step'?"),
         ("rule.step=fast", "rule.step must be a number"),
@@ -133,14 +133,14 @@ def test_settings_of_a_new_rule_change_the_run(line: list[str]) -> None:
 )
 def test_invalid_setting_is_reported_before_any_work(
     setting: str,
-    said: str,
+    message: str,
     line: list[str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(training_run, "load_data", lambda *_: pytest.fail("work was begun"))
     assert main([*line, setting]) == 2
-    assert said in capsys.readouterr().err and not Path("outputs").exists()
+    assert message in capsys.readouterr().err and not Path("outputs").exists()
 
 
 def test_every_rule_has_a_yaml_file() -> None:
