@@ -88,7 +88,10 @@ class Recurrent(FeedForward):
         self._fixed: dict[str, Tensor] = {}  # the values there
 
     def like(self, replicas: int, device: torch.device | str) -> "Recurrent":
-        """A network of the same widths and dynamics with all numbers 0 and nothing frozen."""
+        """A network of the same widths and dynamics with all numbers 0 and nothing frozen.
+
+        The dynamics are shared: h(0), if it is a tensor, is not selected by replica.
+        """
         time, dtype = self.dynamics, self.all.dtype
         network = Recurrent(self.widths, time, replicas, device=device, dtype=dtype)
         for kind in self.frozen:

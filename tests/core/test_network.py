@@ -381,3 +381,37 @@ def test_relu_backward_passes_only_where_active() -> None:
     a = torch.tensor([0.0, 1e-30, 2.0, 0.0])
     k = torch.tensor([1.0, -2.0, 3.0, torch.inf])
     assert relu_backward(k, a).tolist() == [0.0, -2.0, 3.0, 0.0]
+
+
+# ---------------------------------------------------------------- replicas
+
+
+@pytest.mark.parametrize("decorrelated", [False, True])
+def test_selected_replicas_run_as_in_their_population(decorrelated: bool) -> None:
+    network = make(4, 4)
+    if decorrelated:
+        network.decorrelate([normal(4, n, n, seed=n) for n in network.widths[:-1]], 0.1)
+    x, *_ = make_batch(network)
+    outputs = network.run(network.mean(), x)
+    for chosen in (slice(0, 1), slice(1, 4), slice(0, 4, 2)):
+        part = network.select(chosen)
+        assert error(part.run(part.mean(), x[chosen]), outputs[chosen]) < 1e-12
+        part.all.zero_()
+    assert torch.equal(network.run(network.mean(), x), outputs)  # copies, not views
+
+
+def test_concat_undoes_select() -> None:
+    network = make(3, 4)
+    network.decorrelate([normal(4, n, n, seed=n) for n in network.widths[:-1]], 0.1)
+    parts = [network.select(slice(0, 3)), network.select(slice(3, 4))]
+    joined = FeedForward.concat(parts, "cpu")
+    assert torch.equal(joined.all, network.all)
+    assert all(map(torch.equal, joined.r, network.r)) and joined.slope == 0.1
+
+
+def test_counterpart_is_the_part_at_the_same_place() -> None:
+    network = make(3, 4)
+    other = torch.zeros_like(network.all)
+    network.counterpart(network.split(network.flat["pi"])[1][1:3], other).fill_(1.0)
+    assert (network.split(other[1])[1][1:3] == 1).all()
+    assert other.sum() == network.layers[1].pi[1:3].numel()

@@ -232,6 +232,19 @@ def test_copy_is_independent_and_equally_frozen() -> None:
     assert (network.layers[1].m != 0).all()
 
 
+def test_selected_and_concatenated_replicas_are_frozen_as_before() -> None:
+    network = make(EVERY, 3)
+    where = torch.tensor([False, True, True]).view(3, 1, 1)
+    network.freeze(1, "pi", 0.25, where)
+    parts = [network.select(slice(0, 2)), network.select(slice(2, 3))]
+    joined = Recurrent.concat(parts, "cpu")
+    assert isinstance(joined, Recurrent) and torch.equal(joined.all, network.all)
+    for part, chosen in ((parts[0], slice(0, 2)), (parts[1], slice(2, 3)), (joined, slice(3))):
+        part.all.fill_(0.5)
+        part.project_()
+        assert torch.equal((part.layers[1].pi == 0.25).all((1, 2)), where[chosen].flatten())
+
+
 def test_layers_are_views_of_two_matrices_side_by_side() -> None:
     network = make(LAST, 2)
     shapes = {
