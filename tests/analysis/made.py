@@ -24,11 +24,7 @@ def network(widths: tuple[int, ...] = (20, 12, 10, 4), replicas: int = 2) -> Fee
 
 def replica(population: FeedForward, which: int) -> FeedForward:
     """One replica as a separate network."""
-    alone = FeedForward(population.widths, 1, dtype=torch.float64)
-    for target, layer in zip(alone.layers, population.layers, strict=True):
-        for kind in ("m", "pi", "xi"):
-            getattr(target, kind).data.copy_(getattr(layer, kind)[which : which + 1])
-    return alone
+    return population.select(slice(which, which + 1))
 
 
 def images(count: int = 150, n: int = 20, classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:

@@ -72,11 +72,11 @@ def test_a_decorrelated_network_has_no_mean_field() -> None:
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_evaluation_does_not_depend_on_companions(which: int) -> None:
-    overall, alone = tables_of(), tables_of(which)
-    assert overall.keys() == alone.keys() and len(overall) == 5
-    for name, table in overall.items():
-        made = table.query("replica == @which").drop(columns="replica").reset_index(drop=True)
-        pd.testing.assert_frame_equal(made, alone[name].drop(columns="replica"))
+    together, alone = tables_of(), tables_of(which)
+    assert together.keys() == alone.keys() and len(together) == 5
+    for name, table in together.items():
+        rows = table.query("replica == @which").drop(columns="replica").reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, alone[name].drop(columns="replica"))
 
 
 # ---------------------------------------------------------------- what the tables say

@@ -153,7 +153,7 @@ def test_random_tables_do_not_depend_on_the_companions(which: int) -> None:
     both = ensemble(made, SEEDS, score, 4), ensemble(alone, [seed], score, 4)
     pd.testing.assert_frame_equal(*(of_seed(table, seed) for table in both))
     both = tuple(
-        entropy_table(rows, s, ("paper",)) for rows, s in ((made, SEEDS), (alone, [seed]))
+        entropy_table(model, s, ("paper",)) for model, s in ((made, SEEDS), (alone, [seed]))
     )
     pd.testing.assert_frame_equal(*(of_seed(table, seed) for table in both))
 

@@ -7,7 +7,7 @@ from sascli.core.network import FeedForward
 
 
 def network(widths: tuple[int, ...] = (5, 4, 3, 3), replicas: int = 2) -> FeedForward:
-    """Random m in float64; pi and Xi, which BP leaves alone, 0."""
+    """Random m in float64; pi and Xi, which BP does not use, are 0."""
     made = FeedForward(widths, replicas, dtype=torch.float64)
     made.flat["m"].normal_(generator=torch.Generator().manual_seed(1))
     return made

@@ -73,7 +73,7 @@ def test_catch_trials_and_padding() -> None:
     assert not batch.y[:24, 55:70].isnan().any()
 
 
-def test_noise_has_its_size_and_depends_on_the_replica_alone() -> None:
+def test_noise_has_its_size_and_depends_on_the_replica_only() -> None:
     batch = training_trials(dtype=torch.float64)
     clean = batch.inputs.flatten(1).expand(2, -1, -1)
     x = noisy(clean, batch.timing, streams([1, 2], "input"))

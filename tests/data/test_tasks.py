@@ -43,7 +43,7 @@ def test_choice_is_read_at_the_end_of_the_decision(task: Task) -> None:
     assert task.decided == 70 - 1
 
     def outputs(x: Tensor) -> Tensor:
-        """The positive channels against the negative, seen at one step alone."""
+        """The positive channels against the negative, at one step only."""
         y = torch.zeros(2, len(x), 125, 2)
         stimulus = x.unflatten(1, (125, 5))[:, 10:55].mean(1)
         y[0, :, 69, 0] = (stimulus[:, :2] - stimulus[:, 2:4]).sum(1)

@@ -48,19 +48,12 @@ def batch(step: int, size: int = 10) -> tuple[Tensor, Tensor]:
     return x.contiguous(), torch.randint(3, (size,), generator=generator).expand(2, size)
 
 
-def own_rates(rule: Rule, values: Sequence[float]) -> Tensor:
+def rates_by_parameter(rule: Rule, values: Sequence[float]) -> Tensor:
     """A number per replica at the place of each of its parameters in a flat tensor."""
-    halved = torch.empty_like(rule.network.flat["m"])
-    for part in rule.network.split(halved):
+    rates = torch.empty_like(rule.network.flat["m"])
+    for part in rule.network.split(rates):
         part.copy_(part.new_tensor(values).view(-1, 1, 1).expand_as(part))
-    return halved
-
-
-def alone_of(setup: Setup, which: int) -> Setup:
-    """The setup of one replica alone."""
-    lr = {kind: [values[which]] for kind, values in setup.lr.items()}
-    decay = {kind: [values[which]] for kind, values in setup.decay.items()}
-    return replace(setup, seeds=[setup.seeds[which]], lr=lr, decay=decay)
+    return rates
 
 
 # ---------------------------------------------------------------- the beginning
@@ -85,7 +78,7 @@ def test_bp_initialises_m_only() -> None:
 @pytest.mark.parametrize("name", ["gbp", "bp"])
 def test_initial_replica_depends_on_its_seed_only(name: str) -> None:
     both = begun(name).network
-    alone = begun(name, alone_of(SETUP, 1)).network
+    alone = begun(name, SETUP.select(slice(1, 2))).network
     for one, other in zip(both.layers, alone.layers, strict=True):
         for kind in KINDS:
             assert torch.equal(getattr(one, kind)[1], getattr(other, kind)[0])
@@ -116,7 +109,10 @@ def test_step_is_adam_with_decoupled_decay_then_projection(
             first[kind] = 0.9 * first[kind] + 0.1 * grad
             second[kind] = 0.99 * second[kind] + 0.01 * grad**2
             adam = first[kind] / (1 - 0.9**t) / ((second[kind] / (1 - 0.99**t)).sqrt() + 1e-8)
-            lr, decay = own_rates(rule, SETUP.lr[kind]), own_rates(rule, SETUP.decay[kind])
+            lr, decay = (
+                rates_by_parameter(rule, SETUP.lr[kind]),
+                rates_by_parameter(rule, SETUP.decay[kind]),
+            )
             free = before[kind] - lr * (adam + decay * before[kind])
             low, high = {"m": (-9, 9), "pi": (0, 1), "xi": (0, 9)}[kind]
             clamped += int(((free < low) | (free > high)).sum())
@@ -153,7 +149,10 @@ def test_rmsprop_steps_with_coupled_decay_and_plain_descent_on_pi(pi: str | None
         before = {kind: flat[kind].clone() for kind in KINDS}
         rule.step(*batch(t))
         for kind in KINDS:
-            lr, decay = own_rates(rule, SETUP.lr[kind]), own_rates(rule, SETUP.decay[kind])
+            lr, decay = (
+                rates_by_parameter(rule, SETUP.lr[kind]),
+                rates_by_parameter(rule, SETUP.decay[kind]),
+            )
             g = rule.gradients.grads[kind] + decay * before[kind]  # type: ignore[attr-defined]
             square[kind] = 0.9 * square[kind] + 0.1 * g**2
             size = 1.0 if kind == "pi" and pi == "sgd" else (square[kind] + 1e-8).sqrt()
