@@ -1,12 +1,11 @@
 """Tables of a population: one row, or one table, for each replica."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import pandas as pd
 
 
-def replica_rows(seeds: Sequence[int], **columns: Any) -> pd.DataFrame:
+def replica_rows(seeds: Sequence[int], **columns: object) -> pd.DataFrame:
     """One row per replica, led by `replica` and `seed`; columns are lists or constants."""
     return pd.DataFrame({"replica": range(len(seeds)), "seed": [*seeds], **columns})
 

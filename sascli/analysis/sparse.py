@@ -67,7 +67,7 @@ def dense_bytes(weights: Sequence[Matrix]) -> bytes:
     return bytes(save({f"layers.{n}.weight": w for n, w in enumerate(weights, 1)}))
 
 
-def classified(weights: Sequence[Any], x: Matrix) -> Classified:
+def classified(weights: Sequence[Matrix | csr_array], x: Matrix) -> Classified:
     """Classes of images x (n_in, images) by dense or sparse weights: W relu(... relu(W x))."""
     times, x = [], np.ascontiguousarray(x)  # scipy would copy it in each repetition
     with threadpool_limits(1):  # scipy has one thread, so dense products get no more

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, product
 from typing import Any, ClassVar, Self, TypedDict
 
 import torch
@@ -13,7 +13,7 @@ from sascli.config import Optim, RuleSettings
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "square_avg")
+MOMENTS = {"exp_avg", "exp_avg_sq", "square_avg"}
 """torch's names for the tensors that AdamW and RMSprop keep for every parameter."""
 
 
@@ -61,10 +61,10 @@ class Measurement(TypedDict):
 
 
 class Rule(ABC):
-    """A learning rule: makes a network's parameters, changes them by a batch, evaluates it.
+    """A learning rule: initialises a network's parameters, trains them by batches, evaluates it.
 
-    It is handed a network and does not choose one. A new rule is one file in this folder with a
-    subclass of `Rule` named in `RULE`, its settings, and one YAML in conf/rule/.
+    The rule does not choose the network. A new rule is one file in this folder with a subclass of
+    `Rule` named in `RULE` and its settings, and one YAML in conf/rule/.
     """
 
     networks: ClassVar[Sequence[str]] = ("feedforward",)
@@ -166,39 +166,38 @@ class Rule(ABC):
         return result
 
     def _portable_state(self) -> dict[str, Any]:
-        """`state`, the optimiser's as its step and its moments laid out like `network.all`.
+        """`state`, with the optimiser's step and moments, the latter laid out like `network.all`.
 
-        How the optimiser cuts its moments depends on the replicas that share their rates.
+        The layout of an optimiser's state depends on the replicas that share their rates.
         """
         state = self.state()
         if self.optimiser is not None:
-            moments: dict[str, Any] = {}
+            moments: dict[str, Tensor] = {}
+            steps = []
             for parameter, values in self.optimiser.state.items():
-                for name in MOMENTS:
-                    if name in values:
-                        full = moments.setdefault(name, torch.zeros_like(self.network.all))
-                        self.network.counterpart(parameter, full).copy_(values[name])
-                moments["step"] = values["step"]
-            state["optimiser"] = {
-                name: value if name == "step" else list(value) for name, value in moments.items()
-            }
+                for name in values.keys() & MOMENTS:
+                    moment = moments.setdefault(name, torch.zeros_like(self.network.all))
+                    self.network.counterpart(parameter, moment).copy_(values[name])
+                steps = [values["step"]]  # of all parameters; none before the first step
+            rows = {name: list(moment) for name, moment in moments.items()}
+            state["optimiser"] = rows | {"step": steps}
         return state
 
-    def _set_moments(self, moments: Mapping[str, Any]) -> None:
-        """Fill the optimiser by the moments of `_portable_state`; empty before the first step."""
+    def _set_moments(self, rows: Mapping[str, list[Tensor]]) -> None:
+        """Fill the optimiser by the moments of `_portable_state`."""
         assert self.optimiser is not None
-        full = {name: torch.stack(moments[name]) for name in MOMENTS if name in moments}
-        for group in self.optimiser.param_groups if moments else ():
-            for parameter in group["params"]:
-                self.optimiser.state[parameter] = {"step": moments["step"].clone()} | {
-                    name: self.network.counterpart(parameter, value).clone()
-                    for name, value in full.items()
-                }
+        moments = {name: torch.stack(rows[name]) for name in rows.keys() & MOMENTS}
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        for parameter, step in product(parameters, rows["step"]):
+            self.optimiser.state[parameter] = {"step": step.clone()} | {
+                name: self.network.counterpart(parameter, moment).clone()
+                for name, moment in moments.items()
+            }
 
     def masks(self, replicas: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every live tensor that `state` consists of, with a mask of the replicas' numbers.
+        """All live tensors of `state`, with masks of the numbers that belong to the replicas.
 
-        The mask broadcasts to the tensor, so that `torch.where` restores these replicas alone.
+        A mask broadcasts to its tensor, so that `torch.where` can restore these replicas only.
         """
         chosen = torch.zeros_like(self.network.all, dtype=torch.bool)
         for flat in chosen:
@@ -208,7 +207,7 @@ class Rule(ABC):
         if state.pop("optimiser", None) is not None and self.optimiser is not None:
             for parameter, values in self.optimiser.state.items():
                 part = self.network.counterpart(parameter, chosen)
-                yield from ((values[name], part) for name in MOMENTS if name in values)
+                yield from ((values[name], part) for name in values.keys() & MOMENTS)
         for tensor in _tensors(state):
             if tensor.dim() == 1:
                 yield tensor, chosen[0]

@@ -120,7 +120,7 @@ def make_optimiser(
     has one group of parameters for each set of options. Where all layers and replicas have the
     same rate and decay, a group holds whole kinds of parameters, otherwise slices of layers.
     """
-    groups: dict[tuple[tuple[str, Any], ...], list[Tensor]] = {}
+    groups: dict[tuple[tuple[str, float], ...], list[Tensor]] = {}
     for kind, grad in grads.items():
         for lr, decay, parameter, parameter_grad in _parameters(network, kind, grad, setup):
             parameter.grad = parameter_grad
@@ -156,9 +156,9 @@ def _parameters(
             start = stop
 
 
-def _special_options(kind: str, optim: Optim) -> dict[str, Any]:
+def _special_options(kind: str, optim: Optim) -> dict[str, float]:
     """The optimiser's options that differ for one kind of parameter."""
-    options: dict[str, Any] = {}
+    options: dict[str, float] = {}
     if optim.halve_every and kind in optim.halve:
         options["halve_every"] = optim.halve_every
     if kind == "pi" and optim.pi == "sgd":  # a mean square that stays 0, so that the root is 1
