@@ -1,4 +1,4 @@
-"""A trained network on images: accuracy, calibration and uncertainty, asked in three ways."""
+"""A trained network on images: accuracy, calibration and uncertainty by prediction mode."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,12 +14,14 @@ from sklearn.calibration import calibration_curve
 from torch import Tensor
 
 from sascli.analysis.ensemble import effective
+from sascli.analysis.replicas import replica_tables
 from sascli.core.network import FeedForward
 from sascli.core.streams import stream
 from sascli.data.accuracy import CHUNK
 
-WAYS = ("mean_field", "mean", "ensemble")
-"""Noise drawn as in training; the mean network; the mean prediction of sampled networks."""
+MODES = ("mean_field", "mean", "ensemble")
+"""Prediction modes: mean field, with noise as in training; mean network; mean prediction of
+sampled networks."""
 
 Array = NDArray[Any]
 
@@ -29,31 +31,31 @@ def probabilities(
     network: FeedForward,
     seeds: Sequence[int],
     x: Tensor,
-    way: str,
+    mode: str,
     *,
     samples: int,
     epochs: Sequence[int],
 ) -> Array:
     """Predicted probabilities of the classes, (replicas, images, classes), in double precision.
 
-    The draws of the mean field are those of the test after the replicas' last `epochs`, the
-    sampled networks those of ensemble.csv. A decorrelated network has no mean field: there it is
-    the mean network. Nor was it trained to predict probabilities: they are the softmax of outputs
-    that learned 0 and 1.
+    The noise of the mean field is that of the test after the replicas' last `epochs`, the sampled
+    networks are those of ensemble.csv. A decorrelated network has no mean field, so that its mean
+    network is used; its probabilities are the softmax of outputs that were trained towards 0 and
+    1.
     """
-    gbp, device = network.gbp(), x.device
-    noise = [
-        stream(seed, "evaluation", epoch, device=device)
+    generators = [
+        stream(seed, "evaluation", epoch, device=x.device)
         for seed, epoch in zip(seeds, epochs, strict=True)
     ]
-    if way == "ensemble":
+    if mode == "ensemble":
         networks = [effective(network, seeds, sample) for sample in range(samples)]
-    elif way == "mean_field" and not network.r:
-        networks = [lambda some: gbp.logits(some, network.draw_noise(some.shape[-2], noise))]
+    elif mode == "mean_field" and not network.r:
+        gbp = network.gbp()
+        networks = [lambda x: gbp.logits(x, network.draw_noise(x.shape[-2], generators))]
     else:
         networks = [network.forward]
     total = sum(
-        torch.cat([logits(some).double().softmax(-1) for some in x.split(CHUNK)], 1)
+        torch.cat([logits(images).double().softmax(-1) for images in x.split(CHUNK)], 1)
         for logits in networks
     )
     return (torch.as_tensor(total) / len(networks)).cpu().numpy()
@@ -71,21 +73,23 @@ def evaluation(
     epochs: Sequence[int],
     bins: int,
 ) -> dict[str, pd.DataFrame]:
-    """The tables of a network on images x (V, n) of labels y and on images of other things."""
+    """The tables of a network on images x (V, n) of labels y and on images of other data sets."""
     tables: dict[str, list[pd.DataFrame]] = {}
     labels = y.cpu().numpy()
-    for way in WAYS:
-        ask = partial(probabilities, network, seeds, way=way, samples=samples, epochs=epochs)
-        own, others = ask(x), {name: ask(images) for name, images in against.items()}
-        for r, seed in enumerate(seeds):
-            entropies = {name: predictive_entropy(p[r]) for name, p in others.items()}
-            found = judged(own[r], labels, classes, bins)
-            found["uncertainty"] = uncertainty(own[r], labels, entropies)
-            for name, table in found.items():
-                table.insert(0, "way", way)
-                table.insert(0, "seed", seed)
-                table.insert(0, "replica", r)
-                tables.setdefault(name, []).append(table)
+    for mode in MODES:
+        predict = partial(probabilities, network, seeds, mode=mode, samples=samples, epochs=epochs)
+        others = {name: predict(images) for name, images in against.items()}
+        by_replica: dict[str, list[pd.DataFrame]] = {}
+        for r, p in enumerate(predict(x)):
+            entropies = {name: predictive_entropy(other[r]) for name, other in others.items()}
+            new = scores(p, labels, classes, bins)
+            new["uncertainty"] = uncertainty(p, labels, entropies)
+            for name, table in new.items():
+                by_replica.setdefault(name, []).append(table)
+        for name, parts in by_replica.items():
+            table = replica_tables(seeds, parts)
+            table.insert(2, "way", mode)
+            tables.setdefault(name, []).append(table)
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
@@ -94,12 +98,12 @@ def predictive_entropy(p: Array) -> Array:
     return np.asarray(entr(p).sum(-1))
 
 
-def judged(p: Array, y: Array, classes: Sequence[str], bins: int) -> dict[str, pd.DataFrame]:
-    """Tables of one network: the whole, by class, confusion of classes, by confidence."""
+def scores(p: Array, y: Array, classes: Sequence[str], bins: int) -> dict[str, pd.DataFrame]:
+    """Tables of one network: over all images, by class, confusion of classes, by confidence."""
     numbers, predicted = np.arange(len(classes)), p.argmax(-1)
     curve = reliability(predicted == y, p.max(-1), bins)
     gap = (curve["accuracy"] - curve["confidence"]).abs()
-    whole = {
+    overall = {
         "n_images": len(y),
         "test_accuracy": metrics.accuracy_score(y, predicted),
         "log_loss": metrics.log_loss(y, p, labels=numbers),
@@ -111,30 +115,30 @@ def judged(p: Array, y: Array, classes: Sequence[str], bins: int) -> dict[str, p
     )
     columns = ("precision", "recall", "f1", "n_images")
     counts = metrics.confusion_matrix(y, predicted, labels=numbers)
-    true, said = np.indices(counts.shape).reshape(2, -1)
+    true, prediction = np.indices(counts.shape).reshape(2, -1)
     names = np.array(classes)
     return {
-        "evaluation": pd.DataFrame([whole]),
+        "evaluation": pd.DataFrame([overall]),
         "classes": pd.DataFrame({"class": names} | dict(zip(columns, by_class, strict=True))),
         "confusion": pd.DataFrame(
-            {"class": names[true], "predicted": names[said], "count": counts.ravel()}
+            {"class": names[true], "predicted": names[prediction], "count": counts.ravel()}
         ),
         "reliability": curve,
     }
 
 
-def reliability(right: Array, confidence: Array, bins: int) -> pd.DataFrame:
-    """Mean confidence and accuracy of the images in each bin of confidence that has any."""
+def reliability(correct: Array, confidence: Array, bins: int) -> pd.DataFrame:
+    """Mean confidence and accuracy of the images in each bin of confidence that is not empty."""
     edges = np.linspace(0, 1, bins + 1)
-    place = np.searchsorted(edges[1:-1], confidence)  # the bins of calibration_curve
-    count = np.bincount(place, minlength=bins)
-    accuracy, mean = calibration_curve(right, confidence, n_bins=bins, pos_label=True)
-    full = count > 0
+    index = np.searchsorted(edges[1:-1], confidence)  # the bins of calibration_curve
+    count = np.bincount(index, minlength=bins)
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=bins, pos_label=True)
+    used = count > 0
     return pd.DataFrame(
         {
-            "bin_left": edges[:-1][full],
-            "bin_right": edges[1:][full],
-            "count": count[full],
+            "bin_left": edges[:-1][used],
+            "bin_right": edges[1:][used],
+            "count": count[used],
             "confidence": mean,
             "accuracy": accuracy,
         }
@@ -142,24 +146,23 @@ def reliability(right: Array, confidence: Array, bins: int) -> pd.DataFrame:
 
 
 def uncertainty(p: Array, y: Array, others: Mapping[str, Array]) -> pd.DataFrame:
-    """How well the entropy of the prediction tells wrong from right answers, and other things.
+    """How well predictive entropy detects wrong answers, and images of other data sets.
 
-    The area under the ROC curve: 1 where all of the kind have the greater entropy, 1/2 where it
-    tells nothing, empty where there are none of one side.
+    `others` are the entropies of those images. The measure is the area under the ROC curve: 1 if
+    all images to be detected have the greater entropy, 1/2 if it is uninformative, empty if there
+    are none to be detected, or no others.
     """
-    own = predictive_entropy(p)
-    wrong = p.argmax(-1) != y
-    rows = [("wrong", own, wrong)]
-    rows += [
-        (name, np.append(own, other), np.repeat([False, True], [len(own), len(other)]))
-        for name, other in others.items()
-    ]
+    entropy = predictive_entropy(p)
+    rows = [("wrong", entropy, p.argmax(-1) != y)]
+    for name, other in others.items():
+        foreign = np.repeat([False, True], [len(entropy), len(other)])
+        rows.append((name, np.append(entropy, other), foreign))
     return pd.DataFrame(
         {
             "kind": kind,
-            "auroc": metrics.roc_auc_score(odd, score) if 0 < odd.sum() < len(odd) else np.nan,
-            "n_images": len(odd) - odd.sum(),
-            "n_kind": odd.sum(),
+            "auroc": metrics.roc_auc_score(mask, score) if 0 < mask.sum() < len(mask) else np.nan,
+            "n_images": len(mask) - mask.sum(),
+            "n_kind": mask.sum(),
         }
-        for kind, score, odd in rows
+        for kind, score, mask in rows
     )

@@ -16,29 +16,26 @@ BINS = 50
 def histograms(
     network: FeedForward, seeds: Sequence[int], entropy: Sequence[Tensor], bins: int = BINS
 ) -> pd.DataFrame:
-    """Counts and densities, over bins that a layer's replicas share so that they can be pooled."""
-    frames = []
+    """histograms.csv: counts and densities over bins that the replicas of a layer share."""
+    tables = []
     for number, (layer, s) in enumerate(zip(network.layers, entropy, strict=True), 1):
         for name, values in {"pi": layer.pi, "m": layer.m, "xi": layer.xi, "entropy": s}.items():
             edges = _edges(name, values, bins)
-            for r, (seed, own) in enumerate(zip(seeds, values, strict=True)):
-                count, _ = np.histogram(own.double().cpu().numpy(), edges)
-                frames.append(
-                    pd.DataFrame(
-                        {
-                            "replica": r, "seed": seed, "layer": number, "parameter": name,
-                            "bin_left": edges[:-1], "bin_right": edges[1:], "count": count,
-                            "density": count / (own.numel() * np.diff(edges)),
-                        }
-                    )
-                )  # fmt: skip
-    return pd.concat(frames, ignore_index=True)
+            for r, (seed, replica) in enumerate(zip(seeds, values, strict=True)):
+                count, _ = np.histogram(replica.double().cpu().numpy(), edges)
+                columns = {
+                    "replica": r, "seed": seed, "layer": number, "parameter": name,
+                    "bin_left": edges[:-1], "bin_right": edges[1:], "count": count,
+                    "density": count / (replica.numel() * np.diff(edges)),
+                }  # fmt: skip
+                tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _edges(name: str, values: Tensor, bins: int) -> np.ndarray:
     """[0, 1] for pi, from 0 for Xi, symmetric with 0 at a bin's centre for m and the entropy.
 
-    Ends are round numbers, so that the bins of other seeds are mostly the same.
+    Ends are round numbers, so that the bins of other runs are mostly the same.
     """
     if name == "pi":
         return np.linspace(0, 1, bins + 1)

@@ -1,7 +1,7 @@
-"""The neural tangent kernel: analytic beside empirical, and lazy training beside its dynamics."""
+"""The neural tangent kernel, analytic and empirical, and lazy training with its dynamics."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, repeat
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 
 import numpy as np
 import pandas as pd
@@ -12,18 +12,16 @@ from torch import Tensor
 from sascli.core.kernel import (
     Scales,
     analytic,
-    draw_noise,
     gradients,
     gradients_at,
     random_networks,
 )
 from sascli.core.lazy import descend_, kernel_dynamics
-from sascli.core.recurrent import Recurrent
 from sascli.core.streams import stream
 
 DYNAMICS = ("analytic", "empirical", "descent", "projected", "fresh")
-"""Kernel of infinite width and of the network itself; gradient descent with eps kept, with pi and
-Xi put back into their ranges, with eps drawn anew at every step."""
+"""The kernels of infinite width and of the network; gradient descent with constant eps, then with
+pi and Xi projected into their ranges, and with fresh eps at every step."""
 
 
 def sequences(angles: int) -> tuple[Tensor, Tensor]:
@@ -37,18 +35,18 @@ def sequences(angles: int) -> tuple[Tensor, Tensor]:
 def kernel_table(scales: Scales, angles: int, widths: Sequence[int], seeds: int) -> pd.DataFrame:
     """kernel.csv: Theta between (1, -1) and (cos phi, sin phi) of one network per width and seed.
 
-    Networks are in single precision.
+    The networks have single precision.
     """
     phi, x = sequences(angles)
     theta = analytic(x, scales)[0, 1:]
     tables = []
     for width in widths:
         for seed in range(seeds):
-            own = stream(seed, "kernel", width)
+            generator = stream(seed, "kernel", width)
             network = random_networks(
-                1, x.shape[1], width, scales, 1, generator=own, dtype=torch.float32
+                1, x.shape[1], width, scales, 1, generator=generator, dtype=torch.float32
             )
-            rows = gradients(network, x.float(), scales, generator=own)
+            rows = gradients(network, x.float(), scales, generator=generator)
             first = next(rows)
             values = [(first * row).sum(dtype=torch.float64).item() for row in rows]
             columns = {"alpha": scales.alpha, "width": width, "seed": seed, "angle": phi.tolist()}
@@ -59,17 +57,17 @@ def kernel_table(scales: Scales, angles: int, widths: Sequence[int], seeds: int)
 def decay_table(kernel: pd.DataFrame) -> pd.DataFrame:
     """kernel_decay.csv: deviation ~ width^exponent, a least-squares line for each seed.
 
-    The deviation of a network is the root of its mean square over the angles, relative to that of
-    the analytic kernel.
+    The deviation of a network is its root mean square over the angles, relative to that of the
+    analytic kernel.
     """
     error = kernel["kernel"] - kernel["analytic"]
     squares = kernel.assign(error=error**2, size=kernel["analytic"] ** 2)
     mean = squares.groupby(["alpha", "seed", "width"])[["error", "size"]].mean()
     deviation = (mean["error"] / mean["size"]) ** 0.5
     table = deviation.rename("deviation").reset_index()
-    for _, own in table.groupby(["alpha", "seed"]):
-        line = linregress(np.log(own["width"]), np.log(own["deviation"]))
-        table.loc[own.index, "exponent"] = line.slope
+    for _, rows in table.groupby(["alpha", "seed"]):
+        line = linregress(np.log(rows["width"]), np.log(rows["deviation"]))
+        table.loc[rows.index, "exponent"] = line.slope
     return table
 
 
@@ -78,19 +76,20 @@ def lazy_table(
     x: Tensor, y: Tensor, width: int, scales: Scales, *,
     lr: float, steps: int, every: int, seeds: int,
 ) -> pd.DataFrame:  # fmt: skip
-    """lazy.csv: outputs and loss over training by every one of `DYNAMICS`, from the same start.
+    """lazy.csv: outputs and loss over training by each of the `DYNAMICS`, from the same start.
 
-    After every so many steps. x is (samples, steps, n_in), y (samples,) of -1 and 1.
+    There is a row for every `every`-th step. x is (samples, steps, n_in), y (samples,) of -1
+    and 1.
     """
     theta, flat = analytic(x.double(), scales).to(x.dtype), x.flatten(1)
     tables = []
     for seed in range(seeds):
         for dynamics in DYNAMICS:
-            own = stream(seed, "lazy")  # the same network and first eps
+            generator = stream(seed, "lazy")  # the same network and first eps
             network = random_networks(
-                x.shape[2], x.shape[1], width, scales, 1, generator=own, dtype=x.dtype
+                x.shape[2], x.shape[1], width, scales, 1, generator=generator, dtype=x.dtype
             )
-            eps = draw_noise(network, len(x), generator=own)
+            eps = network.draw_noise(len(x), generator)
             if dynamics in ("analytic", "empirical"):
                 f = network.gbp().logits(flat, eps)[0, :, 0]
                 kernel = theta
@@ -101,24 +100,13 @@ def lazy_table(
             else:
                 noises: Iterable[Sequence[Tensor]] = repeat(eps, steps)
                 if dynamics == "fresh":
-                    noises = islice(_fresh(network, eps, own), steps)
-                descent = descend_(
-                    network, flat, y, noises, scales, lr, project=dynamics == "projected"
-                )
-                outputs = torch.cat(list(descent))
+                    fresh = (network.draw_noise(len(x), generator) for _ in range(steps - 1))
+                    noises = chain([eps], fresh)
+                project = dynamics == "projected"
+                outputs = torch.cat(list(descend_(network, flat, y, noises, scales, lr, project)))
             tables.append(_by_step(outputs, y, every).assign(seed=seed, dynamics=dynamics))
     table = pd.concat(tables, ignore_index=True)
     return table[["seed", "dynamics", "step", "loss", "output_low", "output_high"]]
-
-
-def _fresh(
-    network: Recurrent, first: list[Tensor], generator: torch.Generator
-) -> Iterator[list[Tensor]]:
-    """The first eps, then others."""
-    yield first
-    samples = first[0].shape[2]
-    while True:
-        yield draw_noise(network, samples, generator=generator)
 
 
 def _by_step(outputs: Tensor, y: Tensor, every: int) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 r"""Symmetry breaking of a single read-out neuron, y = tanh(u), that learns a sine from its inputs.
 
-All N inputs are the sine itself, s(t), so that the neuron sees of its weights nothing but
+All N inputs are the sine itself, s(t), so that the output depends on the weights only through
 :math:`\sum_i \mu_i / \sqrt N` and the mean of their variances: the inputs are interchangeable, and
-at the start m has no direction.
+the initial m has no direction.
 """
 
 import math
@@ -30,15 +30,15 @@ def order_parameters(
     every: int = 10,
     seeds: Sequence[int],
 ) -> pd.DataFrame:
-    """order_parameters.csv, before training and after every so many epochs.
+    """order_parameters.csv, before training and after every `every` epochs.
 
     One epoch is one step of gradient descent on the squared error summed over one period of the
     sine, sum_t (y - s)^2 / 2, with fresh eps for every time; the rates `lr` of m, pi and xi are
-    halved every so many epochs. At first m ~ N(0, 1/N), pi ~ Uniform(0, pi_max),
+    halved every `halve_every` epochs. Initially m ~ N(0, 1/N), pi ~ Uniform(0, pi_max),
     Xi ~ Uniform(0, xi_max).
 
-    An overlap is a . b / (|a| |b|): with the network's own start, and, on average, with the
-    networks of the other seeds (empty for one seed).
+    An overlap is a . b / (|a| |b|): with the initial values of the same network, and, on average,
+    with the networks of the other seeds (empty for one seed).
     """
     weights = SpikeSlab(1, n, len(seeds), dtype=torch.float64)
     init, noise = streams(seeds, "init"), streams(seeds, "noise")
@@ -55,7 +55,7 @@ def order_parameters(
         loss = (u.tanh() - s).square().sum((1, 2)) / 2
         if epoch % every == 0:
             rows += [
-                _measured(kind, getattr(weights, kind).detach(), start[kind], seeds).assign(
+                _overlaps(kind, getattr(weights, kind).detach(), start[kind], seeds).assign(
                     epoch=epoch, loss=loss.tolist()
                 )
                 for kind in KINDS
@@ -69,8 +69,8 @@ def order_parameters(
     return table[["seed", "epoch", "parameter", "field", "to_start", "to_others", "loss"]]
 
 
-def _measured(kind: str, value: Tensor, start: Tensor, seeds: Sequence[int]) -> pd.DataFrame:
-    """What the neuron sees of a parameter, and its overlaps; one row per seed."""
+def _overlaps(kind: str, value: Tensor, start: Tensor, seeds: Sequence[int]) -> pd.DataFrame:
+    """Contribution of a parameter to the neuron's field, and its overlaps; one row per seed."""
     unit, first = (torch.nn.functional.normalize(t[:, 0], dim=1) for t in (value, start))
     n, count = value.shape[-1], len(seeds)
     others = (unit @ unit.T).sum(1).sub(1).div(count - 1 if count > 1 else math.nan)

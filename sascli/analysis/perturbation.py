@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sascli.analysis.ensemble import outputs
+from sascli.analysis.replicas import replica_tables
 from sascli.core.network import FeedForward
 from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_normal, fill_uniform, streams
@@ -18,17 +19,17 @@ from sascli.data.accuracy import Score
 
 PERTURBATIONS = ("vip_off", "uip_on", "random_off", "other_off")
 PAIRED = ("paired_off", "matched_off")
-"""VIPs that have a counterpart of the same |m| which is none, and these counterparts."""
-ALIKE = 1.05
+"""VIPs that have a counterpart, a connection of the same |m| that is none; and these."""
+RATIO = 1.05
 """Greatest ratio of the |m| of a VIP and its counterpart."""
 
 Test = Callable[[FeedForward, int], Tensor]
-"""Accuracy of every replica of a network's mean field; the number is that of the draws."""
+"""Accuracy of every replica of a network's mean field, and the number of the noise sample."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What makes a VIP, as `SpikeSlab.vip` takes it, and up to `tolerance` a UIP."""
+    """The definition of a VIP, as in `SpikeSlab.vip`, and with `tolerance` that of a UIP."""
 
     tolerance: float = 0.0
     xi_max: float | None = None
@@ -46,7 +47,7 @@ PUBLISHED = Thresholds(tolerance=0.1, xi_max=0.1, m_min=0.08)
 
 
 @dataclass(frozen=True)
-class Perturbed:
+class Candidates:
     """The connections of one layer that perturbations choose from."""
 
     layer: SpikeSlab
@@ -59,24 +60,24 @@ class Perturbed:
 
     @cached_property
     def pairs(self) -> tuple[Tensor, Tensor]:
-        """VIPs that have a counterpart of the same |m| which is none, and these counterparts.
+        """VIPs that have a counterpart, and their counterparts.
 
-        Masks (replicas, n_out, n_in) with as many connections each: pairs whose |m| differ by a
-        factor of at most `ALIKE`, no connection in two of them, and as many as there can be. A
-        VIP without a counterpart left is in neither mask.
+        Masks (replicas, n_out, n_in) with the same number of connections: as many disjoint pairs
+        as possible whose |m| differ by a factor of at most `RATIO`. A VIP without a counterpart
+        is in neither mask.
         """
         m = self.layer.m.detach().abs().flatten(1).double().cpu().numpy()
-        vip = self.vip.flatten(1).cpu().numpy()
-        masks = np.zeros((2, *vip.shape), dtype=bool)
-        for r, (size, important) in enumerate(zip(m, vip, strict=True)):
-            sides = [np.flatnonzero(important), np.flatnonzero(~important)]
-            one, other = (side[size[side].argsort(kind="stable")] for side in sides)
-            for a, b in alike(size[one], size[other], ALIKE):
-                masks[0, r, one[a]] = masks[1, r, other[b]] = True
-        first, second = torch.from_numpy(masks).to(self.vip.device).view(2, *self.vip.shape)
-        return first, second
+        vips = self.vip.flatten(1).cpu().numpy()
+        masks = np.zeros((2, *vips.shape), dtype=bool)
+        for r, (size, vip) in enumerate(zip(m, vips, strict=True)):
+            sides = [np.flatnonzero(vip), np.flatnonzero(~vip)]
+            chosen, other = (side[size[side].argsort(kind="stable")] for side in sides)
+            for a, b in matching_pairs(size[chosen], size[other], RATIO):
+                masks[0, r, chosen[a]] = masks[1, r, other[b]] = True
+        paired, matched = torch.from_numpy(masks).to(self.vip.device).view(2, *self.vip.shape)
+        return paired, matched
 
-    def candidates(self, kind: str) -> Tensor:
+    def mask(self, kind: str) -> Tensor:
         """Mask (replicas, n_out, n_in) of the connections that a kind chooses from."""
         if kind in PAIRED:
             return self.pairs[PAIRED.index(kind)]
@@ -89,21 +90,21 @@ class Perturbed:
         }
         return masks[kind]
 
-    def chosen(self, kind: str, fractions: Tensor, drawn: Generators) -> Tensor:
-        """The connections changed, (replicas, fractions, n_out, n_in).
+    def choose(self, kind: str, fractions: Tensor, generator: Generators) -> Tensor:
+        """Masks (replicas, fractions, n_out, n_in) of the connections to be changed.
 
         n = f x (number of VIPs), for `uip_on` f x (number of UIPs), for the `PAIRED` kinds f x
         (number of pairs), drawn at random among the kind's candidates. A larger fraction contains
         the smaller ones.
         """
-        mask = self.candidates(kind).flatten(1)
+        mask = self.mask(kind).flatten(1)
         counted = mask if kind in ("uip_on", *PAIRED) else self.vip.flatten(1)
-        like = self.layer.m.detach()
-        wanted = (counted.sum(1, keepdim=True) * fractions.to(like.dtype)).round().long()
-        n = torch.minimum(wanted, mask.sum(1, keepdim=True))
-        scores = fill_uniform(like.new_empty(mask.shape), drawn).masked_fill_(~mask, 2.0)
+        m = self.layer.m.detach()
+        n = (counted.sum(1, keepdim=True) * fractions.to(m.dtype)).round().long()
+        n = torch.minimum(n, mask.sum(1, keepdim=True))
+        scores = fill_uniform(m.new_empty(mask.shape), generator).masked_fill_(~mask, 2.0)
         rank = scores.argsort(1).argsort(1)
-        chosen: Tensor = (rank.unsqueeze(1) < n.unsqueeze(2)).unflatten(2, like.shape[1:])
+        chosen: Tensor = (rank.unsqueeze(1) < n.unsqueeze(2)).unflatten(2, m.shape[1:])
         return chosen
 
     def rows(
@@ -113,25 +114,23 @@ class Perturbed:
         m = self.layer.m.detach().double().abs().unsqueeze(1)
         n = chosen.sum((-2, -1))
         mean = torch.where(chosen, m, 0.0).sum((-2, -1)) / n  # NaN where none was changed
-        return pd.DataFrame(
-            {
-                "replica": [r for r in range(len(seeds)) for _ in fractions],
-                "seed": [seed for seed in seeds for _ in fractions],
-                "kind": kind,
-                "fraction": [*fractions] * len(seeds),
-                "n_weights": n.flatten().tolist(),
-                "m_abs": mean.flatten().tolist(),
-            }
+        tables = (
+            pd.DataFrame({"kind": kind, "fraction": [*fractions], "n_weights": k, "m_abs": m_abs})
+            for k, m_abs in zip(n.tolist(), mean.tolist(), strict=True)
         )
+        return replica_tables(seeds, tables)
 
 
-def alike(one: np.ndarray, other: np.ndarray, ratio: float) -> list[tuple[int, int]]:
-    """As many pairs of places as two ascending arrays of numbers >= 0 have within a ratio."""
+def matching_pairs(x: np.ndarray, y: np.ndarray, ratio: float) -> list[tuple[int, int]]:
+    """Indices of as many disjoint pairs as possible of numbers within a ratio of each other.
+
+    x and y are ascending, their numbers >= 0.
+    """
     pairs, a, b = [], 0, 0
-    while a < len(one) and b < len(other):
-        if other[b] * ratio < one[a]:
+    while a < len(x) and b < len(y):
+        if y[b] * ratio < x[a]:
             b += 1
-        elif one[a] * ratio < other[b]:
+        elif x[a] * ratio < y[b]:
             a += 1
         else:
             pairs.append((a, b))
@@ -139,15 +138,15 @@ def alike(one: np.ndarray, other: np.ndarray, ratio: float) -> list[tuple[int, i
     return pairs
 
 
-def perturbed(
-    w: Tensor, target: Perturbed, kind: str, fractions: Tensor, drawn: Generators
+def perturbed_weights(
+    w: Tensor, candidates: Candidates, kind: str, fractions: Tensor, generator: Generators
 ) -> tuple[Tensor, Tensor]:
     """Weights (replicas, fractions, n_out, n_in) of perturbed networks, and which changed.
 
     Off sets w = 0 (pi := 1), on draws w ~ N(0, 1).
     """
-    chosen = target.chosen(kind, fractions, drawn)
-    new = fill_normal(torch.empty_like(w), drawn) if kind == "uip_on" else torch.zeros_like(w)
+    chosen = candidates.choose(kind, fractions, generator)
+    new = fill_normal(torch.empty_like(w), generator) if kind == "uip_on" else torch.zeros_like(w)
     return torch.where(chosen, new.unsqueeze(1), w.unsqueeze(1)), chosen
 
 
@@ -167,26 +166,27 @@ def perturbation(
     """Test error of effective networks of every replica after perturbing `layer` (from 1).
 
     Sample s is one effective network, the same for all kinds and layers, and one draw of the
-    connections; `draw` begins another series of both. All fractions of all replicas are tested
-    as one population.
+    connections; another `draw` gives another series of both. All fractions of all replicas are
+    tested as one population.
     """
-    target = Perturbed(network.layers[layer - 1], thresholds)
+    candidates = Candidates(network.layers[layer - 1], thresholds)
     device, tables = network.all.device, []
-    at = torch.tensor(fractions, device=device)
+    f = torch.tensor(fractions, device=device)
     for sample in range(samples):
         index = draw * samples + sample
         weights = network.sample(generator=streams(seeds, "perturbed", index, device=device))
         for kind in kinds:
-            drawn = streams(seeds, f"{kind}/{layer}", index, device=device)
-            changed, chosen = perturbed(weights[layer - 1], target, kind, at, drawn)
-            networks = [w.unsqueeze(1).expand(-1, len(at), -1, -1) for w in weights]
+            generators = streams(seeds, f"{kind}/{layer}", index, device=device)
+            changed, chosen = perturbed_weights(
+                weights[layer - 1], candidates, kind, f, generators
+            )
+            networks = [w.unsqueeze(1).expand(-1, len(f), -1, -1) for w in weights]
             networks[layer - 1] = changed
-            flat = [w.flatten(0, 1) for w in networks]
             neurons = streams(seeds, "neurons", index, device=device)
-            right = score(outputs(network, flat, neurons))
-            table = target.rows(seeds, kind, fractions, chosen)
-            tables.append(table.assign(sample=sample, test_error=(1 - right).tolist()))
-    return ordered(tables, layer, "sampled")
+            accuracy = score(outputs(network, [w.flatten(0, 1) for w in networks], neurons))
+            table = candidates.rows(seeds, kind, fractions, chosen)
+            tables.append(table.assign(sample=sample, test_error=(1 - accuracy).tolist()))
+    return perturbation_table(tables, layer, "sampled")
 
 
 @torch.no_grad()
@@ -201,31 +201,30 @@ def field_perturbation(
     samples: Sequence[int],
     thresholds: Thresholds,
 ) -> pd.DataFrame:
-    """As `perturbation`, switching off alone, of the mean field with pi := 1.
+    """As `perturbation`, of the mean field, where connections are switched off by pi := 1.
 
     Sample s is one draw of the connections and of the test's noise, the latter the same for all
-    kinds and fractions.
+    kinds and fractions. There is no switching on.
     """
-    target = Perturbed(network.layers[layer - 1], thresholds)
-    device, tables = network.all.device, []
-    at, changed = torch.tensor(fractions, device=device), deepcopy(network)
-    pi, before = changed.layers[layer - 1].pi, target.layer.pi
+    candidates = Candidates(network.layers[layer - 1], thresholds)
+    f, tables = torch.tensor(fractions, device=network.all.device), []
+    changed = deepcopy(network)
+    pi, before = changed.layers[layer - 1].pi, candidates.layer.pi
     for sample in samples:
         for kind in kinds:
-            drawn = streams(seeds, f"{kind}/{layer}", sample, device=device)
-            chosen = target.chosen(kind, at, drawn)
-            right = []
-            for where in chosen.unbind(1):
-                pi.copy_(before.masked_fill(where, 1.0))
-                right.append(test(changed, sample))
-            error = 1 - torch.stack(right, 1).flatten()
-            table = target.rows(seeds, kind, fractions, chosen)
+            generators = streams(seeds, f"{kind}/{layer}", sample, device=f.device)
+            chosen, accuracies = candidates.choose(kind, f, generators), []
+            for mask in chosen.unbind(1):
+                pi.copy_(before.masked_fill(mask, 1.0))
+                accuracies.append(test(changed, sample))
+            error = 1 - torch.stack(accuracies, 1).flatten()
+            table = candidates.rows(seeds, kind, fractions, chosen)
             tables.append(table.assign(sample=sample, test_error=error.tolist()))
-    return ordered(tables, layer, "field")
+    return perturbation_table(tables, layer, "field")
 
 
-def ordered(tables: Sequence[pd.DataFrame], layer: int, way: str) -> pd.DataFrame:
-    """perturbation.csv of these parts."""
-    table = pd.concat(tables, ignore_index=True).assign(layer=layer, way=way)
+def perturbation_table(tables: Sequence[pd.DataFrame], layer: int, mode: str) -> pd.DataFrame:
+    """perturbation.csv of a layer in a prediction mode, which is the column `way`."""
+    table = pd.concat(tables, ignore_index=True).assign(layer=layer, way=mode)
     leading = ["replica", "seed", "layer", "kind", "fraction", "n_weights", "sample"]
     return table[[*leading, "test_error", "way", "m_abs"]]

@@ -1,7 +1,6 @@
 """Images as tables: one row per pixel."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,16 +8,14 @@ from torch import Tensor
 
 
 def pixels(
-    images: Tensor, shape: Sequence[int], keys: Sequence[Mapping[str, Any]]
+    images: Tensor, shape: Sequence[int], **keys: str | int | Sequence[str | int]
 ) -> pd.DataFrame:
-    """Rows channel, row, column, value of images (k, n), led by what tells each from the others.
+    """Rows channel, row, column, value of images (k, n), led by keys with a value per image.
 
     `shape` is (channels, height, width) of the n values.
     """
-    channel, row, column = (index.ravel() for index in np.indices(shape))
-    place = {"channel": channel, "row": row, "column": column}
-    values = images.cpu().float().numpy()
-    frames = [
-        pd.DataFrame({**key, **place, "value": own}) for key, own in zip(keys, values, strict=True)
-    ]
-    return pd.concat(frames, ignore_index=True)
+    channel, row, column = (np.tile(index.ravel(), len(images)) for index in np.indices(shape))
+    table = pd.DataFrame({**keys}, index=range(len(images)))
+    table = table.loc[table.index.repeat(images.shape[1])].reset_index(drop=True)
+    values = images.cpu().float().numpy().ravel()
+    return table.assign(channel=channel, row=row, column=column, value=values)

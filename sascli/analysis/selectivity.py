@@ -1,15 +1,15 @@
-r"""What neurons are selective for, from noise-reduced trials: choice, modality, both, neither.
+r"""Selectivity of neurons for choice, modality, both or neither, from noise-reduced trials.
 
-A neuron's response is its mean rate during the stimulus of a visual or auditory trial. The share
-of its variance over trials that two groups of trials explain is
+A neuron's response is its mean rate during the stimulus of a visual or auditory trial. The
+fraction of its variance over trials that is explained by two groups of trials is
 
 .. math::
     \eta^2 = n_1 n_2 / n \, (\bar r_1 - \bar r_2)^2 / \sum_k (r_k - \bar r)^2
 
 for choice (high against low) and for modality (v against a). The control permutes the choices
 among the trials of a modality, and the modalities among the trials of a choice; for mixed
-selectivity only one of the two at a time, since what must not pass for mixed is a neuron that is
-selective for the other alone.
+selectivity only one of the two at a time, since a neuron that is selective for the other alone
+must not count as mixed.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,21 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from sascli.analysis.replicas import replica_tables
 from sascli.analysis.trials import CONDITIONS, Recording
 from sascli.core.recurrent import Recurrent
 from sascli.data.multisensory import BOUNDARY, MODALITIES
 
 KINDS = ("choice", "modality", "mixed", "none")
 GROUPS = ("auditory", "visual", "neither")
-"""What the three thirds of the neurons get as inputs, beside the start cue."""
+"""The inputs of the three thirds of the neurons besides the start cue."""
 CONTROLS = 20
 """Sets of permuted labels that are classified."""
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """Selective: eta^2 of at least `least`, and p below `level` of so many permutations."""
+    """A neuron is selective if eta^2 >= `least` and p < `level`, by so many permutations."""
 
     least: float = 0.05
     level: float = 0.01
@@ -49,8 +50,8 @@ def selectivity(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """selectivity.csv and responses.csv of the mean network.
 
-    Trials are labelled by its choices, or with `right` by the right ones: an untrained network
-    makes none that mean anything.
+    Trials are labelled by its choices, or with `right` by the correct ones, as the choices of an
+    untrained network are arbitrary.
     """
     rates, times = recording.of(network, seeds)
     r, timing = rates.cpu().numpy(), recording.timing
@@ -59,33 +60,34 @@ def selectivity(
     readout = network.layers[2].mean().detach().double().cpu().numpy()
     outputs = np.einsum("rtn,ron->rto", r[:, :, last], readout)
     high = outputs[..., 0] > outputs[..., 1]
+    modality, frequency = (np.array(v) for v in zip(*CONDITIONS * recording.repeats, strict=True))
     if right:
-        above = [frequency > BOUNDARY for _, frequency in CONDITIONS] * recording.repeats
-        high = np.broadcast_to(above, high.shape)
-    modality = np.array([name for name, _ in CONDITIONS] * recording.repeats)
+        high = np.broadcast_to(frequency > BOUNDARY, high.shape)
     single = modality != "va"
     tables, responses = [], []
-    for number, (seed, own, chosen) in enumerate(zip(seeds, r, high, strict=True)):
-        response = own[:, during].mean(1)[single]
-        table = classify(response, chosen[single], modality[single] == "v", criterion, seed)
+    for seed, r_one, high_one in zip(seeds, r, high, strict=True):
+        response = r_one[:, during].mean(1)[single]
+        table = classify(response, high_one[single], modality[single] == "v", criterion, seed)
         third = np.minimum(table["neuron"] // (len(table) // 3), 2)
-        table.insert(2, "gets", np.array(GROUPS)[third])
-        tables.append(table.assign(replica=number, rate=response.mean(0)))
-        for name, choice in product(MODALITIES, (True, False)):
-            these = (modality == name) & (chosen == choice)
-            if these.any():
-                mean = pd.DataFrame(own[these].mean(0).T, columns=times)
-                long = mean.melt(var_name="time", value_name="rate", ignore_index=False)
-                responses.append(
-                    long.rename_axis("neuron").reset_index().assign(
-                        replica=number, seed=seed, modality=name,
-                        choice="high" if choice else "low", trials=these.sum(),
-                    )
-                )  # fmt: skip
-    columns = ["replica", "seed", "neuron", "modality", "choice", "trials", "time", "rate"]
-    together = pd.concat(tables, ignore_index=True)
-    together.insert(0, "replica", together.pop("replica"))
-    return together, pd.concat(responses, ignore_index=True)[columns]
+        table.insert(1, "gets", np.array(GROUPS)[third])
+        tables.append(table.assign(rate=response.mean(0)))
+        responses.append(_responses(r_one, times, modality, high_one))
+    return replica_tables(seeds, tables), replica_tables(seeds, responses)
+
+
+def _responses(
+    r: np.ndarray, times: np.ndarray, modality: np.ndarray, high: np.ndarray
+) -> pd.DataFrame:
+    """Mean rates of one network's neurons over time, by modality and choice of the trials."""
+    tables = []
+    for name, (choice, label) in product(MODALITIES, ((True, "high"), (False, "low"))):
+        trials = (modality == name) & (high == choice)
+        if trials.any():
+            mean = pd.DataFrame(r[trials].mean(0).T, columns=times).rename_axis("neuron")
+            long = mean.melt(var_name="time", value_name="rate", ignore_index=False).reset_index()
+            tables.append(long.assign(modality=name, choice=label, trials=trials.sum()))
+    columns = ["neuron", "modality", "choice", "trials", "time", "rate"]
+    return pd.concat(tables, ignore_index=True)[columns]
 
 
 def classify(
@@ -94,39 +96,39 @@ def classify(
     """A row per neuron: eta^2 and p of both groupings, its kind, and how often it is by chance.
 
     response is (trials, neurons), high and visual (trials,). The control classifies `CONTROLS`
-    permutations by the others, in the same way. That of mixed is the sum of two shares: found
-    with permuted choices, and found with permuted modalities.
+    permuted labels by the criterion, with the other permutations. The control of mixed is the sum
+    of the fractions with permuted choices and with permuted modalities.
     """
-    draw, count = np.random.default_rng(seed), response.shape[1]
-    table = pd.DataFrame({"seed": seed, "neuron": range(count)})
+    generator = np.random.default_rng(seed)
+    table = pd.DataFrame({"neuron": range(response.shape[1])})
     selective = {}
     for name, labels, within in (("choice", high, visual), ("modality", visual, high)):
         count = CONTROLS + criterion.permutations
-        permuted = np.stack([permute(labels, within, draw) for _ in range(count)])
-        share = explained(response, np.concatenate([labels[None], permuted]))
-        p = p_values(share[: 1 + CONTROLS], share[1 + CONTROLS :])
-        table[name], table[f"{name}_p"] = share[0], p[0]
-        selective[name] = (share[: 1 + CONTROLS] >= criterion.least) & (p < criterion.level)
+        permuted = np.stack([permute(labels, within, generator) for _ in range(count)])
+        eta2 = explained(response, np.concatenate([labels[None], permuted]))
+        p = p_values(eta2[: 1 + CONTROLS], eta2[1 + CONTROLS :])
+        table[name], table[f"{name}_p"] = eta2[0], p[0]
+        selective[name] = (eta2[: 1 + CONTROLS] >= criterion.least) & (p < criterion.level)
     by_choice, by_modality = selective["choice"], selective["modality"]
     kinds = np.where(by_choice, np.where(by_modality, 2, 0), np.where(by_modality, 1, 3))
     table["kind"] = np.array(KINDS)[kinds[0]]
     for number, kind in enumerate(KINDS):
         table[f"control_{kind}"] = (kinds[1:] == number).mean(0)
     with_one_permuted = (by_choice[1:] & by_modality[0], by_choice[0] & by_modality[1:])
-    table["control_mixed"] = sum(found.mean(0) for found in with_one_permuted)
+    table["control_mixed"] = sum(mixed.mean(0) for mixed in with_one_permuted)
     return table
 
 
-def permute(labels: np.ndarray, within: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Labels permuted among the trials that are alike in `within`."""
+def permute(labels: np.ndarray, within: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Labels permuted among the trials with the same value of `within`."""
     permuted = labels.copy()
     for value in (True, False):
-        permuted[within == value] = draw.permutation(labels[within == value])
+        permuted[within == value] = generator.permutation(labels[within == value])
     return permuted
 
 
 def explained(response: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """eta^2 of each row of groups, (rows, neurons); 0 where a neuron is constant or none differ.
+    """eta^2 of each row of groups, (rows, neurons); 0 for constant neurons and single groups.
 
     response is (trials, neurons), groups boolean (rows, trials).
     """
@@ -136,12 +138,12 @@ def explained(response: np.ndarray, groups: np.ndarray) -> np.ndarray:
     second = groups.shape[1] - first
     # of centred responses the sums of the two groups are opposite
     between = (groups.astype(float) @ centred) ** 2 * groups.shape[1]
-    whole = first * second * total
-    share = np.zeros(between.shape)
-    np.divide(between, whole, out=share, where=whole > 1e-20)
-    return share
+    scale = first * second * total
+    eta2 = np.zeros(between.shape)
+    np.divide(between, scale, out=eta2, where=scale > 1e-20)
+    return eta2
 
 
-def p_values(share: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """(1 + permutations that explain as much) / (1 + permutations), of each row of shares."""
-    return np.stack([(1 + (chance >= own).sum(0)) / (1 + len(chance)) for own in share])
+def p_values(eta2: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """(1 + permutations that explain as much) / (1 + permutations), for each row of eta^2."""
+    return np.stack([(1 + (chance >= row).sum(0)) / (1 + len(chance)) for row in eta2])

@@ -1,4 +1,4 @@
-"""The sparse network: dead neurons taken out, kept on disk as CSR, evaluated from there."""
+"""Sparse networks: dead neurons removed, stored as CSR, evaluated from there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Classified:
-    """Predicted classes of test images, and the least seconds of a few times that it took."""
+    """Predicted classes of test images, and the minimum of the seconds of a few repetitions."""
 
     labels: Matrix
     seconds: float
 
 
 def without_dead(weights: Sequence[Matrix]) -> list[Matrix]:
-    """The weights (n_out, n_in) of the hidden neurons between an input and an output alone.
+    """The weights (n_out, n_in) without hidden neurons that no input reaches, or no output uses.
 
-    The others are silent, for there are no biases, or nobody listens. Inputs and classes stay.
+    The former are silent, as there are no biases. Inputs and classes remain.
     """
-    fed: list[Any] = [np.ones(weights[0].shape[1], dtype=bool)]
+    reached: list[Any] = [np.ones(weights[0].shape[1], dtype=bool)]
     for w in weights[:-1]:
-        fed.append(w[:, fed[-1]].any(1))
-    heard: list[Any] = [np.ones(weights[-1].shape[0], dtype=bool)]
+        reached.append(w[:, reached[-1]].any(1))
+    used: list[Any] = [np.ones(weights[-1].shape[0], dtype=bool)]
     for w in reversed(weights[1:]):
-        heard.insert(0, w[heard[0]].any(0))
-    alive = [fed[0], *(a & b for a, b in zip(fed[1:], heard, strict=False)), heard[-1]]
+        used.insert(0, w[used[0]].any(0))
+    alive = [reached[0], *(a & b for a, b in zip(reached[1:], used, strict=False)), used[-1]]
     return [
-        w[np.ix_(after, own)] for w, (own, after) in zip(weights, pairwise(alive), strict=True)
+        w[np.ix_(above, below)] for w, (below, above) in zip(weights, pairwise(alive), strict=True)
     ]
 
 
@@ -47,10 +47,10 @@ def to_bytes(weights: Sequence[Matrix]) -> bytes:
     tensors = {}
     for number, w in enumerate(weights, 1):
         csr = csr_array(w)
-        small = np.uint16 if w.shape[1] <= 2**16 else np.uint32
-        content = (csr.data, csr.indices.astype(small), csr.indptr.astype(np.uint32), w.shape)
-        for part, own in zip(PARTS, content, strict=True):
-            tensors[f"layers.{number}.{part}"] = np.asarray(own)
+        index = np.uint16 if w.shape[1] <= 2**16 else np.uint32
+        content = (csr.data, csr.indices.astype(index), csr.indptr.astype(np.uint32), w.shape)
+        for part, array in zip(PARTS, content, strict=True):
+            tensors[f"layers.{number}.{part}"] = np.asarray(array)
     return bytes(save(tensors))
 
 
@@ -59,17 +59,17 @@ def from_bytes(content: bytes) -> list[csr_array]:
     tensors = load(content)
     layers = range(1, 1 + len(tensors) // len(PARTS))
     parts = [[tensors[f"layers.{number}.{part}"] for part in PARTS] for number in layers]
-    return [csr_array(tuple(own[:3]), shape=tuple(own[3])) for own in parts]
+    return [csr_array(tuple(arrays), shape=tuple(shape)) for *arrays, shape in parts]
 
 
 def dense_bytes(weights: Sequence[Matrix]) -> bytes:
-    """A safetensors file of the whole matrices, layers.1.weight, ..."""
+    """A safetensors file of dense matrices, layers.1.weight, ..."""
     return bytes(save({f"layers.{n}.weight": w for n, w in enumerate(weights, 1)}))
 
 
-def classified(weights: Sequence[Any], x: Matrix) -> Classified:
+def classified(weights: Sequence[Matrix | csr_array], x: Matrix) -> Classified:
     """Classes of images x (n_in, images) by dense or sparse weights: W relu(... relu(W x))."""
-    times, x = [], np.ascontiguousarray(x)  # scipy would copy it anew each time
+    times, x = [], np.ascontiguousarray(x)  # scipy would copy it in each repetition
     with threadpool_limits(1):  # scipy has one thread, so dense products get no more
         for _ in range(REPEATS):
             start, a = perf_counter(), x

@@ -1,8 +1,8 @@
 """Principal components of neural trajectories by condition, and of parameters over training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ COMPONENTS = 3
 def neural(
     network: Recurrent, seeds: Sequence[int], recording: Recording
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """trajectories.csv, and the components' shares of the variance over conditions and times.
+    """trajectories.csv, and the fractions of the variance over conditions and times by component.
 
     Rates of the mean network, averaged over the noise-reduced trials of a condition.
     """
@@ -29,49 +29,58 @@ def neural(
         [(*condition, time) for condition, time in product(CONDITIONS, times)],
         names=["modality", "frequency", "time"],
     )
-    found = [(r, seed, "rates", index, own.reshape(-1, own.shape[-1]))
-             for r, (seed, own) in enumerate(zip(seeds, mean, strict=True))]  # fmt: skip
-    return _components(found)
+    paths = [Points("rates", r, index, rates.reshape(-1, rates.shape[-1]))
+             for r, rates in enumerate(mean)]  # fmt: skip
+    return _components(paths, seeds)
 
 
 def synaptic(
     paths: Sequence[Mapping[int, FeedForward]], seeds: Sequence[int], layer: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """synapses.csv, and the components' shares of the variance over epochs.
+    """synapses.csv, and the fractions of the variance over epochs by component.
 
-    A layer's m, pi and Xi (layers from 1) after each epoch of a replica's path, which gives by
-    epoch the network of all replicas.
+    A layer's m, pi and Xi (layers from 1) after each epoch of a replica's path, which maps epochs
+    to networks of all replicas.
     """
-    found = []
-    for kind, (r, seed) in product(KINDS, enumerate(seeds)):
+    points = []
+    for kind, r in product(KINDS, range(len(seeds))):
         index = pd.Index(sorted(paths[r]), name="epoch")
-        own = [getattr(paths[r][epoch].layers[layer - 1], kind)[r] for epoch in index]
-        points = np.stack([value.detach().double().cpu().numpy().ravel() for value in own])
-        found.append((r, seed, kind, index, points))
-    return _components(found)
+        values = [getattr(paths[r][epoch].layers[layer - 1], kind)[r] for epoch in index]
+        rows = np.stack([value.detach().double().cpu().numpy().ravel() for value in values])
+        points.append(Points(kind, r, index, rows))
+    return _components(points, seeds)
+
+
+class Points(NamedTuple):
+    """Points (rows) of one replica in a space, rates or a kind of parameter, and their labels."""
+
+    space: str
+    replica: int
+    labels: pd.Index
+    points: np.ndarray
 
 
 def _components(
-    found: Sequence[tuple[int, int, str, pd.Index, np.ndarray]],
+    paths: Iterable[Points], seeds: Sequence[int]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Coordinates of points (rows) along the first components, and the components' shares.
+    """Coordinates of points along the first components, and fractions of their variance.
 
-    A component's sign is such that the coordinate farthest out is positive.
+    The sign of a component is such that the largest coordinate by magnitude is positive.
     """
-    tables, shares = [], []
-    for replica, seed, space, index, points in found:
+    tables, fractions = [], []
+    for space, replica, labels, points in paths:
         count = min(COMPONENTS, *points.shape)
-        with np.errstate(invalid="ignore"):  # points that do not differ: shares 0 / 0
+        with np.errstate(invalid="ignore"):  # equal points: fractions 0 / 0
             fitted = PCA(count, svd_solver="full").fit(points)
-        columns = [f"pc{number + 1}" for number in range(count)]
-        paths = fitted.transform(points)
-        paths *= np.where(paths[np.abs(paths).argmax(0), range(count)] < 0, -1, 1)
-        table = pd.DataFrame(paths, index, columns).reset_index()
-        key: dict[str, Any] = {"replica": replica, "seed": seed, "space": space}
-        table = table.reindex(columns=[*table, *(f"pc{n + 1}" for n in range(count, COMPONENTS))])
-        for place, (name, value) in enumerate(key.items()):
-            table.insert(place, name, value)
-        tables.append(table)
-        for number, share in enumerate(np.nan_to_num(fitted.explained_variance_ratio_), 1):
-            shares.append(key | {"component": number, "share": share})
-    return pd.concat(tables, ignore_index=True), pd.DataFrame(shares)
+        path = fitted.transform(points)
+        path *= np.where(path[np.abs(path).argmax(0), range(count)] < 0, -1, 1)
+        path = np.pad(path, [(0, 0), (0, COMPONENTS - count)], constant_values=np.nan)
+        columns = [f"pc{number + 1}" for number in range(COMPONENTS)]
+        key = {"replica": replica, "seed": seeds[replica], "space": space}
+        table = pd.DataFrame(path, labels, columns).reset_index()
+        tables.append(pd.DataFrame(key, table.index).join(table))
+        fractions += [
+            key | {"component": number, "share": fraction}
+            for number, fraction in enumerate(np.nan_to_num(fitted.explained_variance_ratio_), 1)
+        ]
+    return pd.concat(tables, ignore_index=True), pd.DataFrame(fractions)

@@ -1,4 +1,4 @@
-"""Trials of the multisensory task by a trained network, a few at a time so that memory stays."""
+"""Trials of the multisensory task by a trained network, in batches that bound the memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
@@ -10,19 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sascli.core.network import Weights
 from sascli.core.products import product
-from sascli.core.recurrent import Recurrent, Weights
-from sascli.core.streams import fill_normal, streams
-from sascli.data.multisensory import BOUNDARY, FREQUENCIES, MODALITIES, Timing, Trials
+from sascli.core.recurrent import Recurrent
+from sascli.core.streams import streams
+from sascli.data.multisensory import BOUNDARY, FREQUENCIES, MODALITIES, Timing, Trials, noisy
 from sascli.data.multisensory import trials as trials_of
 
-WAYS = ("field", "mean", "sampled", "redrawn")
-"""Mean field (eps drawn), mean network, effective networks with weights drawn once, and drawn anew
-at every time step."""
+MODES = ("field", "mean", "sampled", "redrawn")
+"""Prediction modes: mean field (eps drawn), mean network, effective networks with weights drawn
+once, and with new weights at every time step."""
 CONDITIONS = [*every_pair(MODALITIES, FREQUENCIES)]
 """Every modality with every frequency."""
-PIECE = 200_000
-"""Trials times steps at a time."""
+BATCH = 200_000
+"""Trials times steps of a batch."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +53,26 @@ class Recording:
 
 @torch.no_grad()
 def choices(
-    network: Recurrent, seeds: Sequence[int], trials: Trials, way: str, sample: int = 0
+    network: Recurrent, seeds: Sequence[int], trials: Trials, mode: str, sample: int = 0
 ) -> Tensor:
     """Whether "high" is chosen, (replicas, trials); `sample` numbers networks and noise."""
-    running = deepcopy(network)
-    time = replace(running.dynamics, steps=trials.timing.ends[2], alpha=trials.timing.alpha)
-    running.dynamics = replace(time, every_step=False)
+    running = _with_dynamics(network, trials, steps=trials.timing.ends[2], every_step=False)
     chosen = []
-    for x, eps in _pieces(running, seeds, trials, sample, 1.0):
-        if way == "field":
+    for x, eps in _batches(running, seeds, trials, sample, 1.0):
+        if mode == "field":
             y = running.gbp().logits(x, eps)
         else:
-            y = running.run(_weights(running, seeds, way, sample), x, eps)
+            y = running.run(_weights(running, seeds, mode, sample), x, eps)
         chosen.append(y[..., 0] > y[..., 1])
     return torch.cat(chosen, 1)
 
 
 def correct(
-    network: Recurrent, seeds: Sequence[int], trials: Trials, way: str, sample: int = 0
+    network: Recurrent, seeds: Sequence[int], trials: Trials, mode: str, sample: int = 0
 ) -> Tensor:
-    """Fraction of right choices, (replicas,); arguments as of `choices`."""
+    """Fraction of correct choices, (replicas,); arguments as of `choices`."""
     high = (trials.frequency > BOUNDARY).to(network.all.device)
-    return (choices(network, seeds, trials, way, sample) == high).double().mean(1)
+    return (choices(network, seeds, trials, mode, sample) == high).double().mean(1)
 
 
 @torch.no_grad()
@@ -86,46 +85,51 @@ def rates(
     every: int,
     sample: int | None = None,
 ) -> Tensor:
-    """r after every so many steps, (replicas, trials, times, n_rec).
+    """r after every `every`-th step, (replicas, trials, times, n_rec).
 
     Of the mean network, or of effective network number `sample`; `noise` scales the noise of the
     inputs and that of the neurons.
     """
-    running = deepcopy(network)
-    running.dynamics = replace(
-        running.dynamics, steps=trials.inputs.shape[1], alpha=trials.timing.alpha, every_step=True
-    )
+    running = _with_dynamics(network, trials, steps=trials.inputs.shape[1], every_step=True)
     weights = _weights(running, seeds, "mean" if sample is None else "sampled", sample or 0)
     assert not callable(weights)
     w_in, w_rec, _ = weights
     step = torch.cat((w_rec, w_in), -1).mT
-    seen = []
-    for x, eps in _pieces(running, seeds, trials, sample or 0, noise):
+    tensors = []
+    for x, eps in _batches(running, seeds, trials, sample or 0, noise):
         r = running.rates(x, lambda t, a: product(a, step), eps)
-        seen.append(r[:, every - 1 :: every].transpose(1, 2))
-    return torch.cat(seen, 1)
+        tensors.append(r[:, every - 1 :: every].transpose(1, 2))
+    return torch.cat(tensors, 1)
+
+
+def _with_dynamics(
+    network: Recurrent, trials: Trials, *, steps: int, every_step: bool
+) -> Recurrent:
+    """A copy of the network that runs with the time step of the trials."""
+    copy, alpha = deepcopy(network), trials.timing.alpha
+    copy.dynamics = replace(network.dynamics, steps=steps, alpha=alpha, every_step=every_step)
+    return copy
 
 
 def _weights(
-    network: Recurrent, seeds: Sequence[int], way: str, sample: int
+    network: Recurrent, seeds: Sequence[int], mode: str, sample: int
 ) -> Weights | Callable[[], Weights]:
-    """What `Recurrent.run` runs; redrawn weights are the same for all trials."""
-    if way == "mean":
+    """The weights for `Recurrent.run`; redrawn weights are the same for all trials."""
+    if mode == "mean":
         return network.mean()
-    drawn = streams(seeds, "ensemble", sample, device=network.flat["m"].device)
-    draw = partial(network.sample, generator=drawn)
-    return draw if way == "redrawn" else draw()
+    generators = streams(seeds, "ensemble", sample, device=network.all.device)
+    draw = partial(network.sample, generator=generators)
+    return draw if mode == "redrawn" else draw()
 
 
-def _pieces(
+def _batches(
     network: Recurrent, seeds: Sequence[int], trials: Trials, sample: int, noise: float
 ) -> Iterator[tuple[Tensor, list[Tensor]]]:
-    """Inputs (replicas, some trials, steps * 5) and eps, both with noise of their own."""
-    like, steps = network.flat["m"], network.dynamics.steps
-    drawn = streams(seeds, "trials", sample, device=like.device)
-    for inputs in trials.inputs.to(like)[:, :steps].split(max(1, PIECE // steps)):
-        some = replace(trials, inputs=inputs)
-        x = torch.lerp(inputs.flatten(1), some.draw(drawn, len(seeds)), noise)
-        flat = like.new_empty(len(seeds), len(inputs) * network.noise_size)
-        *eps, own = network.split_noise(fill_normal(flat, drawn), len(inputs))
-        yield x, [*eps, own * noise] if network.dynamics.sigma else [*eps, own]
+    """Inputs (replicas, trials, steps * 5) with fresh noise, and eps, for batches of trials."""
+    steps = network.dynamics.steps
+    generators = streams(seeds, "trials", sample, device=network.all.device)
+    for inputs in trials.inputs.to(network.all)[:, :steps].split(max(1, BATCH // steps)):
+        clean = inputs.flatten(1).expand(len(seeds), -1, -1)
+        x = torch.lerp(clean, noisy(clean, trials.timing, generators), noise)
+        *eps, last = network.draw_noise(len(inputs), generators)
+        yield x, [*eps, last * noise] if network.dynamics.sigma else [*eps, last]

@@ -53,7 +53,7 @@ def correlation(x: Tensor) -> Tensor:
     Only neurons that are active somewhere in the batch count.
     """
     u = F.normalize(x, dim=-2, eps=torch.finfo(x.dtype).tiny)
-    total = torch.stack([(own.mT @ own).abs_().sum() for own in u])
+    total = torch.stack([(images.mT @ images).abs_().sum() for images in u])
     active = (u != 0).any(-2).sum(-1)
     return (total - active) / (active * (active - 1)).clamp(min=1)
 
@@ -62,9 +62,9 @@ class Decorrelated:
     """The layers of a network on decorrelated inputs: x = R y, a = W x, y' = leaky ReLU(a).
 
     The output layer has the leaky ReLU as well. `w` are views of the network's m, without a
-    prefactor; `r`, one (replicas, n_in, n_in) per layer, are the network's own, or begin at the
-    identity where it has none. `feedback`, one (replicas, n_out, n_in) for every layer but the
-    first, carries perturbations down in place of W R: feedback alignment.
+    prefactor; `r`, one (replicas, n_in, n_in) per layer, are those of the network, which gets
+    identities if it has none. `feedback`, one (replicas, n_out, n_in) for every layer but the
+    first, propagates perturbations instead of W R: feedback alignment.
     """
 
     def __init__(
@@ -73,9 +73,7 @@ class Decorrelated:
         self.network, self.slope, self.feedback = network, slope, feedback
         self.w = network.split(network.flat["m"])
         if not network.r:
-            sizes = [w.shape[-1] for w in self.w]
-            like = network.flat["m"]
-            eyes = [torch.eye(n, device=like.device, dtype=like.dtype) for n in sizes]
+            eyes = [torch.eye(w.shape[-1], device=w.device, dtype=w.dtype) for w in self.w]
             network.decorrelate([eye.repeat(network.replicas, 1, 1) for eye in eyes], slope)
         self.r = network.r
 
@@ -92,11 +90,11 @@ class Decorrelated:
         return inputs, activations
 
     def outputs(self, a: Tensor) -> Tensor:
-        """y' = f(a), the leaky ReLU, anew."""
+        """y' = f(a), the leaky ReLU, as a new tensor."""
         return F.leaky_relu(a, self.slope)
 
     def squared_error(self, a: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Means (replicas,) of C = |y - t|^2 / 2, and dC/da of every image, of outputs' a.
+        """Means (replicas,) of C = |y - t|^2 / 2, and dC/da of every image, for the last a.
 
         t is 1 at the label, (replicas, batch), and 0 elsewhere.
         """
@@ -109,7 +107,7 @@ class Decorrelated:
         return torch.ops.aten.leaky_relu_backward(k, a, self.slope, False)  # type: ignore[no-any-return]
 
     def perturbations(self, activations: Sequence[Tensor], top: Tensor) -> list[Tensor]:
-        """p of every layer from that of the output: p' = f'(a') (R^T W^T p), or (feedback p)."""
+        """p of every layer, given that of the output: p' = f'(a') (R^T W^T p), or (feedback p)."""
         p = [top]
         for number in reversed(range(1, len(self.w))):
             if self.feedback:

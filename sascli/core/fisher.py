@@ -16,8 +16,8 @@ def fisher(network: FeedForward, batches: Iterable[Tensor]) -> Tensor:
     .. math::
         F_{ij} = \langle \sum_y p(y|x) (\partial \ln p(y|x) / \partial m_{ij})^2 \rangle_x
 
-    with y from the network's own p(y | x), summed and not drawn. `batches` are images
-    (replicas, batch, n). The network is run by m alone, BP's. As the gradient of one sample is
+    summed over the labels y, not sampled from p(y | x). `batches` are images
+    (replicas, batch, n). The network uses m alone, as in BP. As the gradient of one sample is
     K_i a_j times the layer's prefactor, a layer costs one matrix product, of sums of K^2 with
     a^2.
     """
@@ -43,7 +43,7 @@ def fisher(network: FeedForward, batches: Iterable[Tensor]) -> Tensor:
                 squares[number].addcmul_(k, k)
                 if number:
                     k = relu_backward(product(k, w), seen[number])
-        for (_, own, _), square, a in zip(layers, squares, seen, strict=True):
-            own += product(square.mT, a * a)
+        for (_, sums, _), square, a in zip(layers, squares, seen, strict=True):
+            sums += product(square.mT, a * a)
         images += x.shape[-2]
     return total / images

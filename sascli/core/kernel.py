@@ -1,8 +1,8 @@
-r"""The neural tangent kernel of the recurrent network: of infinite width, and of random networks.
+r"""The neural tangent kernel of recurrent networks, analytic at infinite width or empirical.
 
 The weights are scaled, m = sigma m~ / sqrt(N) with m~ ~ N(0, 1) and N the width (for w_in the
-number of inputs), Xi_rec = xi~ / N with xi~ ~ Uniform(0, 1), pi = 0, Xi_in = Xi_out = 0; trained
-are the m~, xi~_rec and pi_rec. The noise eps is drawn for every sample, step and neuron.
+number of inputs), Xi_rec = xi~ / N with xi~ ~ Uniform(0, 1), pi = 0, Xi_in = Xi_out = 0. The
+trained parameters are m~, xi~_rec and pi_rec. eps is drawn for every sample, step and neuron.
 """
 
 import math
@@ -100,62 +100,40 @@ def random_networks(
     h = fill_normal(torch.empty(networks, 1, width, dtype=dtype), generator) * scales.start
     time = Dynamics(steps, scales.alpha, start=h)
     network = Recurrent([n_in, width, 1], time, networks, dtype=dtype)
-    for layer, scale in zip(network.layers, _by_weight(network, scales), strict=True):
+    for layer, scale in zip(network.layers, _standard_deviations(network, scales), strict=True):
         fill_normal(layer.m.data, generator).mul_(scale)
     fill_uniform(network.layers[1].xi.data, generator).div_(width)
     return network
 
 
-def empirical(
-    x: Tensor, width: int, scales: Scales, networks: int = 1, *, generator: torch.Generator
-) -> Tensor:
-    """Kernels of finite random networks between sequences, (networks, samples, samples).
-
-    x is (samples, steps, n_in); its precision is that of the networks.
-    """
-    steps, n_in = x.shape[1:]
-    network = random_networks(
-        n_in, steps, width, scales, networks, generator=generator, dtype=x.dtype
-    )
-    rows = torch.stack(list(gradients(network, x, scales, generator=generator)), 1)
-    return rows @ rows.mT
-
-
 def gradients(
     network: Recurrent, x: Tensor, scales: Scales, *, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Of each sample in turn, the gradients by the scaled parameters, (networks, parameters)."""
+    """Gradients with respect to the scaled parameters, (networks, parameters) for each sample."""
     time = network.dynamics
     for sample in x.flatten(1):
         if not scales.shared_start:
             h = x.new_empty(network.replicas, 1, network.widths[1])
             start = fill_normal(h, generator) * scales.start
             network.dynamics = Dynamics(time.steps, time.alpha, start=start)
-        noise = draw_noise(network, 1, generator=generator)
+        noise = network.draw_noise(1, generator)
         yield next(gradients_at(network, sample.unsqueeze(0), noise, scales))
 
 
 def gradients_at(
     network: Recurrent, x: Tensor, eps: Sequence[Tensor], scales: Scales
 ) -> Iterator[Tensor]:
-    """As `gradients`, of samples (samples, steps * n_in) whose eps are given."""
-    gbp, one = network.gbp(), x.new_ones(network.replicas, 1, 1)
+    """As `gradients`, for samples (samples, steps * n_in) and their eps."""
+    gbp, ones = network.gbp(), x.new_ones(network.replicas, 1, 1)
     for number, sample in enumerate(x):
-        own = [part[:, :, number : number + 1] for part in eps]
-        _, seen = gbp.forward(sample.unsqueeze(0), own)
-        gbp.backward(one, seen)
-        parts = [grad * by for grad, by in trained(network, gbp.grads, scales)]
+        noise = [part[:, :, number : number + 1] for part in eps]
+        _, seen = gbp.forward(sample.unsqueeze(0), noise)
+        gbp.backward(ones, seen)
+        parts = [grad * factor for grad, factor in trained(network, gbp.grads, scales)]
         yield torch.cat([part.flatten(1) for part in parts], 1)
 
 
-def draw_noise(network: Recurrent, samples: int, *, generator: torch.Generator) -> list[Tensor]:
-    """Fresh eps for so many samples."""
-    like = network.flat["m"]
-    flat = like.new_empty(network.replicas, samples * network.noise_size)
-    return network.split_noise(fill_normal(flat, generator), samples)
-
-
-def _by_weight(network: Recurrent, scales: Scales) -> list[float]:
+def _standard_deviations(network: Recurrent, scales: Scales) -> list[float]:
     """sigma / sqrt(N) of in, rec and out."""
     sigmas = (scales.w_in, scales.w_rec, scales.w_out)
     return [
@@ -167,7 +145,7 @@ def _by_weight(network: Recurrent, scales: Scales) -> list[float]:
 def trained(
     network: Recurrent, flat: Mapping[str, Tensor], scales: Scales
 ) -> list[tuple[Tensor, float]]:
-    """Views of what is trained, all m, pi_rec and Xi_rec, with d(it) / d(scaled parameter)."""
-    m = zip(network.split(flat["m"]), _by_weight(network, scales), strict=True)
+    """Views of the trained parameters, m, pi_rec, Xi_rec, with d(it) / d(scaled parameter)."""
+    m = zip(network.split(flat["m"]), _standard_deviations(network, scales), strict=True)
     pi, xi = (network.split(flat[kind])[1] for kind in ("pi", "xi"))
     return [*m, (pi, 1.0), (xi, 1 / network.widths[1])]

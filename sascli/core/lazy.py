@@ -1,4 +1,4 @@
-"""Lazy training: gradient descent of wide networks, and the dynamics that their kernel gives."""
+"""Lazy training: gradient descent of wide networks, and the dynamics that a kernel predicts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,25 +21,25 @@ def descend_(
 ) -> Iterator[Tensor]:
     """Outputs (networks, samples) before each step of gradient descent on sum (f - y)^2 / 2.
 
-    The descent is in the scaled parameters, at rate lr, on samples x (samples, steps * n_in), one
-    step for each eps; with `project` pi and Xi are put back into their ranges. Changes network.
+    Changes the scaled parameters of the network at rate lr on samples x (samples, steps * n_in),
+    one step for each eps. With `project`, pi and Xi are projected into their ranges.
     """
     gbp = network.gbp()
-    for own in eps:
-        outputs, seen = gbp.forward(x, own)
+    for noise in eps:
+        outputs, seen = gbp.forward(x, noise)
         yield outputs[..., 0]
         gbp.backward(outputs - y.unsqueeze(-1), seen)
-        parameters = trained(network, network.flat, scales)
-        for (value, by), (grad, _) in zip(
-            parameters, trained(network, gbp.grads, scales), strict=True
+        grads = trained(network, gbp.grads, scales)
+        for (value, factor), (grad, _) in zip(
+            trained(network, network.flat, scales), grads, strict=True
         ):
-            value.sub_(grad, alpha=lr * by**2)
+            value.sub_(grad, alpha=lr * factor**2)
         if project:
             network.project_()
 
 
 def kernel_dynamics(theta: Tensor, f: Tensor, y: Tensor, lr: float, steps: int) -> Tensor:
-    """Outputs (steps, ..., samples) from f under f <- f - lr Theta (f - y), f itself first."""
+    """Outputs (steps, ..., samples) under f <- f - lr Theta (f - y), the initial f first."""
     outputs = [f]
     for _ in range(steps - 1):
         f = f - lr * (theta @ (f - y).unsqueeze(-1)).squeeze(-1)

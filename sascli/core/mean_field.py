@@ -29,7 +29,7 @@ from sascli.core.products import product
 
 
 class Moments(NamedTuple):
-    """Moments of the weights and what their derivatives need again; any shape."""
+    """Moments of the weights and intermediate results for their derivatives; any shape."""
 
     mu: Tensor  # (1 - pi) m
     var: Tensor  # (1 - pi)(Xi + pi m^2)
@@ -39,12 +39,12 @@ class Moments(NamedTuple):
 
     @classmethod
     def empty_like(cls, m: Tensor) -> "Moments":
-        """Room for the moments of parameters like `m`."""
+        """Uninitialised moments of parameters like `m`."""
         return cls(*(torch.empty_like(m) for _ in cls._fields))
 
 
 def moments(m: Tensor, pi: Tensor, xi: Tensor, out: Moments | None = None) -> Moments:
-    """Mean and variance of spike-and-slab weights, written into `out` if it is given."""
+    """Mean and variance of spike-and-slab weights, written into `out` if any."""
     out = Moments.empty_like(m) if out is None else out
     torch.sub(1, pi, out=out.present)
     torch.mul(out.present, m, out=out.mu)
@@ -79,7 +79,7 @@ def backward(
 ) -> Tensor | None:
     """Eqs. 5-6 from k = s dC/dz. Overwrites r; fills grad_mu and *twice* grad_var.
 
-    The missing factor 1/2 is the caller's, in one pass over all layers (`chain`).
+    `chain` multiplies by the missing factor 1/2, in one pass over all layers.
     """
     kr = r.mul_(k)
     product(k.mT, a, out=grad_mu)

@@ -8,8 +8,8 @@ from torch import Tensor
 LARGE = 2**23
 """Multiplications from which oneDNN's product is used instead of BLAS.
 
-torch multiplies float32 matrices on the CPU by MKL, which on AMD processors takes about twice as
-long as oneDNN (`python -m benchmarks.products`); small products cost oneDNN more to set up.
+torch multiplies float32 matrices on the CPU by MKL, which takes about twice as long as oneDNN on
+AMD processors (`python -m benchmarks.products`); oneDNN's setup costs more for small products.
 """
 
 _linear: Any = None  # x w^T, the operation that torch.compile puts in place of nn.Linear
@@ -24,11 +24,11 @@ def by_onednn(x: Tensor, y: Tensor) -> Tensor:
 
 
 def product(x: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
-    """x @ y of (replicas, n, k) and (replicas, k, m), into `out` if it is given."""
+    """x @ y of (replicas, n, k) and (replicas, k, m), into `out` if any."""
     replicas, n, k = x.shape
     m = y.shape[-1]
-    known = _linear is not None and x.dtype == torch.float32 and x.device.type == "cpu"
-    if not known or n * k * m < LARGE:
+    supported = _linear is not None and x.dtype == torch.float32 and x.device.type == "cpu"
+    if not supported or n * k * m < LARGE:
         return torch.bmm(x, y) if out is None else torch.bmm(x, y, out=out)
     if out is None and replicas == 1:
         return by_onednn(x[0], y[0]).unsqueeze(0)

@@ -12,22 +12,18 @@ side, without a prefactor:
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sascli.core.mean_field import mean_field_linear
-from sascli.core.network import KINDS, FeedForward
+from sascli.core.network import KINDS, FeedForward, Weights
 from sascli.core.products import product
 from sascli.core.recurrent_backprop import (
     LOSSES,
     BackpropThroughTime,
     GeneralisedBackpropThroughTime,
 )
-from sascli.core.spike_slab import SpikeSlab
-
-Weights = Sequence[Tensor]
 
 
 @dataclass(frozen=True)
@@ -35,10 +31,9 @@ class Dynamics:
     """How a recurrent network runs in time.
 
     alpha is dt / tau, in (0, 1]; start is h(0), a number or a tensor that broadcasts to
-    (replicas, batch, n_rec); sigma is the neurons' own noise, there only where noise is given.
-    With `every_step` the network is read out after every step and learns by the squared error,
-    without after the last step alone and it learns by the cross entropy. `loss` is the scale of
-    the squared error, one of `LOSSES`.
+    (replicas, batch, n_rec); sigma is the neurons' noise, which needs eps. With `every_step` the
+    network is read out after every step and learns by the squared error, otherwise after the last
+    step and by the cross entropy. `loss` is the scale of the squared error, one of `LOSSES`.
 
     Raises ValueError for another alpha or loss, or fewer than one step.
     """
@@ -58,20 +53,20 @@ class Dynamics:
 
     @property
     def readouts(self) -> int:
-        """How many steps are read out."""
+        """Number of steps that are read out."""
         return self.steps if self.every_step else 1
 
 
 class Recurrent(FeedForward):
-    """A leaky recurrent network with spike-and-slab weights, in the place of a `FeedForward`.
+    """A leaky recurrent network with spike-and-slab weights and the interface of `FeedForward`.
 
     `widths` is [n_in, n_rec, n_out] and `layers` are in, rec and out, with parameters
-    (replicas, n_out, n_in). `flat[kind]` holds [w_rec, w_in] as one matrix, then w_out. What is
-    frozen (`freeze`) has gradient 0 and is put back by `project_`. `dynamics` may be replaced at
-    any time: the weights do not depend on it.
+    (replicas, n_out, n_in). `flat[kind]` contains [w_rec, w_in] as one matrix, then w_out. Frozen
+    parameters (`freeze`) have gradient 0 and are reset by `project_`. `dynamics` may be replaced
+    at any time: the weights do not depend on it.
 
     A sample is one row of steps * n_in numbers, x(1) first; inputs are
-    (replicas, batch, steps * n_in) and may lack the replicas axis. Outputs are
+    (replicas, batch, steps * n_in), the replicas axis is optional. Outputs are
     (replicas, batch, n_out), with `every_step` (replicas, batch, steps, n_out).
     """
 
@@ -90,62 +85,62 @@ class Recurrent(FeedForward):
         super().__init__([n_rec + n_in, n_rec, n_out], replicas, device=device, dtype=dtype)
         self.widths, self.dynamics = [n_in, n_rec, n_out], dynamics
         self.frozen: dict[str, Tensor] = {}  # where, flat
-        self._held: dict[str, Tensor] = {}  # the values there
-        # the two layers that FeedForward made give way to three, views of the same storage
-        slabs = [SpikeSlab(0, 0) for _ in self.layer_names]
-        for kind in KINDS:
-            for layer, view in zip(slabs, self.split(self.flat[kind]), strict=True):
-                setattr(layer, kind, nn.Parameter(view))
-        self.layers = nn.ModuleList(slabs)  # type: ignore[assignment]
+        self._fixed: dict[str, Tensor] = {}  # the values there
 
     def like(self, replicas: int, device: torch.device | str) -> "Recurrent":
-        """An empty network of the same widths and dynamics, nothing of it frozen."""
+        """A network of the same widths and dynamics with all numbers 0 and nothing frozen.
+
+        The dynamics are shared: h(0), if it is a tensor, is not selected by replica.
+        """
         time, dtype = self.dynamics, self.all.dtype
-        return Recurrent(self.widths, time, replicas, device=device, dtype=dtype)
+        network = Recurrent(self.widths, time, replicas, device=device, dtype=dtype)
+        for kind in self.frozen:
+            network._allow_freezing(kind)
+        return network
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Recurrent":
-        other = self.like(self.replicas, self.all.device)
-        other.all.copy_(self.all)
-        other.frozen = {kind: where.clone() for kind, where in self.frozen.items()}
-        other._held = {kind: value.clone() for kind, value in self._held.items()}
-        return other
-
-    def matrices(self, flat: Tensor) -> list[Tensor]:
-        """Views of a flat tensor: [w_rec, w_in] side by side, and w_out."""
-        return super().split(flat)
+    def tensors(self) -> list[Tensor]:
+        """As of a feed-forward network, and where parameters are frozen at which values."""
+        flats = (*self.frozen.values(), *self._fixed.values())
+        return super().tensors() + [view for flat in flats for view in self.split(flat)]
 
     def split(self, flat: Tensor) -> list[Tensor]:
-        """Views of a flat tensor, one (replicas, n_out, n_in) per layer."""
-        step, out = super().split(flat)
+        """Views of a flat tensor, one (replicas, n_out, n_in) per layer.
+
+        `matrices` is [w_rec, w_in] side by side, and w_out.
+        """
+        step, out = self.matrices(flat)
         n_rec = step.shape[-2]
         return [step[..., n_rec:], step[..., :n_rec], out]
 
     @torch.no_grad()
     def freeze(self, layer: int, kind: str, value: float, where: Tensor | None = None) -> None:
-        """Hold one kind of parameter of layer 0, 1 or 2 at a value, everywhere or `where`.
+        """Fix one kind of parameter of layer 0, 1 or 2 at a value, everywhere or `where`.
 
         `where` is boolean and broadcasts to (replicas, n_out, n_in).
         """
-        flat = self.flat[kind]
-        frozen = self.frozen.setdefault(kind, torch.zeros_like(flat, dtype=torch.bool))
-        held = self._held.setdefault(kind, torch.zeros_like(flat))
-        chosen = self.split(frozen)[layer]
-        here = torch.ones_like(chosen) if where is None else where.to(flat.device)
-        chosen.logical_or_(here)
-        self.split(held)[layer].masked_fill_(here, value)
+        self._allow_freezing(kind)
+        frozen = self.split(self.frozen[kind])[layer]
+        here = torch.ones_like(frozen) if where is None else where.to(frozen.device)
+        frozen.logical_or_(here)
+        self.split(self._fixed[kind])[layer].masked_fill_(here, value)
         self.project_()
+
+    def _allow_freezing(self, kind: str) -> None:
+        flat = self.flat[kind]
+        self.frozen.setdefault(kind, torch.zeros_like(flat, dtype=torch.bool))
+        self._fixed.setdefault(kind, torch.zeros_like(flat))
 
     @torch.no_grad()
     def project_(self) -> "Recurrent":
-        """Put pi back into [0, 1], Xi into [0, inf), and what is frozen to its value."""
+        """Project pi into [0, 1] and Xi into [0, inf), and reset frozen parameters."""
         super().project_()
         for kind, where in self.frozen.items():
-            torch.where(where, self._held[kind], self.flat[kind], out=self.flat[kind])
+            torch.where(where, self._fixed[kind], self.flat[kind], out=self.flat[kind])
         return self
 
     @property
     def noisy(self) -> bool:
-        """Whether the neurons have noise of their own."""
+        """Whether the neurons are noisy."""
         return bool(self.dynamics.sigma)
 
     @property
@@ -190,24 +185,24 @@ class Recurrent(FeedForward):
         x: Tensor,
         eps: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """Outputs of networks of given weights, one (networks, n_out, n_in) per layer.
+        """Outputs of networks with these weights, one (networks, n_out, n_in) per layer.
 
-        A function that returns weights is called at every step, which draws them anew. Of `eps`
-        only the neurons' noise is used; where there are several networks for each replica of it,
-        they share it. With w_out = 1 and `every_step` the outputs are r(t).
+        A function that draws weights is called at every step. Of `eps` only the neurons' noise is
+        used; several networks for each of its replicas share it. With w_out = 1 and `every_step`
+        the outputs are r(t).
         """
-        draw = weights if callable(weights) else None
         readouts: list[Tensor] = []
 
-        def use(w_in: Tensor, w_rec: Tensor, w_out: Tensor) -> Tensor:
+        def draw() -> Tensor:
+            w_in, w_rec, w_out = weights() if callable(weights) else weights
             readouts.append(w_out)
             return torch.cat((w_rec, w_in), -1).mT
 
-        step = use(*(weights() if callable(weights) else weights))
+        step = draw()
 
         def current(t: int, a: Tensor) -> Tensor:
             nonlocal step
-            step = use(*draw()) if draw and t else step
+            step = draw() if callable(weights) and t else step
             return product(a, step)
 
         rates = self.rates(self.per_replica(x, step.shape[0]), current, eps)
@@ -226,30 +221,30 @@ class Recurrent(FeedForward):
         time = self.dynamics
         noise = eps[2] * (math.sqrt(2 * time.alpha) * time.sigma) if eps and time.sigma else None
         h = x.new_zeros(*x.shape[:2], self.widths[1]) + time.start
-        r, kept = h.relu(), list[Tensor]()
+        r, readouts = h.relu(), list[Tensor]()
         for t, x_t in enumerate(x.unflatten(-1, (time.steps, -1)).unbind(-2)):
             h = torch.lerp(h, current(t, torch.cat((r, x_t), -1)), time.alpha)
             if noise is not None:
                 h = h + noise[:, t].repeat_interleave(len(h) // len(noise), 0)
             r = h.relu()
             if time.every_step:
-                kept.append(r)
-        return torch.stack(kept or [r], 1)
+                readouts.append(r)
+        return torch.stack(readouts or [r], 1)
 
     def outputs(self, y: Tensor) -> Tensor:
-        """What the network returns, from (replicas, readouts, batch, n_out)."""
+        """The network's outputs, from (replicas, readouts, batch, n_out)."""
         return y.transpose(1, 2) if self.dynamics.every_step else y[:, 0]
 
-    def gbp(self) -> GeneralisedBackpropThroughTime:  # type: ignore[override]
-        """What computes this network's gBP gradients."""
+    def gbp(self) -> GeneralisedBackpropThroughTime:
+        """The gBP gradients of this network, through time."""
         return GeneralisedBackpropThroughTime(self)
 
-    def bp(self) -> BackpropThroughTime:  # type: ignore[override]
-        """What computes this network's BP gradients."""
+    def bp(self) -> BackpropThroughTime:
+        """The BP gradients of this network, through time."""
         return BackpropThroughTime(self)
 
     def per_replica(self, x: Tensor, networks: int | None = None) -> Tensor:
-        """Inputs with a leading axis for every replica (or given number of networks).
+        """As of a feed-forward network.
 
         Raises ValueError for samples that are not steps * n_in long.
         """

@@ -20,21 +20,20 @@ if TYPE_CHECKING:
     from sascli.core.recurrent import Recurrent
 
 LOSSES = ("mean", "half_per_step")
-"""Scales of the squared error: mean over the targets that are not masked, or half of its sum over
-the outputs, averaged over trials and time steps, masked ones counted."""
+"""Scales of the squared error: mean over the unmasked targets, or half of its sum over the
+outputs, averaged over all trials and time steps, masked ones included."""
 
 STEP, OUT = 0, 1
 """The two maps: [r(t-1), x(t)] -> u(t) and r(t) -> y(t)."""
 
-Kept = tuple[Tensor, ...]
-"""What the backward of one map needs again; first its input."""
+Saved = tuple[Tensor, ...]
+"""Tensors of one map for its backward pass, its input first."""
 
 
 class ThroughTime(ABC):
-    """The two loops over time; what one map does is the subclass's.
+    """The forward and backward loops over time; a subclass computes the single maps.
 
-    The gradients are written to `grads[kind]`, flat like `network.flat[kind]`, and are 0 where
-    the network is frozen.
+    The gradients `grads[kind]`, flat like `network.flat[kind]`, are 0 where parameters are frozen.
     """
 
     def __init__(self, network: "Recurrent", grads: dict[str, Tensor]) -> None:
@@ -42,40 +41,43 @@ class ThroughTime(ABC):
 
     @torch.no_grad()
     def logits(self, x: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
-        """Outputs of the network, without room for gradients."""
+        """Outputs of the network, without saving tensors for gradients."""
         return self.network.outputs(self._unroll(x, eps, None))
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
-        """Gradients of the mean loss of (replicas, batch, steps * n_in); losses (replicas,).
+        """As `Gradients`: of the cross entropy, with `every_step` of the squared error.
 
-        y is (replicas, batch) labels, with `every_step` (replicas, batch, steps, n_out) targets;
-        eps as `Recurrent.split_noise` gives it. BP uses only its last, the neurons' noise.
+        Targets y are (replicas, batch, steps, n_out).
         """
-        outputs, seen = self.forward(x, eps)
+        outputs, saved = self.forward(x, eps)
         time = self.network.dynamics
         if time.every_step:
             loss, k = squared_error(outputs, y, time.loss)
         else:
             loss, k = cross_entropy(outputs, y)
-        self.backward(k, seen)
+        self.backward(k, saved)
         return loss
 
     @torch.no_grad()
-    def forward(self, x: Tensor, eps: Sequence[Tensor] | None = None) -> tuple[Tensor, list[Kept]]:
-        """Outputs, and what `backward` needs."""
-        seen: list[Kept] = []
-        return self.network.outputs(self._unroll(x, eps, seen)), seen
+    def forward(
+        self, x: Tensor, eps: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, list[Saved]]:
+        """Outputs, and the tensors for `backward`."""
+        saved: list[Saved] = []
+        return self.network.outputs(self._unroll(x, eps, saved)), saved
 
-    def _unroll(self, x: Tensor, eps: Sequence[Tensor] | None, seen: list[Kept] | None) -> Tensor:
-        """y of every read-out, (replicas, readouts, batch, n_out), and in `seen` what was kept."""
+    def _unroll(
+        self, x: Tensor, eps: Sequence[Tensor] | None, saved: list[Saved] | None
+    ) -> Tensor:
+        """y of every read-out, (replicas, readouts, batch, n_out); fills `saved`."""
         network = self.network
         self._begin()
 
         def apply(number: int, a: Tensor, noise: Tensor | None) -> Tensor:
-            z, kept = self._forward(number, a, noise)
-            if seen is not None:
-                seen.append(kept)
+            z, tensors = self._forward(number, a, noise)
+            if saved is not None:
+                saved.append(tensors)
             return z
 
         def current(t: int, a: Tensor) -> Tensor:
@@ -87,11 +89,11 @@ class ThroughTime(ABC):
         return y
 
     @torch.no_grad()
-    def backward(self, k: Tensor, seen: Sequence[Kept]) -> None:
+    def backward(self, k: Tensor, saved: Sequence[Saved]) -> None:
         """Gradients from k = dC/doutputs."""
         time, n_rec = self.network.dynamics, self.network.widths[1]
         k = k.transpose(1, 2) if time.every_step else k.unsqueeze(1)
-        *steps, last = seen
+        *steps, last = saved
         direct = relu_backward(self._backward(OUT, k.flatten(1, 2), last), last[0])
         by_readout = direct.unflatten(1, k.shape[1:3])
         by_h = by_readout[:, -1]  # dC/dh(t)
@@ -110,12 +112,12 @@ class ThroughTime(ABC):
         """Called before the forward pass."""
 
     @abstractmethod
-    def _forward(self, number: int, a: Tensor, noise: Tensor | None) -> tuple[Tensor, Kept]:
-        """One map: its output, and what its backward needs."""
+    def _forward(self, number: int, a: Tensor, noise: Tensor | None) -> tuple[Tensor, Saved]:
+        """Output of one map, and the tensors for its backward pass."""
 
     @abstractmethod
-    def _backward(self, number: int, k: Tensor, kept: Kept) -> Tensor:
-        """Add one map's share to the gradients; dC/da."""
+    def _backward(self, number: int, k: Tensor, saved: Saved) -> Tensor:
+        """Add the gradients of one map; dC/da."""
 
     def _finish(self) -> None:  # noqa: B027 - optional
         """Called after the backward pass."""
@@ -130,9 +132,9 @@ class GeneralisedBackpropThroughTime(ThroughTime):
         m = network.flat["m"]
         self.moments = Moments.empty_like(m)
         self._grad_mu, self._grad_var = torch.empty_like(m), torch.empty_like(m)
-        share = (torch.empty_like(m), torch.empty_like(m))  # of one step
-        pieces = (self.moments.mu, self.moments.var, self._grad_mu, self._grad_var, *share)
-        self._maps = list(zip(*map(network.matrices, pieces), strict=True))
+        step_grads = (torch.empty_like(m), torch.empty_like(m))  # of one map at one step
+        tensors = (self.moments.mu, self.moments.var, self._grad_mu, self._grad_var, *step_grads)
+        self._maps = list(zip(*map(network.matrices, tensors), strict=True))
 
     def _begin(self) -> None:
         flat = self.network.flat
@@ -140,20 +142,20 @@ class GeneralisedBackpropThroughTime(ThroughTime):
         self._grad_mu.zero_()
         self._grad_var.zero_()
 
-    def _forward(self, number: int, a: Tensor, noise: Tensor | None) -> tuple[Tensor, Kept]:
+    def _forward(self, number: int, a: Tensor, noise: Tensor | None) -> tuple[Tensor, Saved]:
         assert noise is not None, "gBP needs eps"
         mu, var, *_ = self._maps[number]
         a2 = a * a
         z, r = mean_field.forward(a, a2, mu, var, noise, 1.0)
         return z, (a, a2, r)
 
-    def _backward(self, number: int, k: Tensor, kept: Kept) -> Tensor:
-        mu, var, grad_mu, grad_var, share_mu, share_var = self._maps[number]
-        a, a2, r = kept
-        below = mean_field.backward(k, a, a2, mu, var, r, share_mu, share_var)
+    def _backward(self, number: int, k: Tensor, saved: Saved) -> Tensor:
+        mu, var, grad_mu, grad_var, step_mu, step_var = self._maps[number]
+        a, a2, r = saved
+        below = mean_field.backward(k, a, a2, mu, var, r, step_mu, step_var)
         assert below is not None
-        grad_mu += share_mu
-        grad_var += share_var
+        grad_mu += step_mu
+        grad_var += step_var
         return below
 
     def _finish(self) -> None:
@@ -172,12 +174,12 @@ class BackpropThroughTime(ThroughTime):
     def _begin(self) -> None:
         self.grads["m"].zero_()
 
-    def _forward(self, number: int, a: Tensor, noise: Tensor | None) -> tuple[Tensor, Kept]:
+    def _forward(self, number: int, a: Tensor, noise: Tensor | None) -> tuple[Tensor, Saved]:
         return product(a, self._maps[number][0].mT), (a,)
 
-    def _backward(self, number: int, k: Tensor, kept: Kept) -> Tensor:
+    def _backward(self, number: int, k: Tensor, saved: Saved) -> Tensor:
         w, grad = self._maps[number]
-        grad.baddbmm_(k.mT, kept[0])
+        grad.baddbmm_(k.mT, saved[0])
         return product(k, w)
 
 
@@ -204,8 +206,8 @@ def squared_error(outputs: Tensor, y: Tensor, scale: str = "mean") -> tuple[Tens
 def clip_spectral_(matrices: Iterable[Tensor], limit: float) -> None:
     """Scale matrices (replicas, n_out, n_in) so that no spectral norm is more than `limit`.
 
-    The Frobenius norm is never less, so most matrices need no decomposition; those that are not
-    finite are left for the loss to show.
+    The Frobenius norm is an upper bound, so most matrices need no decomposition; matrices that are
+    not finite are not changed, as the loss will report them.
     """
     for matrix in matrices:
         bound = torch.linalg.vector_norm(matrix, dim=(-2, -1))

@@ -4,9 +4,9 @@ r"""RMSprop with epsilon inside the root, as published for the multisensory task
     s \leftarrow \alpha s + (1 - \alpha) g^2, \quad
     \theta \leftarrow \theta - \eta \, g / \sqrt{s + \epsilon}
 
-with s = 0 at the start. torch's form divides by :math:`\sqrt s + \epsilon`: its first step is
-:math:`\eta / \sqrt{1 - \alpha}` whatever the size of g. Here a gradient far below
-:math:`\sqrt\epsilon` stays as small as it is.
+with s = 0 initially. torch's form divides by :math:`\sqrt s + \epsilon`: its first step is
+:math:`\eta / \sqrt{1 - \alpha}` for any g. Here a gradient far below :math:`\sqrt\epsilon` gives
+a proportionally small step.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ import torch
 
 
 class RMSpropInside(torch.optim.RMSprop):
-    """torch's RMSprop but for the place of epsilon: the same options, the same state.
+    """torch's RMSprop except for the place of epsilon: the same options, the same state.
 
-    The gradient g includes `weight_decay` times the parameter. Centring, momentum and the other
-    variants of torch's are not used. A step does not wait for the device.
+    The gradient g includes `weight_decay` times the parameter. Centring, momentum and torch's
+    other variants are not used. A step does not wait for the device.
     """
 
     @torch.no_grad()

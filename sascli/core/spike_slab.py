@@ -1,7 +1,6 @@
 """The spike-and-slab distribution of a weight, Eq. 1."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +58,7 @@ class SpikeSlab(nn.Module):
     ) -> Tensor:
         """Very important connections: pi = 0 and Xi = 0, both up to `tolerance`.
 
-        VIP-like ones in the wider sense: Xi up to `xi_max` instead, and |m| at least `m_min`.
+        VIPs in the wider sense have Xi up to `xi_max` instead, and |m| at least `m_min`.
         """
         small = (self.pi <= tolerance) & (self.xi <= (tolerance if xi_max is None else xi_max))
         return small & (self.m.abs() >= m_min)
@@ -70,7 +69,7 @@ class SpikeSlab(nn.Module):
 
     @torch.no_grad()
     def project_(self) -> "SpikeSlab":
-        """Put pi back into [0, 1] and Xi into [0, inf); their exact ends are meaningful."""
+        """Project pi into [0, 1] and Xi into [0, inf); their exact bounds are meaningful."""
         self.pi.clamp_(0, 1)
         self.xi.clamp_(min=0)
         return self
@@ -104,18 +103,12 @@ class SpikeSlab(nn.Module):
         value.masked_fill_(pi == 1, 0.0)
         if estimator == "paper":
             general = (pi > 0) & (pi < 1) & (xi > 0)  # Eq. 8 needs draws for these alone
-            for part, own in _parts(generator):
-                chosen = general[part]
-                m1, pi1, xi1 = (t[part][chosen] for t in (m, pi, xi))
-                value[part][chosen] = _paper(m1, pi1, xi1, own, draws, half_width)
+            generators = [generator] if isinstance(generator, torch.Generator) else generator or ()
+            parts = (t.unflatten(0, (len(generators), -1)) for t in (general, m, pi, xi, value))
+            for g, mask, *parameters, target in zip(generators, *parts, strict=True):
+                m1, pi1, xi1 = (parameter[mask] for parameter in parameters)
+                target[mask] = _paper(m1, pi1, xi1, g, draws, half_width)
         return value
-
-
-def _parts(generator: Generators | None) -> list[tuple[Any, torch.Generator]]:
-    """The whole tensor with one generator, or each replica with its own."""
-    if isinstance(generator, torch.Generator):
-        return [(slice(None), generator)]
-    return list(enumerate(generator or ()))
 
 
 def _discrete(pi: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ def stream(
 ) -> torch.Generator:
     """The generator of one purpose ("init", "order", "noise", ...) and index (epoch, sample).
 
-    Nothing of it needs to be stored to resume: the same words give the same numbers. On the CPU
-    torch uses 32 bits of the key, so two of n streams coincide with probability n^2 / 2^33.
+    Resuming needs no stored state: the same arguments give the same numbers. On the CPU torch
+    uses 32 bits of the key, so two of n streams coincide with probability n^2 / 2^33.
     """
     words = f"{seed}/{purpose}/{index}".encode()
     key = int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little") >> 1
@@ -31,11 +31,11 @@ def streams(
 
 
 def fill_normal(out: Tensor, generator: Generators) -> Tensor:
-    """Fill contiguous (replicas, ...) with normal draws; a replica's are its generator's alone."""
+    """Fill contiguous (replicas, ...) with normal draws, each replica's from its generator."""
     if isinstance(generator, torch.Generator):
         return out.normal_(generator=generator)
-    for part, own in zip(out, generator, strict=True):
-        part.normal_(generator=own)
+    for replica, g in zip(out, generator, strict=True):
+        replica.normal_(generator=g)
     return out
 
 
@@ -43,6 +43,6 @@ def fill_uniform(out: Tensor, generator: Generators) -> Tensor:
     """Fill (replicas, ...) with draws from Uniform(0, 1); generators as in `fill_normal`."""
     if isinstance(generator, torch.Generator):
         return out.uniform_(generator=generator)
-    for part, own in zip(out, generator, strict=True):
-        part.uniform_(generator=own)
+    for replica, g in zip(out, generator, strict=True):
+        replica.uniform_(generator=g)
     return out

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sascli.core.streams import streams
 from sascli.data.accuracy import accuracy
-from sascli.data.sources import Pixels, find
+from sascli.data.parts import Part, Pixels, Source
+from sascli.data.sources import find
 from sascli.errors import UserError
 
 Size = int | Literal["all"]
@@ -23,7 +24,7 @@ Size = int | Literal["all"]
 class Data:
     """Training and test images with their labels, in [0, 1] and ready on the device."""
 
-    name: str  # the source that was really used
+    name: str  # of the source
     checksum: str  # "sha256:..." of the arrays below, whatever their dtype and device
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]  # channels, height, width; n_in is their product
@@ -35,14 +36,14 @@ class Data:
     def batches(
         self, seeds: Sequence[int], epoch: int, size: int, most: int | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """x (replicas, size, n) and y of each batch of an epoch, in each replica's own order.
+        """x (replicas, size, n) and y of each batch of an epoch, in every replica's own order.
 
-        The last one may be smaller; `most` is the number of batches at most.
+        The last batch may be smaller; there are at most `most` batches.
         """
         count = len(self.train_y)
         orders = [torch.randperm(count, generator=g) for g in streams(seeds, "order", epoch)]
         order = torch.stack(orders).to(self.train_x.device)
-        images = self.train_x.new_empty(0)  # a batch's place is used again: no page faults
+        images = self.train_x.new_empty(0)  # one buffer for all batches: no page faults
         for batch in order.split(size, dim=1)[:most]:
             images.resize_(batch.numel(), self.train_x.shape[1])
             torch.index_select(self.train_x, 0, batch.flatten(), out=images)
@@ -54,7 +55,7 @@ class Data:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the manifest of a run keeps of it."""
+        """The entries that describe the data in a run's manifest."""
         names = ("name", "checksum", "classes", "image_shape")
         return {name: getattr(self, name) for name in names}
 
@@ -76,84 +77,90 @@ def load(
 
     Args:
         source: digits, mnist, cifar10 or folder.
-        root: The folder that holds the files (unused by digits); with `folder`, the tree itself:
+        root: The folder of the files (unused by digits); with `folder`, the tree itself:
             root/train/CLASS/* and root/test/CLASS/*, or root/CLASS/*, split 80/20.
         train_size: T, or "all".
         test_size: V, or "all".
-        split: "test", or "validation", which leaves the test set alone: the *last* V training
-            images stand in for it ("all": as many as there are test images), and "all" of
-            train_size are the others.
+        split: "test", or "validation", which does not use the test set: the *last* V training
+            images replace it ("all": as many as there are test images), and a train_size of
+            "all" is the number of the others.
         image_size: Folders only: images are resized to image_size x image_size pixels.
         grey: Folders only: one channel instead of three.
-        recorded: The `name` of the data that a run was trained on, where several copies of a
-            source may be there; None: the first.
-        device: Where the tensors live.
+        recorded: The `name` of the data that a run was trained on, if several copies of a
+            source may exist; None: the first.
+        device: Of the tensors.
         dtype: Of the images.
 
     Raises:
         UserError: Unknown source, files absent or damaged, sizes that the data do not have.
     """
-    whole = find(source, root.expanduser(), image_size=image_size, grey=grey, recorded=recorded)
-    train_n, test_n = len(whole.train.labels), len(whole.test.labels)
-    if split not in ("test", "validation"):
-        raise UserError(f"data.split is test or validation, not {split!r}")
-    if split == "test":
-        test_part, first = whole.test, 0
-        held_out = _checked("test_size", test_size, test_n, f"test images of {whole.name}")
-    else:
-        test_part = whole.train
-        wanted = test_n if test_size == "all" else test_size
-        held_out = _checked("test_size", wanted, train_n - 1, f"images to spare of {whole.name}")
-        train_n -= held_out
-        first = train_n
-    kept = "training images" if split == "test" else "training images left by validation"
-    size = _checked("train_size", train_size, train_n, f"{kept} of {whole.name}")
-    parts = [(whole.train, slice(size)), (test_part, slice(first, first + held_out))]
-    pixels = [part.pixels(which) for part, which in parts]
-    labels = [part.labels[which] for part, which in parts]
-    shape = pixels[0].shape[1:]
-    if shape != pixels[1].shape[1:]:
-        raise UserError(f"images of {whole.name} differ in size: set model.image_size")
+    images = find(source, root.expanduser(), image_size=image_size, grey=grey, recorded=recorded)
+    parts = _split(images, train_size, test_size, split)
+    train, test = (part.pixels(which) for part, which in parts)
+    train_y, test_y = (part.labels[which] for part, which in parts)
+    channels, height, width = train.shape[1:]
+    if train.shape[1:] != test.shape[1:]:
+        raise UserError(f"images of {images.name} differ in size: set model.image_size")
 
-    def scaled(images: Pixels) -> Tensor:
-        flat = torch.from_numpy(images.reshape(len(images), -1)).to(device)
-        return flat.to(dtype).div_(whole.white)
+    def scaled(pixels: Pixels) -> Tensor:
+        flat = torch.from_numpy(pixels.reshape(len(pixels), -1)).to(device)
+        return flat.to(dtype).div_(images.white)
 
     return Data(
-        name=whole.name,
-        checksum=checksum(pixels[0], labels[0], pixels[1], labels[1]),
-        classes=whole.classes,
-        image_shape=(shape[0], shape[1], shape[2]),
-        train_x=scaled(pixels[0]),
-        train_y=torch.from_numpy(labels[0]).to(device),
-        test_x=scaled(pixels[1]),
-        test_y=torch.from_numpy(labels[1]).to(device),
+        name=images.name,
+        checksum=checksum(train, train_y, test, test_y),
+        classes=images.classes,
+        image_shape=(channels, height, width),
+        train_x=scaled(train),
+        train_y=torch.from_numpy(train_y).to(device),
+        test_x=scaled(test),
+        test_y=torch.from_numpy(test_y).to(device),
     )
 
 
-def fitted(x: Tensor, shape: tuple[int, int, int], wanted: tuple[int, int, int]) -> Tensor:
-    """Images (n, n_in) of one shape (channels, height, width) as (n, n_in) of another.
+def _split(
+    source: Source, train_size: Size, test_size: Size, split: str
+) -> tuple[tuple[Part, slice], tuple[Part, slice]]:
+    """The training and the test images as slices of a source's parts, arguments as of `load`."""
+    available, test_available = len(source.train.labels), len(source.test.labels)
+    if split == "test":
+        size = _number("test_size", test_size, test_available, f"test images of {source.name}")
+        test, name = (source.test, slice(size)), "training images"
+    elif split == "validation":
+        size = test_available if test_size == "all" else test_size
+        _number("test_size", size, available - 1, f"images to spare of {source.name}")
+        test, name = (source.train, slice(-size, None)), "training images left by validation"
+        available -= size
+    else:
+        raise UserError(f"data.split is test or validation, not {split!r}")
+    size = _number("train_size", train_size, available, f"{name} of {source.name}")
+    return (source.train, slice(size)), test
 
-    Bilinear in size; the mean of the channels for one, the same in each for several.
-    """
-    images: Tensor = x.unflatten(1, shape)
-    if shape[0] != wanted[0]:
-        images = images.mean(1, keepdim=True).expand(-1, wanted[0], -1, -1)
-    if shape[1:] != wanted[1:]:
-        images = F.interpolate(images, wanted[1:], mode="bilinear", antialias=True)
-    return images.flatten(1)
 
-
-def _checked(setting: str, size: Size, available: int, what: str) -> int:
-    """Turn "all" into a number; refuse one below 1 or beyond what there is."""
+def _number(setting: str, size: Size, available: int, description: str) -> int:
+    """A size as a number. Raises UserError for one below 1 or above the available images."""
     number = available if size == "all" else size
     if not 1 <= number <= available:
-        raise UserError(f"{setting}={number} must lie between 1 and {available}, the {what}")
+        raise UserError(f"{setting}={number} must be between 1 and {available}, the {description}")
     return number
 
 
+def fitted(x: Tensor, shape: tuple[int, int, int], target: tuple[int, int, int]) -> Tensor:
+    """Images (n, n_in) of one shape (channels, height, width) as (n, n_in) of another.
+
+    Sizes change by bilinear interpolation. One channel is the mean of several, several are
+    copies of one.
+    """
+    images: Tensor = x.unflatten(1, shape)
+    if shape[0] != target[0]:
+        images = images.mean(1, keepdim=True).expand(-1, target[0], -1, -1)
+    if shape[1:] != target[1:]:
+        images = F.interpolate(images, target[1:], mode="bilinear", antialias=True)
+    return images.flatten(1)
+
+
 def checksum(*arrays: np.ndarray) -> str:
-    """SHA-256 of arrays: shapes and numbers."""
+    """SHA-256 of the shapes and numbers of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(str(array.shape).encode())

@@ -1,4 +1,4 @@
-"""Test accuracy of every replica, in chunks of images so that memory stays bounded."""
+"""Test accuracy of every replica, in chunks of images that bound the memory."""
 
 from collections.abc import Callable
 
@@ -15,9 +15,9 @@ CHUNK = 1000
 
 @torch.no_grad()
 def accuracy(logits: Logits, x: Tensor, y: Tensor) -> Tensor:
-    """Fraction of (V, n) images whose largest of `logits(chunk)` is the label; (replicas,)."""
-    right = sum(
-        (logits(some).argmax(-1) == labels).sum(-1)
-        for some, labels in zip(x.split(CHUNK), y.split(CHUNK), strict=True)
+    """Fraction of images (V, n) for which the largest logit is the label; (replicas,)."""
+    correct = sum(
+        (logits(images).argmax(-1) == labels).sum(-1)
+        for images, labels in zip(x.split(CHUNK), y.split(CHUNK), strict=True)
     )
-    return torch.as_tensor(right).double() / len(y)
+    return torch.as_tensor(correct).double() / len(y)

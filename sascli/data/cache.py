@@ -1,4 +1,4 @@
-"""Arrays kept on disk, so that images are decoded once."""
+"""Arrays cached on disk, so that images are decoded once."""
 
 import contextlib
 import os
@@ -15,18 +15,18 @@ FOLDER = ".sas-cache"
 
 
 def cached(
-    key: str, make: Callable[[], NDArray[np.uint8]], beside: Path | None = None
+    key: str, make: Callable[[], NDArray[np.uint8]], data: Path | None = None
 ) -> NDArray[np.uint8]:
-    """The array of a key: read, or made and written for the next time.
+    """The array of a key: read from the cache, or made and written to it.
 
     Args:
-        key: Names the file; it must change whenever the array would.
+        key: The name of the file, which has to change whenever the array does.
         make: Makes the array.
-        beside: The data's folder, whose subfolder .sas-cache holds the file. Where that cannot be
-            written, or `beside` is None, the user's cache folder does: $XDG_CACHE_HOME/sas, by
-            default ~/.cache/sas. Where neither can, nothing is kept.
+        data: The data's folder; the file is written to its subfolder .sas-cache. If that cannot
+            be written, or `data` is None, the user's cache folder is used: $XDG_CACHE_HOME/sas,
+            by default ~/.cache/sas. If neither can be written, nothing is cached.
     """
-    files = [folder / f"{key}.npy" for folder in _folders(beside)]
+    files = [folder / f"{key}.npy" for folder in _folders(data)]
     for path in files:
         with contextlib.suppress(OSError, ValueError, EOFError):  # absent, or damaged
             return np.asarray(np.load(path, allow_pickle=False), dtype=np.uint8)
@@ -40,10 +40,10 @@ def cached(
     return array
 
 
-def _folders(beside: Path | None) -> Iterator[Path]:
-    """Where files may be, the first choice first."""
-    if beside is not None:
-        yield beside / FOLDER
+def _folders(data: Path | None) -> Iterator[Path]:
+    """The possible folders of files, the preferred one first."""
+    if data is not None:
+        yield data / FOLDER
     with contextlib.suppress(RuntimeError):  # no home
         root = os.environ.get("XDG_CACHE_HOME")
         yield (Path(root) if root else Path.home() / ".cache") / "sas"

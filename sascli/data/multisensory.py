@@ -16,7 +16,7 @@ from sascli.core.streams import Generators, fill_normal
 from sascli.errors import UserError
 
 MODALITIES = {"v": (0, 2), "a": (1, 3), "va": (0, 2, 1, 3)}
-"""The channels that a modality drives, positive before negative."""
+"""The input channels of a modality, positive before negative."""
 
 INPUTS, OUTPUTS, START_CUE = 5, 2, 4
 FREQUENCIES = tuple(range(9, 17))
@@ -29,7 +29,8 @@ NOISE = 0.01
 class Timing:
     """Time step dt, time constant tau and the lengths of the phases, in ms.
 
-    Raises UserError for a time step that is not in (0, tau], or is longer than a phase.
+    The default is the timing of training. Raises UserError for a time step outside (0, tau], or
+    longer than a phase.
     """
 
     dt: float = 20.0
@@ -64,10 +65,6 @@ class Timing:
         return fixation, fixation + stimulus, fixation + stimulus + self.steps(self.decision)
 
 
-TESTING = Timing(dt=0.5, fixation=500.0)
-"""The timing of the tests; that of the training is the default."""
-
-
 @dataclass(frozen=True)
 class Trials:
     """Trials of one length, the shorter ones padded with the loss masked.
@@ -81,19 +78,6 @@ class Trials:
     modality: tuple[str, ...]
     frequency: Tensor
     timing: Timing
-
-    def draw(self, generator: Generators, replicas: int = 1) -> Tensor:
-        """Inputs with fresh noise (1 / alpha) sqrt(2 alpha) 0.01 n(t), (replicas, trials, n)."""
-        inputs = self.inputs.flatten(1).expand(replicas, -1, -1)
-        return noisy(inputs, self.timing, generator)
-
-    def choices(self, outputs: Tensor) -> Tensor:
-        """Whether "high" is chosen: output 0 is the larger at the last step of the decision.
-
-        outputs are (..., trials, steps, 2), the answer (..., trials).
-        """
-        last = outputs[..., self.timing.ends[2] - 1, :]
-        return last[..., 0] > last[..., 1]
 
 
 def noisy(inputs: Tensor, timing: Timing, generator: Generators) -> Tensor:
@@ -109,7 +93,7 @@ def trials(
     catch: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> Trials:
-    """One trial for each condition (modality, frequency), then `catch` without a stimulus.
+    """One trial for each condition (modality, frequency), then `catch` trials without stimulus.
 
     Raises UserError for an unknown modality, or a frequency outside 9..16.
     """
@@ -138,25 +122,24 @@ def trials(
 
 
 def training_trials(timing: Timing | None = None, dtype: torch.dtype = torch.float32) -> Trials:
-    """The batch that an epoch is: 3 modalities times 8 frequencies, and 6 catch trials."""
+    """The batch of an epoch: 3 modalities times 8 frequencies, and 6 catch trials."""
     return trials(product(MODALITIES, FREQUENCIES), timing or Timing(), catch=6, dtype=dtype)
 
 
 def drive(f: float, positive: bool) -> float:
-    """What a stimulus of frequency f adds to a positive or negative channel."""
+    """Input of a positive or negative channel above baseline, for a stimulus of frequency f."""
     low, high = FREQUENCIES[0], FREQUENCIES[-1]
     return 0.4 + 0.8 * ((f - low) if positive else (high - f)) / (high - low)
 
 
 def blocked(n_rec: int) -> Tensor:
-    """Input connections that do not exist, (n_rec, 5).
+    """Mask (n_rec, 5) of the input connections that do not exist.
 
     One third of the neurons gets no visual input, the second no auditory, the last neither; all
     get the start cue.
     """
-    where = torch.zeros(n_rec, INPUTS, dtype=torch.bool)
-    third = n_rec // 3
-    for rows, modality in ((slice(third), "v"), (slice(third, 2 * third), "a"),
-                           (slice(2 * third, None), "va")):  # fmt: skip
-        where[rows, list(MODALITIES[modality])] = True
-    return where
+    mask, third = torch.zeros(n_rec, INPUTS, dtype=torch.bool), n_rec // 3
+    mask[:third, MODALITIES["v"]] = True
+    mask[third : 2 * third, MODALITIES["a"]] = True
+    mask[2 * third :, MODALITIES["va"]] = True
+    return mask

@@ -1,4 +1,4 @@
-"""A task that makes its own trials, in the place of a data set."""
+"""Tasks that generate trials instead of loading images."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ REPEATS = 4
 
 @dataclass(frozen=True)
 class Task(Data):
-    """Training trials without noise, which every epoch draws anew, and test trials with it.
+    """Training trials, to which every epoch adds fresh noise, and test trials with noise.
 
     train_y are targets (trials, steps, 2), NaN where the loss is masked; test_y is 0 where the
-    frequency is high, else 1. Test trials are as long as training's, of which the last is read out
-    at `decided`.
+    frequency is high, else 1. Test trials are as long as training trials; the choice is read out
+    at step `decided`.
     """
 
     timing: Timing
@@ -46,30 +46,30 @@ class Task(Data):
     def batches(
         self, seeds: Sequence[int], epoch: int, size: int, most: int | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As of images, with fresh input noise."""
+        """As of images, with fresh noise of the inputs."""
         drawn = streams(seeds, "input", epoch, device=self.train_x.device)
         for x, y in super().batches(seeds, epoch, size, most):
             yield noisy(x, self.timing, drawn), y
 
     def accuracy(self, logits: Callable[[Tensor], Tensor]) -> Tensor:
-        """Fraction of right choices at the last step of the decision, (networks,)."""
+        """Fraction of correct choices at the last step of the decision, (networks,)."""
         return accuracy(lambda x: logits(x)[..., self.decided, :], self.test_x, self.test_y)
 
 
 def multisensory(config: Train, device: torch.device) -> Task:
     """The multisensory integration task with the model's time step.
 
-    Raises UserError for settings of images, and for a time step that cannot be.
+    Raises UserError for settings of images, and for an invalid time step.
     """
     if config.data.split != "test" or config.test_size != "all":
-        raise UserError("model=multisensory makes its own trials: leave data.split, test_size out")
+        raise UserError("model=multisensory generates its trials: remove data.split and test_size")
     timing = Timing(dt=config.model.dt, tau=config.model.tau)
     dtype = getattr(torch, config.precision)
     train = training_trials(timing, dtype)
     if config.train_size not in ("all", len(train.y)):
-        raise UserError(f"model=multisensory has {len(train.y)} trials: leave train_size out")
+        raise UserError(f"model=multisensory has {len(train.y)} trials: remove train_size")
     test = trials([*product(MODALITIES, FREQUENCIES)] * REPEATS, timing, catch=1, dtype=dtype)
-    clean = test.inputs[:-1].flatten(1).unsqueeze(0)  # without the catch trial, which made it long
+    clean = test.inputs[:-1].flatten(1).unsqueeze(0)  # the catch trial only sets the length
     test_x = noisy(clean, timing, stream(0, "test trials"))[0]
     test_y = (test.frequency[:-1] < BOUNDARY).long()
     train_x = train.inputs.flatten(1)

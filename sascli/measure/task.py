@@ -28,7 +28,7 @@ def psychometric(run: TrainedRun, config: CurveSettings) -> Results:
     table = curves.psychometric(
         network_of(run),
         run.seeds,
-        ways=config.way,
+        modes=config.way,
         frequencies=config.frequencies,
         modalities=config.modality,
         repeats=config.trials,

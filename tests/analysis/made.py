@@ -22,13 +22,9 @@ def network(widths: tuple[int, ...] = (20, 12, 10, 4), replicas: int = 2) -> Fee
     return made
 
 
-def replica(whole: FeedForward, which: int) -> FeedForward:
-    """One replica as a network of its own."""
-    alone = FeedForward(whole.widths, 1, dtype=torch.float64)
-    for own, layer in zip(alone.layers, whole.layers, strict=True):
-        for kind in ("m", "pi", "xi"):
-            getattr(own, kind).data.copy_(getattr(layer, kind)[which : which + 1])
-    return alone
+def replica(population: FeedForward, which: int) -> FeedForward:
+    """One replica as a separate network."""
+    return population.select(slice(which, which + 1))
 
 
 def images(count: int = 150, n: int = 20, classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:

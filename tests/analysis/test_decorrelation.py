@@ -11,7 +11,7 @@ from sascli.core.network import FeedForward
 from sascli.data import Data
 
 
-def test_correlations_stand_side_by_side() -> None:
+def test_correlations_before_and_after_are_columns() -> None:
     rows = [
         {"replica": r, "seed": r, "epoch": e, "layer": n, "name": name, "value": v + r + e + n}
         for r in (0, 1) for e in (0, 1) for n in (1, 2)
@@ -34,7 +34,7 @@ def test_zca_whitens_and_is_symmetric() -> None:
     assert torch.linalg.eigvalsh(m).min() > 0
 
 
-def test_images_are_shown_three_ways() -> None:
+def test_images_unchanged_decorrelated_and_whitened() -> None:
     network = FeedForward((6, 5, 4), 2, dtype=torch.float64)
     layers = Decorrelated(network, 0.1)
     layers.r[0][1] *= 2

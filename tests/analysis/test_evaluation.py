@@ -1,4 +1,4 @@
-"""Probabilities of the three ways, and tables that say what they are."""
+"""Probabilities of the three prediction modes, and the tables made from them."""
 
 from functools import partial
 from itertools import repeat
@@ -11,12 +11,12 @@ from made import SEEDS, images, network, replica
 from scipy.special import softmax
 
 from sascli.analysis.evaluation import (
-    WAYS,
+    MODES,
     evaluation,
-    judged,
     predictive_entropy,
     probabilities,
     reliability,
+    scores,
     uncertainty,
 )
 from sascli.core.streams import fill_normal, stream, streams
@@ -28,11 +28,11 @@ ask = partial(probabilities, network(), SEEDS, samples=3, epochs=(7, 7))
 def tables_of(which: int | None = None) -> dict[str, pd.DataFrame]:
     """All tables of the small network, or of one replica alone."""
     x, y = images()
-    own = network() if which is None else replica(network(), which)
+    made = network() if which is None else replica(network(), which)
     seeds = SEEDS if which is None else SEEDS[which : which + 1]
     against = {"noise": images(60)[0].flip(-1)}
     return evaluation(
-        own, seeds, x, y, CLASSES, against, samples=3, epochs=[7] * len(seeds), bins=10
+        made, seeds, x, y, CLASSES, against, samples=3, epochs=[7] * len(seeds), bins=10
     )
 
 
@@ -45,7 +45,7 @@ def test_the_mean_network_has_no_noise() -> None:
     np.testing.assert_allclose(ask(x, "mean"), expected, rtol=1e-12)
 
 
-def test_the_ensemble_is_the_mean_prediction_of_the_networks_of_ensemble_csv() -> None:
+def test_ensemble_is_the_mean_prediction_of_ensemble_csv() -> None:
     made, (x, _) = network(), images()
     drawn = [made.sample(generator=streams(SEEDS, "ensemble", n)) for n in range(3)]
     each = [softmax(made.run(weights, x).numpy(), -1) for weights in drawn]
@@ -53,7 +53,7 @@ def test_the_ensemble_is_the_mean_prediction_of_the_networks_of_ensemble_csv() -
 
 
 @pytest.mark.parametrize("epochs", [(7, 7), (4, 7)])
-def test_the_mean_field_draws_the_noise_of_each_replicas_last_test(epochs: tuple[int]) -> None:
+def test_mean_field_uses_the_noise_of_the_last_test(epochs: tuple[int]) -> None:
     made, (x, _) = network(), images()
     noise = torch.empty(2, len(x) * made.noise_size, dtype=x.dtype)
     drawn = [stream(*words) for words in zip(SEEDS, repeat("evaluation"), epochs, strict=False)]
@@ -66,64 +66,64 @@ def test_a_decorrelated_network_has_no_mean_field() -> None:
     made, (x, _) = network(), images()
     r = [torch.randn(2, n, n, dtype=x.dtype) for n in made.widths[:-1]]
     made.decorrelate(r, 0.1)
-    two = [probabilities(made, SEEDS, x, way, samples=1, epochs=(1, 1)) for way in WAYS[:2]]
+    two = [probabilities(made, SEEDS, x, mode, samples=1, epochs=(1, 1)) for mode in MODES[:2]]
     assert np.array_equal(*two) and not np.allclose(two[0], ask(x, "mean"))
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_replica_is_judged_the_same_without_its_companions(which: int) -> None:
-    whole, alone = tables_of(), tables_of(which)
-    assert whole.keys() == alone.keys() and len(whole) == 5
-    for name, table in whole.items():
-        own = table.query("replica == @which").drop(columns="replica").reset_index(drop=True)
-        pd.testing.assert_frame_equal(own, alone[name].drop(columns="replica"))
+def test_evaluation_does_not_depend_on_companions(which: int) -> None:
+    together, alone = tables_of(), tables_of(which)
+    assert together.keys() == alone.keys() and len(together) == 5
+    for name, table in together.items():
+        rows = table.query("replica == @which").drop(columns="replica").reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, alone[name].drop(columns="replica"))
 
 
 # ---------------------------------------------------------------- what the tables say
 
 
 def test_calibration_error_and_reliability_of_a_known_case() -> None:
-    """Ten images: five said with 0.9, of which 4 are right; five with 0.6, of which 1 is."""
+    """Five images with confidence 0.9, of which 4 are right, and five with 0.6, of which 1 is."""
     p = np.array([[0.9, 0.1]] * 5 + [[0.4, 0.6]] * 5)
     y = np.array([0] * 4 + [1] + [1] + [0] * 4)
-    found = judged(p, y, ("a", "b"), 10)
-    (whole,) = found["evaluation"].itertuples()
-    assert whole.test_accuracy == 0.5 and whole.n_images == 10
-    assert whole.calibration_error == pytest.approx(0.5 * 0.1 + 0.5 * 0.4)
+    tables = scores(p, y, ("a", "b"), 10)
+    (overall,) = tables["evaluation"].itertuples()
+    assert overall.test_accuracy == 0.5 and overall.n_images == 10
+    assert overall.calibration_error == pytest.approx(0.5 * 0.1 + 0.5 * 0.4)
     log_loss = -np.log([0.9] * 4 + [0.1] + [0.6] + [0.4] * 4).mean()
-    assert whole.log_loss == pytest.approx(log_loss)
-    assert whole.entropy == pytest.approx(-(p * np.log(p)).sum(-1).mean())
-    curve = found["reliability"]
+    assert overall.log_loss == pytest.approx(log_loss)
+    assert overall.entropy == pytest.approx(-(p * np.log(p)).sum(-1).mean())
+    curve = tables["reliability"]
     assert curve["count"].tolist() == [5, 5] and curve["accuracy"].tolist() == [0.2, 0.8]
     assert curve["confidence"].tolist() == pytest.approx([0.6, 0.9])
     assert ((curve["bin_left"] <= curve["confidence"]) & (
         curve["confidence"] <= curve["bin_right"] + 1e-12)).all()  # fmt: skip
-    by_class = found["classes"].set_index("class")
+    by_class = tables["classes"].set_index("class")
     assert by_class["n_images"].to_dict() == {"a": 8, "b": 2}
     assert by_class["recall"].to_dict() == {"a": 0.5, "b": 0.5}
     assert by_class["precision"].to_dict() == {"a": 0.8, "b": 0.2}
-    counts = found["confusion"].set_index(["class", "predicted"])["count"]
+    counts = tables["confusion"].set_index(["class", "predicted"])["count"]
     assert counts.to_dict() == {
         ("a", "a"): 4, ("a", "b"): 4, ("b", "a"): 1, ("b", "b"): 1
     }  # fmt: skip
 
 
-def test_bins_of_confidence_hold_every_image_once() -> None:
+def test_confidence_bins_contain_every_image_once() -> None:
     confidence = np.array([0.0, 0.1, 0.1, 0.25, 0.5, 0.7, 1.0, 1.0])
     curve = reliability(confidence > 0.2, confidence, 5)
     assert curve["count"].sum() == len(confidence)
-    whole = np.average(curve["confidence"], weights=curve["count"])
-    assert whole == pytest.approx(confidence.mean())
+    overall = np.average(curve["confidence"], weights=curve["count"])
+    assert overall == pytest.approx(confidence.mean())
 
 
 def test_a_class_that_is_never_predicted_has_no_precision() -> None:
     p = np.array([[0.9, 0.1, 0.0]] * 4)
-    table = judged(p, np.array([0, 0, 1, 1]), ("a", "b", "c"), 5)["classes"].set_index("class")
+    table = scores(p, np.array([0, 0, 1, 1]), ("a", "b", "c"), 5)["classes"].set_index("class")
     assert table["precision"].isna().to_dict() == {"a": False, "b": True, "c": True}
     assert table["recall"].isna().to_dict() == {"a": False, "b": False, "c": True}
 
 
-def test_entropy_tells_wrong_from_right_and_other_things() -> None:
+def test_entropy_detects_wrong_answers_and_foreign_images() -> None:
     sure, torn = [0.98, 0.01, 0.01], [0.4, 0.3, 0.3]
     p = np.array([sure, sure, sure, torn])
     y = np.array([0, 0, 0, 1])
@@ -136,8 +136,8 @@ def test_entropy_tells_wrong_from_right_and_other_things() -> None:
     assert uncertainty(p, np.array([0, 0, 0, 0]), {})["auroc"].isna().all()
 
 
-def test_every_way_and_seed_is_in_every_table() -> None:
+def test_every_mode_and_seed_is_in_every_table() -> None:
     for name, table in tables_of().items():
         assert list(table)[:3] == ["replica", "seed", "way"]
-        found = set(table[["way", "seed"]].itertuples(index=False, name=None))
-        assert found == {(way, seed) for way in WAYS for seed in SEEDS}, name
+        tables = set(table[["way", "seed"]].itertuples(index=False, name=None))
+        assert tables == {(mode, seed) for mode in MODES for seed in SEEDS}, name

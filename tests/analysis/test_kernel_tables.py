@@ -10,7 +10,7 @@ from sascli.analysis.kernel import DYNAMICS, decay_table, kernel_table, lazy_tab
 from sascli.core.kernel import Scales, analytic
 
 
-def test_sequences_lie_on_a_circle() -> None:
+def test_sequences_are_on_a_circle() -> None:
     phi, x = sequences(5)
     assert x.shape == (6, 2, 1)
     assert x[0].flatten().tolist() == [1, -1]
@@ -23,10 +23,10 @@ def test_kernels_scatter_about_the_analytic_one() -> None:
     assert len(table) == 2 * 30 * 5
     theta = analytic(sequences(5)[1], Scales(alpha=1.0))[0, 1:].tolist()
     wide = table[table["width"] == 400]
-    for (_, some), want in zip(wide.groupby("angle"), theta, strict=True):
-        assert some["analytic"].tolist() == pytest.approx([want] * 30)
-        error = some["kernel"].std() / math.sqrt(30)
-        assert abs(some["kernel"].mean() - want) < 4 * error
+    for (_, part), want in zip(wide.groupby("angle"), theta, strict=True):
+        assert part["analytic"].tolist() == pytest.approx([want] * 30)
+        error = part["kernel"].std() / math.sqrt(30)
+        assert abs(part["kernel"].mean() - want) < 4 * error
     assert (decay_table(table)["exponent"] < 0).mean() > 0.7
 
 
@@ -50,13 +50,13 @@ def test_the_exponent_of_a_power_law() -> None:
     )
 
 
-def test_some_steps_of_lazy_training_are_kept() -> None:
+def test_lazy_table_has_every_nth_step() -> None:
     x, y = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([-1.0, 1])
-    whole, some = (
+    complete, part = (
         lazy_table(x, y, 10, Scales(), lr=0.01, steps=8, every=every, seeds=1) for every in (1, 3)
     )
-    expected = whole[whole["step"].isin([0, 3, 6])].reset_index(drop=True)
-    pd.testing.assert_frame_equal(some, expected)
+    expected = complete[complete["step"].isin([0, 3, 6])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part, expected)
 
 
 def test_lazy_training_by_every_dynamics() -> None:

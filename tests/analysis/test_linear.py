@@ -16,18 +16,18 @@ WIDTHS, REPLICAS, COUNT = (6, 5, 5, 4), 2, 2400
 def layers(slope: float) -> Decorrelated:
     """COPI's layers with W drawn and R away from the identity."""
     network = FeedForward(WIDTHS, REPLICAS, dtype=torch.float64)
-    own = Decorrelated(network, slope)
+    decorrelated = Decorrelated(network, slope)
     draw = torch.Generator().manual_seed(1)
-    for w, r in zip(own.w, own.r, strict=True):
+    for w, r in zip(decorrelated.w, decorrelated.r, strict=True):
         w.copy_(torch.randn(w.shape, generator=draw, dtype=torch.float64))
         r += 0.3 * torch.randn(r.shape, generator=draw, dtype=torch.float64)
-    return own
+    return decorrelated
 
 
-def white(own: Decorrelated) -> Tensor:
+def white(decorrelated: Decorrelated) -> Tensor:
     """Images (COUNT, 6) that R of layer 1 of the first replica makes exactly uncorrelated."""
     x = torch.linalg.qr(made.images(COUNT, WIDTHS[0])[0] - 0.5)[0] * COUNT**0.5
-    return torch.linalg.solve(own.r[0][0], x.mT).mT
+    return torch.linalg.solve(decorrelated.r[0][0], x.mT).mT
 
 
 def data(x: Tensor) -> Data:
@@ -37,42 +37,42 @@ def data(x: Tensor) -> Data:
 
 
 def test_the_map_of_linear_layers_is_their_product_on_uncorrelated_inputs() -> None:
-    own = layers(slope=1.0)
-    maps = linear_maps(own, white(own), [(1, 1), (1, 3)])
-    product = own.w[0][0]
+    decorrelated = layers(slope=1.0)
+    maps = linear_maps(decorrelated, white(decorrelated), [(1, 1), (1, 3)])
+    product = decorrelated.w[0][0]
     assert maps[1, 1][0] == pytest.approx(product.numpy(), rel=1e-8)
-    for w, r in zip(own.w[1:], own.r[1:], strict=True):
+    for w, r in zip(decorrelated.w[1:], decorrelated.r[1:], strict=True):
         product = w[0] @ r[0] @ product
     assert maps[1, 3][0].numpy() == pytest.approx(product.numpy(), rel=1e-8)
     assert maps[1, 3].shape == (REPLICAS, WIDTHS[3], WIDTHS[0])
 
 
 def test_maps_are_their_definition_in_every_replica() -> None:
-    own = layers(slope=0.1)
+    decorrelated = layers(slope=0.1)
     x = made.images(COUNT, WIDTHS[0])[0]
-    inputs, activations = own.forward(x)
-    got = linear_maps(own, x, [(2, 3)])[2, 3]
+    inputs, activations = decorrelated.forward(x)
+    got = linear_maps(decorrelated, x, [(2, 3)])[2, 3]
     for r in range(REPLICAS):
         hebb = torch.einsum("bi,bj->ij", activations[2][r], inputs[1][r]) / COUNT
         want = hebb / (inputs[1][r] ** 2).mean(0)
         assert got[r].numpy() == pytest.approx(want.numpy(), rel=1e-9)
 
 
-def test_a_silent_input_has_a_column_of_zeros() -> None:
-    own = layers(slope=0.1)
-    own.r[0].copy_(torch.eye(WIDTHS[0]).expand_as(own.r[0]))
+def test_silent_input_has_a_column_of_zeros() -> None:
+    decorrelated = layers(slope=0.1)
+    decorrelated.r[0].copy_(torch.eye(WIDTHS[0]).expand_as(decorrelated.r[0]))
     x = made.images(COUNT, WIDTHS[0])[0]
     x[:, 2] = 0
-    linear = linear_maps(own, x, [(1, 2)])[1, 2]
+    linear = linear_maps(decorrelated, x, [(1, 2)])[1, 2]
     assert (linear[..., 2] == 0).all() and linear.isfinite().all()
     assert (linear[..., [0, 1, 3, 4, 5]] != 0).all()
 
 
 def test_features_are_the_map_times_r() -> None:
-    own = layers(slope=0.1)
-    x = white(own)
-    table = features(own, x, data(x), layer=2, units=[3, 0], replica=1)
-    want = linear_maps(own, x, [(1, 2)])[1, 2][1] @ own.r[0][1]
+    decorrelated = layers(slope=0.1)
+    x = white(decorrelated)
+    table = features(decorrelated, x, data(x), layer=2, units=[3, 0], replica=1)
+    want = linear_maps(decorrelated, x, [(1, 2)])[1, 2][1] @ decorrelated.r[0][1]
     assert list(dict.fromkeys(table["unit"])) == [3, 0] and set(table["layer"]) == {2}
     for unit in (0, 3):
         rows = table[table["unit"] == unit]
@@ -80,25 +80,25 @@ def test_features_are_the_map_times_r() -> None:
         assert list(rows["row"]) == [0, 0, 0, 1, 1, 1] and list(rows["column"]) == [0, 1, 2] * 2
 
 
-def test_compression_of_a_linear_network_loses_nothing_where_the_map_is_exact() -> None:
-    own = layers(slope=1.0)
-    x = white(own)
-    table = compression(own, (3, 8), x, data(x)).query("seed == 3 and part == 'first'")
+def test_compression_of_a_linear_network_is_exact() -> None:
+    decorrelated = layers(slope=1.0)
+    x = white(decorrelated)
+    table = compression(decorrelated, (3, 8), x, data(x)).query("seed == 3 and part == 'first'")
     assert list(table["k"]) == [0, 1, 2, 3]
     assert table["test_accuracy"].nunique() == 1
     assert list(table["parameters"]) == [75, 75, 50, 24]
 
 
-def test_compression_begins_with_the_network_itself() -> None:
-    own = layers(slope=0.1)
+def test_compression_of_no_layers_is_the_network() -> None:
+    decorrelated = layers(slope=0.1)
     x = made.images(COUNT, WIDTHS[0])[0]
-    table = compression(own, (3, 8), x, data(x)).set_index(["part", "k", "seed"])
+    table = compression(decorrelated, (3, 8), x, data(x)).set_index(["part", "k", "seed"])
     y = data(x).test_y
     for r, seed in enumerate((3, 8)):
-        right = (own.forward(x)[1][-1][r].argmax(-1) == y).double().mean().item()
+        right = (decorrelated.forward(x)[1][-1][r].argmax(-1) == y).double().mean().item()
         for part in ("first", "last"):
             assert table.loc[(part, 0, seed), "test_accuracy"] == right
     assert list(table.loc["last"].groupby("k")["parameters"].first()) == [75, 75, 50, 24]
     for seed in (3, 8):
-        whole = [table.loc[(part, 3, seed), "test_accuracy"] for part in ("first", "last")]
-        assert whole[0] == whole[1]
+        accuracies = [table.loc[(part, 3, seed), "test_accuracy"] for part in ("first", "last")]
+        assert accuracies[0] == accuracies[1]

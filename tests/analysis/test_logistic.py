@@ -10,7 +10,7 @@ from sascli.analysis.logistic import logistic
 from sascli.training import run as training_run
 
 
-def test_it_is_scikit_learns_at_the_best_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logistic_uses_the_best_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
     config = composed("train", "train_size=300", "test_size=200")
     data = training_run.load_data(config, torch.device("cpu"))
     (row,) = logistic(data).to_dict("records")
@@ -21,5 +21,5 @@ def test_it_is_scikit_learns_at_the_best_penalty(monkeypatch: pytest.MonkeyPatch
     }
     assert row["train_size"] == 300
     assert scores[row["inverse_penalty"]] == max(scores.values())
-    own = LogisticRegression(C=row["inverse_penalty"], max_iter=300).fit(x, y)
-    assert row["test_accuracy"] == own.score(data.test_x.numpy(), data.test_y.numpy()) > 0.8
+    model = LogisticRegression(C=row["inverse_penalty"], max_iter=300).fit(x, y)
+    assert row["test_accuracy"] == model.score(data.test_x.numpy(), data.test_y.numpy()) > 0.8

@@ -1,4 +1,4 @@
-"""Targeted perturbation: how many connections are changed, which, and what it does."""
+"""Targeted perturbation: number and choice of connections, and the effect."""
 
 import copy
 from functools import partial
@@ -14,16 +14,16 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from torch import Tensor
 
 from sascli.analysis.perturbation import (
-    ALIKE,
     PAIRED,
     PERTURBATIONS,
     PUBLISHED,
-    Perturbed,
+    RATIO,
+    Candidates,
     Thresholds,
-    alike,
     field_perturbation,
+    matching_pairs,
     perturbation,
-    perturbed,
+    perturbed_weights,
 )
 from sascli.core.network import FeedForward
 from sascli.core.streams import streams
@@ -33,7 +33,7 @@ FRACTIONS = (0.0, 0.1, 0.5, 0.75, 1.0)
 
 
 def table_of(made: FeedForward, seeds: tuple[int, ...] = SEEDS, **settings: Any) -> pd.DataFrame:
-    """perturbation.csv of layer 1 unless told otherwise."""
+    """perturbation.csv, of layer 1 by default."""
     x, y = images()
     score = partial(accuracy, x=x, y=y)
     chosen = {"layer": 1, "samples": 3} | settings
@@ -44,33 +44,35 @@ def changed(made: FeedForward, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     """Weights of layer 1 before, after (one more axis, of fractions), and the numbers changed."""
     layer = made.layers[0]
     weights = layer.sample(generator=streams(SEEDS, "w"))
-    weights[weights == 0] = 9.0  # so that what is switched off can be told from what was 0
+    weights[weights == 0] = 9.0  # distinguishes 0 from switched off
     drawn = streams(SEEDS, kind)
-    after, chosen = perturbed(weights, Perturbed(layer), kind, torch.tensor(FRACTIONS), drawn)
+    after, chosen = perturbed_weights(
+        weights, Candidates(layer), kind, torch.tensor(FRACTIONS), drawn
+    )
     return weights, after, chosen.sum((-2, -1))
 
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
-def test_as_many_are_changed_as_there_are_vips_or_uips_times_f(kind: str) -> None:
+def test_number_changed_is_f_times_vips_or_uips(kind: str) -> None:
     made = network()
     table = table_of(made).query("kind == @kind")
     for r, seed in enumerate(SEEDS):
         pi, xi = made.layers[0].pi[r], made.layers[0].xi[r]
         total = int((pi == 1).sum() if kind == "uip_on" else ((pi == 0) & (xi == 0)).sum())
         assert total > 20
-        own = table.query("replica == @r and sample == 0")
-        assert list(own["fraction"]) == list(FRACTIONS) and set(own["seed"]) == {seed}
-        assert list(own["n_weights"]) == pytest.approx([f * total for f in FRACTIONS], abs=0.5)
+        rows = table.query("replica == @r and sample == 0")
+        assert list(rows["fraction"]) == list(FRACTIONS) and set(rows["seed"]) == {seed}
+        assert list(rows["n_weights"]) == pytest.approx([f * total for f in FRACTIONS], abs=0.5)
 
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
-def test_what_is_changed_is_of_the_kind_and_as_many_as_said(kind: str) -> None:
+def test_changed_connections_are_of_the_kind(kind: str) -> None:
     made = network()
     before, after, n = changed(made, kind)
     pi, xi = made.layers[0].pi, made.layers[0].xi
     vip, uip = (pi == 0) & (xi == 0), pi == 1
     allowed = {"vip_off": vip, "uip_on": uip, "random_off": pi >= 0, "other_off": ~(vip | uip)}
-    assert torch.equal(Perturbed(made.layers[0]).candidates(kind), allowed[kind])
+    assert torch.equal(Candidates(made.layers[0]).mask(kind), allowed[kind])
     different = after != before.unsqueeze(1)
     assert torch.equal(different.sum((-2, -1)), n)
     assert not (different & ~allowed[kind].unsqueeze(1)).any()
@@ -98,41 +100,41 @@ def test_a_larger_fraction_contains_the_smaller(kind: str) -> None:
         assert torch.equal(after[:, larger][same], after[:, smaller][same])
 
 
-def test_there_may_be_fewer_others_than_vips() -> None:
+def test_fewer_others_than_vips() -> None:
     made = network()
     made.layers[0].pi.data[:, 2:] = 0
     made.layers[0].xi.data[:, 2:] = 0
-    own = table_of(made).query("kind == 'other_off' and fraction == 1")
+    rows = table_of(made).query("kind == 'other_off' and fraction == 1")
     layer = made.layers[0]
     others = (~(layer.vip() | layer.uip())).sum((1, 2)).tolist()
-    assert list(own["n_weights"]) == others * 3 and max(others) < 40
+    assert list(rows["n_weights"]) == others * 3 and max(others) < 40
 
 
 def test_tolerance_makes_more_vips_and_uips() -> None:
     layer = network().layers[0]
     for kind in ("vip_off", "uip_on"):
-        wide = Perturbed(layer, Thresholds(0.2)).candidates(kind)
-        exact = Perturbed(layer).candidates(kind)
+        wide = Candidates(layer, Thresholds(0.2)).mask(kind)
+        exact = Candidates(layer).mask(kind)
         assert (wide | ~exact).all() and wide.sum() > exact.sum()
 
 
-def test_vip_like_connections_have_thresholds_of_their_own() -> None:
+def test_vips_by_wider_thresholds() -> None:
     layer = network().layers[0]
-    wide = Perturbed(layer, Thresholds(0.5, xi_max=0.1, m_min=0.3)).vip
+    wide = Candidates(layer, Thresholds(0.5, xi_max=0.1, m_min=0.3)).vip
     assert torch.equal(wide, (layer.pi <= 0.5) & (layer.xi <= 0.1) & (layer.m.abs() >= 0.3))
     for less in (Thresholds(0.2, 0.1, 0.3), Thresholds(0.5, 0.01, 0.3), Thresholds(0.5, 0.1, 0.6)):
-        assert 0 < Perturbed(layer, less).vip.sum() < wide.sum()
+        assert 0 < Candidates(layer, less).vip.sum() < wide.sum()
 
 
-def test_nothing_perturbed_is_the_sampled_network_for_all_kinds_and_layers() -> None:
+def test_fraction_zero_is_the_sampled_network() -> None:
     made, (x, y) = network(), images()
     tables = [table_of(made, layer=layer).query("fraction == 0") for layer in (1, 2, 3)]
     for sample in range(3):
         weights = made.sample(generator=streams(SEEDS, "perturbed", sample))
-        error = (1 - accuracy(lambda some, w=weights: made.run(w, some), x, y)).tolist()
+        error = (1 - accuracy(lambda images, w=weights: made.run(w, images), x, y)).tolist()
         for table in tables:
-            own = table.query("sample == @sample").groupby("kind")["test_error"].apply(list)
-            assert own.to_dict() == dict.fromkeys(PERTURBATIONS, error)
+            rows = table.query("sample == @sample").groupby("kind")["test_error"].apply(list)
+            assert rows.to_dict() == dict.fromkeys(PERTURBATIONS, error)
 
 
 @pytest.mark.parametrize("layer", [1, 2, 3])
@@ -140,12 +142,12 @@ def test_all_vips_off_is_the_network_without_them(layer: int) -> None:
     made, (x, y) = network(), images()
     weights = made.sample(generator=streams(SEEDS, "perturbed", 1))
     weights[layer - 1][made.layers[layer - 1].vip()] = 0
-    error = (1 - accuracy(lambda some: made.run(weights, some), x, y)).tolist()
-    own = table_of(made, layer=layer).query("kind == 'vip_off' and fraction == 1 and sample == 1")
-    assert own["test_error"].tolist() == error
+    error = (1 - accuracy(lambda images: made.run(weights, images), x, y)).tolist()
+    rows = table_of(made, layer=layer).query("kind == 'vip_off' and fraction == 1 and sample == 1")
+    assert rows["test_error"].tolist() == error
 
 
-def test_another_draw_is_another_series_and_the_same_draw_the_same() -> None:
+def test_draws_are_reproducible_and_differ() -> None:
     made = network()
     first, again, other = table_of(made), table_of(made), table_of(made, draw=1)
     pd.testing.assert_frame_equal(first, again)
@@ -155,23 +157,23 @@ def test_another_draw_is_another_series_and_the_same_draw_the_same() -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_replica_is_perturbed_the_same_without_its_companions(which: int) -> None:
+def test_perturbation_does_not_depend_on_companions(which: int) -> None:
     made = network()
     seed = SEEDS[which]
-    whole = table_of(made).query("seed == @seed").drop(columns="replica")
+    full = table_of(made).query("seed == @seed").drop(columns="replica")
     alone = table_of(replica(made, which), (seed,)).drop(columns="replica")
-    pd.testing.assert_frame_equal(whole.reset_index(drop=True), alone)
+    pd.testing.assert_frame_equal(full.reset_index(drop=True), alone)
 
 
 # ---------------------------------------------------------------- counterparts of the same |m|
 
 
-def test_pairs_within_a_ratio_are_as_many_as_there_can_be() -> None:
+def test_number_of_matching_pairs_is_maximal() -> None:
     """Against all matchings of small sets, by the sizes of greatest matchings."""
     draw = np.random.default_rng(0)
     for _ in range(200):
         one, other = (np.sort(draw.uniform(0, 1, n)) for n in draw.integers(0, 6, 2))
-        pairs = alike(one, other, 1.3)
+        pairs = matching_pairs(one, other, 1.3)
         for a, b in pairs:
             assert one[a] <= 1.3 * other[b] and other[b] <= 1.3 * one[a]
         assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)
@@ -179,30 +181,30 @@ def test_pairs_within_a_ratio_are_as_many_as_there_can_be() -> None:
         assert len(pairs) == (maximum_bipartite_matching(csr_array(close)) >= 0).sum()
 
 
-def test_counterparts_have_the_same_magnitude_and_are_no_vips() -> None:
+def test_counterparts_have_equal_magnitude_and_are_not_vips() -> None:
     layer = network((40, 30, 4)).layers[0]
-    own = Perturbed(layer, Thresholds(0.3, xi_max=0.8, m_min=0.5))
-    vips, others = (own.candidates(kind) for kind in PAIRED)
+    rows = Candidates(layer, Thresholds(0.3, xi_max=0.8, m_min=0.5))
+    vips, others = (rows.mask(kind) for kind in PAIRED)
     assert torch.equal(vips.sum((1, 2)), others.sum((1, 2))) and (vips.sum((1, 2)) > 50).all()
-    assert (vips & ~own.vip).sum() == 0 and (others & own.vip).sum() == 0
+    assert (vips & ~rows.vip).sum() == 0 and (others & rows.vip).sum() == 0
     for r in range(2):
         one, other = (layer.m[r][mask[r]].detach().abs().sort().values for mask in (vips, others))
         ratio = one / other
-        assert ratio.min() >= 1 / ALIKE and ratio.max() <= ALIKE
+        assert ratio.min() >= 1 / RATIO and ratio.max() <= RATIO
     table = table_of(network(), kinds=PAIRED, thresholds=Thresholds(0.5, xi_max=0.5))
-    whole = table.query("fraction == 1").pivot_table(
+    full = table.query("fraction == 1").pivot_table(
         index="seed", columns="kind", values=["n_weights", "m_abs"]
     )
-    assert (whole["n_weights"]["paired_off"] == whole["n_weights"]["matched_off"]).all()
-    assert (whole["n_weights"] > 10).all(axis=None)
-    m = whole["m_abs"]
-    assert (m["paired_off"] / m["matched_off"]).tolist() == pytest.approx([1, 1], rel=ALIKE - 1)
+    assert (full["n_weights"]["paired_off"] == full["n_weights"]["matched_off"]).all()
+    assert (full["n_weights"] > 10).all(axis=None)
+    m = full["m_abs"]
+    assert (m["paired_off"] / m["matched_off"]).tolist() == pytest.approx([1, 1], rel=RATIO - 1)
     half = table.query("fraction == 0.5").groupby(["seed", "kind"])["n_weights"].first()
-    expected = (whole["n_weights"].stack() / 2).to_dict()
+    expected = (full["n_weights"].stack() / 2).to_dict()
     assert half.to_dict() == pytest.approx(expected, abs=0.5)
 
 
-def test_vips_without_a_counterpart_are_left_out() -> None:
+def test_vips_without_counterpart_are_excluded() -> None:
     """Too few candidates: both sets are smaller, and n_weights says so; none: nothing changes."""
     made = network()
     layer = made.layers[0]
@@ -237,7 +239,7 @@ def test_the_mean_field_is_tested_with_pi_of_one() -> None:
         noise = streams(SEEDS, "test", sample)
         gbp = changed.gbp()
         return accuracy(
-            lambda some: gbp.logits(some, changed.draw_noise(some.shape[-2], noise)), x, y
+            lambda images: gbp.logits(images, changed.draw_noise(images.shape[-2], noise)), x, y
         )
 
     before = made.all.clone()

@@ -21,20 +21,20 @@ def in_float32() -> FeedForward:
 
 
 @pytest.mark.parametrize("made", [network(), in_float32()], ids=["float64", "float32"])
-def test_without_the_uips_no_prediction_changes_bit_for_bit(made: FeedForward) -> None:
+def test_pruned_uips_change_no_prediction(made: FeedForward) -> None:
     x = images()[0].to(made.flat["m"].dtype)
     stays = [mask[:, 0] for mask in thresholds(made, [1.0])]
-    gone = sum(int((~mask).sum()) for mask in stays)
-    assert gone == sum(int(layer.uip().sum()) for layer in made.layers) > 50
-    whole, cut = made.mean(), [w * m for w, m in zip(made.mean(), stays, strict=True)]
-    assert torch.equal(made.run(whole, x), made.run(cut, x))
+    removed = sum(int((~mask).sum()) for mask in stays)
+    assert removed == sum(int(layer.uip().sum()) for layer in made.layers) > 50
+    full, cut = made.mean(), [w * m for w, m in zip(made.mean(), stays, strict=True)]
+    assert torch.equal(made.run(full, x), made.run(cut, x))
     sampled = made.sample(generator=streams(SEEDS, "any"))
     cut = [w * m for w, m in zip(sampled, stays, strict=True)]
     assert torch.equal(made.run(sampled, x), made.run(cut, x))
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_each_replica_keeps_its_share_and_the_smaller_lies_in_the_larger(criterion: str) -> None:
+def test_fractions_are_exact_per_replica_and_nested(criterion: str) -> None:
     masks = flat([m.flatten(0, 1) for m in fractions(network(), criterion, LEVELS)])
     masks = masks.reshape(2, len(LEVELS), -1)
     wanted = [round(level * masks.shape[-1]) for level in LEVELS]
@@ -44,7 +44,7 @@ def test_each_replica_keeps_its_share_and_the_smaller_lies_in_the_larger(criteri
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("level", [0.7, 0.4])
-def test_what_goes_has_the_lower_score(criterion: str, level: float) -> None:
+def test_removed_connections_have_lower_scores(criterion: str, level: float) -> None:
     made = network()
     stays = flat([m[:, 0] for m in fractions(made, criterion, [level])]).astype(bool)
     m, pi, xi = (flat([getattr(layer, n) for layer in made.layers]) for n in ("m", "pi", "xi"))
@@ -56,11 +56,11 @@ def test_what_goes_has_the_lower_score(criterion: str, level: float) -> None:
         if criterion != "magnitude":
             assert (vip[r] & stays[r]).sum() == min(vip[r].sum(), stays[r].sum()) > 0
         others = ~vip[r] if criterion != "magnitude" else np.ones_like(vip[r])
-        kept, gone = score[r][others & stays[r]], score[r][others & ~stays[r]]
-        assert kept.size and gone.size and kept.min() >= gone.max() * (1 - 1e-9)
+        remaining, removed = score[r][others & stays[r]], score[r][others & ~stays[r]]
+        assert remaining.size and removed.size and remaining.min() >= removed.max() * (1 - 1e-9)
 
 
-def test_ties_are_broken_by_certainty_then_by_magnitude() -> None:
+def test_ties_are_broken_by_snr_then_magnitude() -> None:
     made = FeedForward([4, 1], dtype=torch.float64)
     layer = made.layers[0]
     layer.m.data.copy_(torch.tensor([[[1.0, 2.0, 3.0, -4.0]]]))
@@ -69,7 +69,7 @@ def test_ties_are_broken_by_certainty_then_by_magnitude() -> None:
     assert order == np.lexsort(keys(made, "snr"))[0].tolist() == [0, 2, 1, 3]
 
 
-def test_thresholds_are_of_pi_alone() -> None:
+def test_thresholds_use_pi_only() -> None:
     made = network()
     for layer, mask in zip(made.layers, thresholds(made, [0.5, 0.9]), strict=True):
         assert torch.equal(mask, torch.stack([layer.pi < 0.5, layer.pi < 0.9], 1))
@@ -77,7 +77,7 @@ def test_thresholds_are_of_pi_alone() -> None:
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_a_replica_is_cut_the_same_without_its_companions(criterion: str, which: int) -> None:
-    whole = fractions(network(), criterion, LEVELS)
+def test_pruning_does_not_depend_on_companions(criterion: str, which: int) -> None:
+    full = fractions(network(), criterion, LEVELS)
     alone = fractions(replica(network(), which), criterion, LEVELS)
-    assert all(torch.equal(w[which], a[0]) for w, a in zip(whole, alone, strict=True))
+    assert all(torch.equal(w[which], a[0]) for w, a in zip(full, alone, strict=True))

@@ -13,12 +13,12 @@ F = [9.0, 11.0, 12.5, 14.0, 16.0]
 
 
 def curves(network: Recurrent, **settings: object) -> pd.DataFrame:
-    fixed = {"ways": ["mean"], "frequencies": F, "modalities": ["v", "a", "va"]}
+    fixed = {"modes": ["mean"], "frequencies": F, "modalities": ["v", "a", "va"]}
     fixed |= {"repeats": 40, "samples": 1, "timing": QUICK}
     return psychometric(network, SEEDS, **(fixed | settings))  # type: ignore[arg-type]
 
 
-def test_an_integrator_is_right_and_undecided_at_the_boundary() -> None:
+def test_integrator_is_undecided_only_at_the_boundary() -> None:
     table = curves(integrator())
     assert len(table) == 2 * 3 * len(F)
     by_frequency = table.groupby("frequency")["high"].mean()
@@ -35,8 +35,10 @@ def test_two_modalities_are_steeper_than_one_under_noise() -> None:
     assert (fitted["threshold"] - 12.5).abs().max() < 0.5
 
 
-def test_sampled_networks_are_many_and_others_one() -> None:
-    table = curves(integrator(xi=0.001), ways=["mean", "sampled", "redrawn"], samples=3, repeats=2)
+def test_number_of_networks_by_prediction_mode() -> None:
+    table = curves(
+        integrator(xi=0.001), modes=["mean", "sampled", "redrawn"], samples=3, repeats=2
+    )
     count = table.groupby("way")["sample"].nunique()
     assert count.to_dict() == {"mean": 1, "sampled": 3, "redrawn": 3}
     assert len(sigmoids(table)) == 2 * 3 * (1 + 3 + 3)
@@ -58,7 +60,7 @@ def test_choices_without_error_have_the_steepest_slope() -> None:
     assert slope > STEEPEST / 2
 
 
-def test_correct_leaves_the_boundary_out() -> None:
+def test_correct_excludes_the_boundary() -> None:
     table = pd.DataFrame(
         {"replica": 0, "seed": 0, "way": "mean", "sample": 0, "modality": "v", "trials": 10,
          "frequency": [9.0, 12.5, 16.0], "high": [0.2, 0.9, 0.6]}

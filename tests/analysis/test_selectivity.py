@@ -37,7 +37,7 @@ def test_permutations_keep_the_other_label() -> None:
     assert (permuted != labels).any()
 
 
-def test_neurons_made_of_each_kind_are_found() -> None:
+def test_constructed_neurons_are_classified() -> None:
     noise = DRAW.normal(size=(120, 8))
     signal = np.zeros((120, 8))
     signal[:, :2] = HIGH[:, None]
@@ -50,7 +50,7 @@ def test_neurons_made_of_each_kind_are_found() -> None:
     assert table["control_none"].mean() > 0.95
 
 
-def test_the_level_is_kept_where_there_is_nothing_to_find() -> None:
+def test_false_positives_match_the_level() -> None:
     response = DRAW.normal(size=(120, 2000))
     table = classify(response, HIGH, VISUAL, Criterion(0.0, 0.05, 199), seed=3)
     for none in ((table["kind"] == "none").mean(), table["control_none"].mean()):
@@ -59,17 +59,17 @@ def test_the_level_is_kept_where_there_is_nothing_to_find() -> None:
     assert (table["choice_p"] < 0.05).mean() == pytest.approx(0.05, abs=0.015)
 
 
-def test_neurons_of_the_choice_alone_are_no_more_often_mixed_than_the_control() -> None:
+def test_choice_neurons_are_mixed_as_often_as_the_control() -> None:
     visual = DRAW.random(400) < 0.5
-    high = DRAW.random(400) < np.where(visual, 0.7, 0.3)  # so that modality is told by the choice
+    high = DRAW.random(400) < np.where(visual, 0.7, 0.3)  # the choice predicts the modality
     response = DRAW.normal(size=(400, 1000)) + 2.0 * high[:, None]
     table = classify(response, high, visual, Criterion(level=0.05, permutations=199), seed=1)
-    found = (table["kind"] == "mixed").mean()
-    assert found == pytest.approx(0.05, abs=0.025)
-    assert table["control_mixed"].mean() == pytest.approx(found, abs=0.025)
+    mixed = (table["kind"] == "mixed").mean()
+    assert mixed == pytest.approx(0.05, abs=0.025)
+    assert table["control_mixed"].mean() == pytest.approx(mixed, abs=0.025)
 
 
-def test_the_least_share_is_asked_for_too() -> None:
+def test_criterion_requires_the_least_eta_squared() -> None:
     response = DRAW.normal(size=(120, 1)) + 0.7 * HIGH[:, None]
     share = explained(response, HIGH[None]).item()
     kinds = [
@@ -79,7 +79,7 @@ def test_the_least_share_is_asked_for_too() -> None:
     assert kinds == ["choice", "none"]
 
 
-def test_an_integrators_neurons() -> None:
+def test_neurons_of_an_integrator() -> None:
     """Keepers of the evidence tell the choice, the sum of visual channels the modality."""
     table, responses = selectivity(
         integrator(sigma=0.1),
@@ -101,15 +101,15 @@ def test_an_integrators_neurons() -> None:
     assert end["high"] > end["low"] > 0
 
 
-def test_untrained_networks_are_labelled_by_the_right_choice() -> None:
+def test_untrained_networks_are_labelled_by_correct_choices() -> None:
     """A network whose outputs never differ chooses low always: no choice to be selective for."""
     network = integrator(sigma=0.1)
     network.layers[2].m.data.zero_()
     recording, criterion = Recording(QUICK, 0.1, 2, 100.0), Criterion(permutations=199)
-    own, _ = selectivity(network, SEEDS, recording, criterion)
+    labelled, _ = selectivity(network, SEEDS, recording, criterion)
     right, responses = selectivity(network, SEEDS, recording, criterion, right=True)
     trained, _ = selectivity(integrator(sigma=0.1), SEEDS, recording, criterion)
-    assert (own["choice"] == 0).all() and (own["kind"] != "choice").all()
+    assert (labelled["choice"] == 0).all() and (labelled["kind"] != "choice").all()
     assert right["kind"].tolist() == trained["kind"].tolist()
     trials = responses.drop_duplicates(["seed", "modality", "choice"]).groupby("choice")["trials"]
     assert trials.sum().to_dict() == {"high": 2 * 24, "low": 2 * 24}

@@ -72,40 +72,40 @@ def test_every_connection_is_counted_once() -> None:
     made = network()
     made.layers[0].m.data[0, 0, 0] = 1.5  # the end of a bin, and the largest of its layer
     table = histograms(made, SEEDS, entropies(made, SEEDS, "paper"))
-    for (_, layer, _), own in table.groupby(["replica", "layer", "parameter"]):
+    for (_, layer, _), rows in table.groupby(["replica", "layer", "parameter"]):
         n = made.layers[layer - 1].m[0].numel()
-        width = own["bin_right"] - own["bin_left"]
-        assert own["count"].sum() == n
-        assert (own["density"] * width).sum() == pytest.approx(1, rel=1e-12)
-        assert np.allclose(own["density"] * width * n, own["count"])
-        assert (own["bin_left"].to_numpy()[1:] == own["bin_right"].to_numpy()[:-1]).all()
+        width = rows["bin_right"] - rows["bin_left"]
+        assert rows["count"].sum() == n
+        assert (rows["density"] * width).sum() == pytest.approx(1, rel=1e-12)
+        assert np.allclose(rows["density"] * width * n, rows["count"])
+        assert (rows["bin_left"].to_numpy()[1:] == rows["bin_right"].to_numpy()[:-1]).all()
 
 
 def test_counts_are_those_of_the_values() -> None:
     made = network()
     table = histograms(made, SEEDS, entropies(made, SEEDS, "paper"))
-    own = table.query("replica == 1 and layer == 2 and parameter == 'xi'")
+    rows = table.query("replica == 1 and layer == 2 and parameter == 'xi'")
     values = made.layers[1].xi[1].detach().numpy()
-    for row in own.itertuples():
-        last = row.bin_right == own["bin_right"].max()
+    for row in rows.itertuples():
+        last = row.bin_right == rows["bin_right"].max()
         inside = (values >= row.bin_left) & ((values < row.bin_right) | last)
         assert row.count == inside.sum()
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-9, 0.013, 1.0, 1.49, 9.99, 250.0])
-def test_zero_is_an_edge_or_the_centre_of_a_bin(scale: float) -> None:
+def test_zero_is_an_edge_or_centre_of_a_bin(scale: float) -> None:
     made = network()
     made.flat["m"].mul_(scale)
     made.flat["xi"].mul_(scale)
     entropy = [scale * value for value in entropies(made, SEEDS, "mixed")]
     table = histograms(made, SEEDS, entropy)
-    for (parameter, _), own in table.groupby(["parameter", "layer"]):
-        centre = (own["bin_left"] + own["bin_right"]) / 2
+    for (parameter, _), rows in table.groupby(["parameter", "layer"]):
+        centre = (rows["bin_left"] + rows["bin_right"]) / 2
         if parameter in ("m", "entropy"):
             assert centre.abs().min() == pytest.approx(0, abs=1e-12 * scale)
         else:
-            assert own["bin_left"].min() == 0
-        assert own["count"].sum() == 2 * made.layers[own["layer"].iloc[0] - 1].m[0].numel()
+            assert rows["bin_left"].min() == 0
+        assert rows["count"].sum() == 2 * made.layers[rows["layer"].iloc[0] - 1].m[0].numel()
     assert table[table["parameter"] == "pi"]["bin_right"].max() == 1
 
 
@@ -135,7 +135,7 @@ def test_entropy_of_both_estimators() -> None:
     assert (mean["paper"] < mean["mixed"] + 0.02).all() and (mean["paper"] != mean["mixed"]).all()
 
 
-def test_entropy_of_the_paper_is_averaged_over_draws_within_its_standard_error() -> None:
+def test_paper_entropy_within_its_standard_error() -> None:
     """Connections of pi = 0 < Xi have the known entropy ln(2 pi e Xi) / 2, drawn or not."""
     made = FeedForward([6, 5], 1, dtype=torch.float64)
     made.flat["xi"].fill_(0.3)
@@ -152,14 +152,16 @@ def test_random_tables_do_not_depend_on_the_companions(which: int) -> None:
     score = partial(accuracy, x=x, y=y)
     both = ensemble(made, SEEDS, score, 4), ensemble(alone, [seed], score, 4)
     pd.testing.assert_frame_equal(*(of_seed(table, seed) for table in both))
-    both = tuple(entropy_table(own, s, ("paper",)) for own, s in ((made, SEEDS), (alone, [seed])))
+    both = tuple(
+        entropy_table(model, s, ("paper",)) for model, s in ((made, SEEDS), (alone, [seed]))
+    )
     pd.testing.assert_frame_equal(*(of_seed(table, seed) for table in both))
 
 
 # ---------------------------------------------------------------- ensemble.csv
 
 
-def test_a_sampled_network_is_kept_for_the_whole_test_set() -> None:
+def test_weights_are_drawn_once_for_the_test_set() -> None:
     made, (x, y) = network(), images(2500)
     table = ensemble(made, SEEDS, partial(accuracy, x=x, y=y), 3)
     assert list(table["sample"]) == [0, 0, 1, 1, 2, 2] and list(table["replica"]) == [0, 1] * 3
@@ -170,7 +172,7 @@ def test_a_sampled_network_is_kept_for_the_whole_test_set() -> None:
     assert table["test_accuracy"].nunique() > 2
 
 
-def test_networks_without_variance_are_all_the_mean_network() -> None:
+def test_networks_without_variance_equal_the_mean_network() -> None:
     made, (x, y) = network(), images()
     made.flat["xi"].zero_()
     made.flat["pi"].round_()
@@ -179,16 +181,16 @@ def test_networks_without_variance_are_all_the_mean_network() -> None:
     assert table.groupby("replica")["test_accuracy"].unique().tolist() == [[v] for v in mean]
 
 
-def test_no_samples_are_an_empty_table_of_the_same_columns() -> None:
+def test_no_samples_give_an_empty_table() -> None:
     made, (x, y) = network(), images()
     score = partial(accuracy, x=x, y=y)
     empty = ensemble(made, SEEDS, score, 0)
     assert len(empty) == 0 and list(empty) == list(ensemble(made, SEEDS, score, 1))
 
 
-def test_accuracy_is_of_all_images_not_the_mean_of_chunks() -> None:
+def test_accuracy_is_over_all_images() -> None:
     x, y = images(1001)
     y[:1000], y[1000] = 0, 1
     constant = partial(torch.zeros, 2)
-    right = accuracy(lambda some: constant(len(some), 4), x, y)
+    right = accuracy(lambda images: constant(len(images), 4), x, y)
     assert right.tolist() == [1000 / 1001] * 2

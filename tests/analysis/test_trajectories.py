@@ -19,8 +19,8 @@ def test_components_keep_distances_and_shares() -> None:
         integrator(sigma=0.1), SEEDS, Recording(QUICK, noise=0.0, repeats=1, every=140.0)
     )
     assert len(table) == 2 * 24 * 10
-    own = table[table["seed"] == 9]
-    points = own[["pc1", "pc2", "pc3"]].to_numpy()
+    rows = table[table["seed"] == 9]
+    points = rows[["pc1", "pc2", "pc3"]].to_numpy()
     assert points.mean(0) == pytest.approx(np.zeros(3), abs=1e-9)
     part = shares[shares["seed"] == 9]["share"]
     variance = points.var(0)
@@ -29,7 +29,7 @@ def test_components_keep_distances_and_shares() -> None:
     # distances within the first three components are those between the rates
     batch = trials([("v", 9), ("va", 16)], QUICK)
     r = rates(integrator(sigma=0.1), SEEDS, batch, noise=0.0, every=7)[1].numpy()
-    ends = own[own["time"] == 1300].set_index(["modality", "frequency"])[["pc1", "pc2", "pc3"]]
+    ends = rows[rows["time"] == 1300].set_index(["modality", "frequency"])[["pc1", "pc2", "pc3"]]
     distance = np.linalg.norm(ends.loc[("v", 9)] - ends.loc[("va", 16)])
     assert distance == pytest.approx(np.linalg.norm(r[0, -1] - r[1, -1]), rel=1e-5)
 
@@ -60,7 +60,7 @@ def test_paths_end_where_each_network_stopped() -> None:
         with torch.no_grad():
             network.layers[1].m += 0.1 * epoch
         networks[epoch] = network
-    paths = [{epoch: networks[epoch] for epoch in own} for own in ((0, 10, 23), (0, 10, 20))]
+    paths = [{epoch: networks[epoch] for epoch in rows} for rows in ((0, 10, 23), (0, 10, 20))]
     table, _ = synaptic(paths, SEEDS, 2)
     epochs = table[table["space"] == "m"].groupby("seed")["epoch"].apply(list)
     assert epochs.to_dict() == {2: [0, 10, 23], 9: [0, 10, 20]}
@@ -68,7 +68,7 @@ def test_paths_end_where_each_network_stopped() -> None:
     pd.testing.assert_frame_equal(table[table["seed"] == 2].reset_index(drop=True), alone)
 
 
-def test_entropy_over_training_is_that_of_every_network_on_the_way() -> None:
+def test_entropy_over_training() -> None:
     networks = {epoch: integrator(xi=0.01 * (epoch + 1)) for epoch in (0, 10, 17)}
     for network in networks.values():
         network.layers[1].pi.data.fill_(0.3)
@@ -77,8 +77,8 @@ def test_entropy_over_training_is_that_of_every_network_on_the_way() -> None:
     table = entropy_epochs(paths, SEEDS, ("paper", "mixed"))
     assert list(table["epoch"].unique()) == [0, 10, 12, 17]
     for epoch, seed, network in ((0, 9, networks[0]), (12, 9, final), (17, 2, final)):
-        own = table[(table["epoch"] == epoch) & (table["seed"] == seed)].drop(columns="epoch")
+        rows = table[(table["epoch"] == epoch) & (table["seed"] == seed)].drop(columns="epoch")
         want = entropy_table(network, SEEDS, ("paper", "mixed"))
         want = want[want["seed"] == seed]
-        pd.testing.assert_frame_equal(own.reset_index(drop=True), want.reset_index(drop=True))
+        pd.testing.assert_frame_equal(rows.reset_index(drop=True), want.reset_index(drop=True))
     assert set(table[table["epoch"] == 10]["seed"]) == {2}

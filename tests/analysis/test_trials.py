@@ -1,4 +1,4 @@
-"""Trials run by a network, whatever the pieces."""
+"""Trials run by a network, for any batch size."""
 
 from itertools import product
 
@@ -7,27 +7,29 @@ import torch
 from task import QUICK, SEEDS, integrator
 
 from sascli.analysis import trials as module
-from sascli.analysis.trials import WAYS, choices, correct, rates
+from sascli.analysis.trials import MODES, choices, correct, rates
 from sascli.data.multisensory import FREQUENCIES, MODALITIES, trials
 
 BATCH = trials([*product(MODALITIES, FREQUENCIES)], QUICK)
 HIGH = (BATCH.frequency > 12.5).expand(2, -1)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_integrator_chooses_rightly(way: str) -> None:
-    assert torch.equal(choices(integrator(), SEEDS, BATCH, way), HIGH)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_integrator_chooses_correctly(mode: str) -> None:
+    assert torch.equal(choices(integrator(), SEEDS, BATCH, mode), HIGH)
 
 
-def test_ways_differ_by_the_noise_of_the_weights() -> None:
+def test_prediction_modes_differ_by_the_noise_of_the_weights() -> None:
     network = integrator(xi=0.01)
-    right = {way: (choices(network, SEEDS, BATCH, way) == HIGH).double().mean() for way in WAYS}
+    right = {
+        mode: (choices(network, SEEDS, BATCH, mode) == HIGH).double().mean() for mode in MODES
+    }
     assert right["mean"] == 1
     assert right["sampled"] < 1  # an unbalanced memory grows or fades
     assert right["sampled"] <= right["redrawn"]
 
 
-def test_the_network_is_left_as_it_was() -> None:
+def test_trials_do_not_change_the_network() -> None:
     network = integrator()
     before = network.dynamics
     choices(network, SEEDS, BATCH, "mean")
@@ -36,11 +38,11 @@ def test_the_network_is_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.2])
-def test_pieces_change_the_noise_alone(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_size_changes_the_noise_only(sigma: float, monkeypatch: pytest.MonkeyPatch) -> None:
     network = integrator(sigma=sigma)
-    whole = rates(network, SEEDS, BATCH, noise=0.0, every=7)
-    monkeypatch.setattr(module, "PIECE", 3 * 70)
-    assert torch.equal(rates(network, SEEDS, BATCH, noise=0.0, every=7), whole)
+    expected = rates(network, SEEDS, BATCH, noise=0.0, every=7)
+    monkeypatch.setattr(module, "BATCH", 3 * 70)
+    assert torch.equal(rates(network, SEEDS, BATCH, noise=0.0, every=7), expected)
 
 
 def test_rates_are_those_of_the_plain_recursion() -> None:
@@ -66,7 +68,7 @@ def test_noise_scales() -> None:
     assert small == pytest.approx(0.1 * large, rel=0.05)
 
 
-def test_effective_networks_have_a_number() -> None:
+def test_effective_networks_are_numbered() -> None:
     network = integrator(xi=0.01)
     mean, first, again, second = (
         rates(network, SEEDS, BATCH, noise=0.0, every=70, sample=sample)
@@ -85,7 +87,7 @@ def test_a_replicas_trials_do_not_depend_on_the_others() -> None:
     assert not torch.equal(both[1], other[1])
 
 
-def test_correct_is_the_fraction_of_right_choices() -> None:
+def test_correct_is_the_fraction_of_correct_choices() -> None:
     network = integrator(xi=0.01)
     chosen = choices(network, SEEDS, BATCH, "sampled", 3)
     want = (chosen == HIGH).double().mean(1)

@@ -15,7 +15,7 @@ REPLICAS = pytest.mark.parametrize("replicas", [1, 2])
 
 
 def rates(replicas: int) -> Tensor:
-    """A rate of its own for each replica."""
+    """Different rates of the replicas."""
     return torch.linspace(0.1, 0.3, replicas, dtype=torch.float64).view(-1, 1, 1)
 
 
@@ -44,25 +44,25 @@ def make(replicas: int = 1, feedback: bool = False) -> Decorrelated:
 
 @REPLICAS
 @pytest.mark.parametrize("local", [False, True])
-def test_decorrelation_is_its_definition(local: bool, replicas: int) -> None:
+def test_decorrelation_equals_definition(local: bool, replicas: int) -> None:
     x, r, rate = normal(replicas, BATCH, 6), normal(replicas, 6, 6, seed=1), rates(replicas)
     want = []
-    for own_r, own_x, own_rate in zip(r, x, rate, strict=True):
-        c = off_diagonal(own_x)
-        want.append(own_r - own_rate * (own_r @ c if local else c @ own_r))
+    for own_r, xr, rate_r in zip(r, x, rate, strict=True):
+        c = off_diagonal(xr)
+        want.append(own_r - rate_r * (own_r @ c if local else c @ own_r))
     got = decorrelate_(r, x, mean_square(x), rate, local=local)
     assert got is r
     assert error(r, torch.stack(want)) < 1e-10
 
 
 @REPLICAS
-def test_inference_is_its_definition(replicas: int) -> None:
+def test_inference_equals_definition(replicas: int) -> None:
     x, target = normal(replicas, BATCH, 6), normal(replicas, BATCH, 4, seed=1)
     w, rate = normal(replicas, 4, 6, seed=2), rates(replicas)
     want = w.clone()
-    for own, own_x, own_z, own_rate in zip(want, x, target, rate, strict=True):
-        hebb = sum(torch.outer(z, each) for z, each in zip(own_z, own_x, strict=True)) / BATCH
-        own += own_rate * (hebb - own @ torch.diag((own_x**2).mean(0)))
+    for r_one, xr, zr, rate_r in zip(want, x, target, rate, strict=True):
+        hebb = sum(torch.outer(z, each) for z, each in zip(zr, xr, strict=True)) / BATCH
+        r_one += rate_r * (hebb - r_one @ torch.diag((xr**2).mean(0)))
     assert infer_(w, x, target, rate, mean_square(x)) is w
     assert error(w, want) < 1e-10
 
@@ -71,18 +71,18 @@ def test_decorrelated_inputs_without_perturbation_are_a_fixed_point() -> None:
     basis = torch.linalg.qr(normal(BATCH, 6))[0]
     x = (basis * torch.arange(1, 7, dtype=torch.float64)).unsqueeze(0)
     w, r = normal(1, 4, 6, seed=1), normal(1, 6, 6, seed=2)
-    kept = w.clone(), r.clone()
+    before = w.clone(), r.clone()
     infer_(w, x, x @ w.mT, 0.5, mean_square(x))
     decorrelate_(r, x, mean_square(x), 0.5)
-    assert error(w, kept[0]) < 1e-14
-    assert error(r, kept[1]) < 1e-14
+    assert error(w, before[0]) < 1e-14
+    assert error(r, before[1]) < 1e-14
 
 
-def test_correlated_inputs_are_no_fixed_point() -> None:
+def test_correlated_inputs_are_not_a_fixed_point() -> None:
     x, w = normal(1, BATCH, 6), normal(1, 4, 6, seed=1)
-    kept = w.clone()
+    before = w.clone()
     infer_(w, x, x @ w.mT, 0.5, mean_square(x))
-    assert error(w, kept) > 1e-2
+    assert error(w, before) > 1e-2
 
 
 @pytest.mark.parametrize("local", [False, True])
@@ -111,15 +111,15 @@ def test_determinant_is_conserved_to_first_order() -> None:
     assert changes[0] / changes[1] == pytest.approx(4, rel=0.1)
 
 
-def test_correlation_is_its_definition() -> None:
+def test_correlation_equals_definition() -> None:
     x = normal(2, BATCH, 5)
-    for got, own in zip(correlation(x), x, strict=True):
-        norms = [(own[:, i] ** 2).mean().sqrt() for i in range(5)]
-        scaled = off_diagonal(own) / torch.outer(torch.stack(norms), torch.stack(norms))
+    for got, r_one in zip(correlation(x), x, strict=True):
+        norms = [(r_one[:, i] ** 2).mean().sqrt() for i in range(5)]
+        scaled = off_diagonal(r_one) / torch.outer(torch.stack(norms), torch.stack(norms))
         assert got.item() == pytest.approx(scaled.abs().sum().item() / 20, rel=1e-12)
 
 
-def test_correlation_leaves_silent_neurons_out() -> None:
+def test_correlation_ignores_silent_neurons() -> None:
     x = normal(1, BATCH, 3)
     with_silent = torch.cat([x, torch.zeros(1, BATCH, 2, dtype=torch.float64)], -1)
     assert error(correlation(with_silent), correlation(x)) < 1e-12
@@ -128,7 +128,7 @@ def test_correlation_leaves_silent_neurons_out() -> None:
 
 
 @REPLICAS
-def test_forward_is_its_definition(replicas: int) -> None:
+def test_forward_equals_definition(replicas: int) -> None:
     layers, y = make(replicas), normal(replicas, BATCH, WIDTHS[0], seed=30)
     inputs, activations = layers.forward(y)
     for r, w, x, a in zip(layers.r, layers.w, inputs, activations, strict=True):
@@ -137,7 +137,7 @@ def test_forward_is_its_definition(replicas: int) -> None:
         y = torch.where(a > 0, a, SLOPE * a)
 
 
-def test_a_network_begins_with_its_inputs_as_they_are() -> None:
+def test_new_network_does_not_change_its_inputs() -> None:
     layers = Decorrelated(FeedForward(WIDTHS, 2), SLOPE)
     y = torch.rand(2, BATCH, WIDTHS[0], generator=rng())
     assert torch.equal(layers.forward(y)[0][0], y)
@@ -157,13 +157,13 @@ def test_perturbations_are_gradients_of_every_image(replicas: int) -> None:
     square = ((y - F.one_hot(labels, WIDTHS[-1])) ** 2).sum(-1) / 2
     square.sum().backward()
     assert error(loss, square.mean(-1).detach()) < 1e-12
-    for own, extra in zip(p, added, strict=True):
+    for r_one, extra in zip(p, added, strict=True):
         assert extra.grad is not None
-        assert error(own, -1000 * extra.grad) < 1e-10
+        assert error(r_one, -1000 * extra.grad) < 1e-10
 
 
 @REPLICAS
-def test_perturbations_go_down_through_the_feedback_matrices(replicas: int) -> None:
+def test_feedback_matrices_propagate_perturbations(replicas: int) -> None:
     layers, y = make(replicas, feedback=True), normal(replicas, BATCH, WIDTHS[0], seed=30)
     _, activations = layers.forward(y)
     p = layers.perturbations(activations, normal(replicas, BATCH, WIDTHS[-1], seed=31))

@@ -7,7 +7,7 @@ from sascli.core.network import FeedForward
 
 
 def network(widths: tuple[int, ...] = (5, 4, 3, 3), replicas: int = 2) -> FeedForward:
-    """Random m in float64; pi and Xi, which BP leaves alone, 0."""
+    """Random m in float64; pi and Xi, which BP does not use, are 0."""
     made = FeedForward(widths, replicas, dtype=torch.float64)
     made.flat["m"].normal_(generator=torch.Generator().manual_seed(1))
     return made
@@ -25,16 +25,16 @@ def by_definition(made: FeedForward, x: torch.Tensor) -> list[torch.Tensor]:
         log_p = made.run(weights, sample)[:, 0].log_softmax(-1)
         for replica, label in torch.cartesian_prod(*map(torch.arange, log_p.shape)).tolist():
             of = log_p[replica, label]
-            for own, grad in zip(
+            for values, grad in zip(
                 total, torch.autograd.grad(of, weights, retain_graph=True), strict=True
             ):
-                own += of.exp().detach() * grad**2 / x.shape[-2]
+                values += of.exp().detach() * grad**2 / x.shape[-2]
     return total
 
 
-def test_fisher_is_its_definition_whatever_the_batches() -> None:
+def test_fisher_equals_definition_for_any_batches() -> None:
     made, x = network(), images(7)
-    found = fisher(made, x.split(3))
-    for own, expected in zip(made.split(found), by_definition(made, x), strict=True):
+    got = fisher(made, x.split(3))
+    for values, expected in zip(made.split(got), by_definition(made, x), strict=True):
         assert expected.max() > 1e-4
-        torch.testing.assert_close(own, expected, rtol=1e-12, atol=1e-15)
+        torch.testing.assert_close(values, expected, rtol=1e-12, atol=1e-15)

@@ -7,7 +7,7 @@ import torch
 from reference import error, normal, rng
 from torch import Tensor
 
-from sascli.core.kernel import Scales, analytic, empirical, random_networks, relu_moments
+from sascli.core.kernel import Scales, analytic, gradients, random_networks, relu_moments
 from sascli.core.streams import fill_normal
 
 ALL_ONE = Scales(alpha=1.0)
@@ -17,6 +17,14 @@ def two_sequences() -> Tensor:
     """(1, -1) and (cos 4.5, sin 4.5), each a sequence of two scalars."""
     x = [[1.0, -1.0], [math.cos(4.5), math.sin(4.5)]]
     return torch.tensor(x, dtype=torch.float64).unsqueeze(-1)
+
+
+def empirical(x: Tensor, width: int, scales: Scales, networks: int = 1, *, seed: int) -> Tensor:
+    """Kernels of finite random networks between sequences, (networks, samples, samples)."""
+    generator, (steps, n_in) = rng(seed), x.shape[1:]
+    network = random_networks(n_in, steps, width, scales, networks, generator=generator)
+    rows = torch.stack(list(gradients(network, x, scales, generator=generator)), 1)
+    return rows @ rows.mT
 
 
 def test_relu_moments_equal_monte_carlo() -> None:
@@ -30,7 +38,7 @@ def test_relu_moments_equal_monte_carlo() -> None:
         assert abs(draws.mean() - want) < 4 * draws.std() / 1000
 
 
-def test_relu_moments_at_the_ends() -> None:
+def test_relu_moments_in_limits() -> None:
     covariance = torch.tensor([1.0, -1.0, 0.0, 0.0]).double()
     k, k2 = (
         torch.tensor([1.0, 1.0, 1.0, 0.0]).double(),
@@ -95,7 +103,7 @@ def test_the_empirical_kernel_is_that_of_autograd() -> None:
     """Gradients of the scaled parameters: all m, and pi and Xi of the recurrent layer."""
     x, width, count = normal(2, 3, 2, seed=4), 5, 2
     scales = Scales(alpha=0.6, w_in=0.8, w_rec=1.3, w_out=0.9)
-    got = empirical(x, width, scales, count, generator=rng(5))
+    got = empirical(x, width, scales, count, seed=5)
     generator = rng(5)
     network = random_networks(2, 3, width, scales, count, generator=generator)
     w_in, w_rec, w_out = network.layers
@@ -108,15 +116,15 @@ def test_the_empirical_kernel_is_that_of_autograd() -> None:
         grads = torch.autograd.grad(y, list(factors))
         scaled = [g.flatten(1) * f for g, f in zip(grads, factors.values(), strict=True)]
         rows.append(torch.cat(scaled, 1))
-    gradients = torch.stack(rows, 1)
-    assert error(got, gradients @ gradients.mT) < 1e-10
+    want = torch.stack(rows, 1)
+    assert error(got, want @ want.mT) < 1e-10
 
 
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("alpha", [1.0, 0.5])
 def test_the_empirical_kernel_has_the_analytic_mean(alpha: float, shared: bool) -> None:
     x, scales, count = two_sequences(), Scales(alpha=alpha, shared_start=shared), 40
-    drawn = empirical(x, 300, scales, count, generator=rng(6))
+    drawn = empirical(x, 300, scales, count, seed=6)
     standard_error = drawn.std(0) / math.sqrt(count)
     theta = analytic(x, scales)
     assert ((drawn.mean(0) - theta).abs() < 3 * standard_error + 0.02 * theta).all()
@@ -127,7 +135,7 @@ def test_the_empirical_kernel_converges() -> None:
     x = two_sequences()
     theta = analytic(x, ALL_ONE)
     networks = [
-        torch.cat([empirical(x, width, ALL_ONE, generator=rng(seed)) for seed in range(count)])
+        torch.cat([empirical(x, width, ALL_ONE, seed=seed) for seed in range(count)])
         for width, count in ((100, 60), (2000, 6))
     ]
     narrow, wide = ((drawn - theta).square().mean().sqrt() for drawn in networks)

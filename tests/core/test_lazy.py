@@ -7,7 +7,7 @@ import torch
 from reference import error, normal, rng
 from torch import Tensor
 
-from sascli.core.kernel import Scales, draw_noise, gradients_at, random_networks
+from sascli.core.kernel import Scales, gradients_at, random_networks
 from sascli.core.lazy import descend_, kernel_dynamics
 from sascli.core.recurrent import Recurrent
 
@@ -20,9 +20,7 @@ def made(seed: int = 1, width: int = WIDTH) -> tuple[Recurrent, Tensor, list[Ten
     """A random network, samples and their eps."""
     generator = rng(seed)
     network = random_networks(N_IN, STEPS, width, SCALES, 1, generator=generator)
-    return network, normal(SAMPLES, STEPS * N_IN), draw_noise(
-        network, SAMPLES, generator=generator
-    )  # fmt: skip
+    return network, normal(SAMPLES, STEPS * N_IN), network.draw_noise(SAMPLES, generator)
 
 
 def test_descent_is_that_of_autograd_in_the_scaled_parameters() -> None:
@@ -53,7 +51,7 @@ def test_descent_is_that_of_autograd_in_the_scaled_parameters() -> None:
     assert error(got, torch.stack(want)) < 1e-12
 
 
-def test_a_small_step_goes_as_the_kernel_says() -> None:
+def test_small_step_follows_the_kernel() -> None:
     network, x, eps = made()
     rows = torch.cat(list(gradients_at(network, x, eps, SCALES)))
     before, after = descend_(network, x, Y, repeat(eps, 2), SCALES, 1e-7)
@@ -71,7 +69,7 @@ def test_kernel_dynamics_has_its_closed_form() -> None:
 
 
 @pytest.mark.parametrize("project", [True, False])
-def test_projection_is_a_choice(project: bool) -> None:
+def test_projection_is_optional(project: bool) -> None:
     network, x, eps = made()
     list(descend_(network, x, Y, repeat(eps, 5), SCALES, 0.01, project=project))
     assert bool((network.layers[1].pi < 0).any()) is not project

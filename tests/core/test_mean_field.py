@@ -98,7 +98,7 @@ def test_leading_axes_broadcast(
 
 
 @pytest.mark.parametrize("fixed", NAMES)
-def test_a_tensor_that_needs_no_gradient_leaves_the_others_right(fixed: str) -> None:
+def test_gradients_with_one_tensor_that_needs_none(fixed: str) -> None:
     values = dict(zip(NAMES, (make_input("relu"), *make_parameters("ends")), strict=True))
     eps, k = normal(BATCH, N_OUT, seed=101), normal(BATCH, N_OUT, seed=102)
     _, want = gradients(reference.pre_activation, tuple(values.values()), eps, k, None)
@@ -207,7 +207,7 @@ def test_eps_is_a_constant() -> None:
     assert eps.grad is None
 
 
-def test_nothing_that_is_passed_in_changes() -> None:
+def test_arguments_do_not_change() -> None:
     values = (make_input("relu"), *make_parameters("ends"))
     inputs = tuple(value.clone().requires_grad_() for value in values)
     eps, k = normal(BATCH, N_OUT, seed=101), normal(BATCH, N_OUT, seed=102)
@@ -221,7 +221,7 @@ def test_nothing_that_is_passed_in_changes() -> None:
     assert torch.equal(z.detach(), z_before)
 
 
-def test_a_second_backward_through_the_same_graph_gives_the_same() -> None:
+def test_second_backward_gives_same_gradients() -> None:
     values = (make_input("relu"), *make_parameters("ends"))
     inputs = tuple(value.clone().requires_grad_() for value in values)
     z = mean_field_linear(*inputs, normal(BATCH, N_OUT, seed=101))

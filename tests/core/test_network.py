@@ -127,7 +127,7 @@ def test_gbp_costs_twice_the_matrix_arithmetic_of_bp() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_divergence_is_seen(kind: str) -> None:
+def test_divergence_gives_non_finite_loss(kind: str) -> None:
     network = make(4, 2)
     x, y, eps, _ = make_batch(network)
     getattr(network.layers[1], kind).data[1, 0] = math.nan
@@ -137,7 +137,7 @@ def test_divergence_is_seen(kind: str) -> None:
 
 
 @pytest.mark.parametrize("rule", [GeneralisedBackprop, Backprop])
-def test_gradients_leave_everything_else_alone(rule: type) -> None:
+def test_gradients_change_nothing_else(rule: type) -> None:
     network = make(4, 2)
     x, y, eps, flat = make_batch(network)
     before = [t.clone() for t in (x, y, flat, *network.flat.values())]
@@ -148,7 +148,7 @@ def test_gradients_leave_everything_else_alone(rule: type) -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_logits_without_autograd_are_forward_s(shared: bool) -> None:
+def test_logits_without_autograd_equal_forward(shared: bool) -> None:
     network = make(4, 3)
     x, _, eps, _ = make_batch(network)
     x = x[0] if shared else x
@@ -158,7 +158,7 @@ def test_logits_without_autograd_are_forward_s(shared: bool) -> None:
     assert error(logits, want.detach()) < 1e-14
 
 
-def test_scratch_space_carries_nothing_over() -> None:
+def test_buffers_carry_no_state() -> None:
     network = make(4, 2)
     used = GeneralisedBackprop(network)
     other = make_batch(network, batch=5)
@@ -188,12 +188,7 @@ def test_a_replica_does_not_depend_on_its_companions(rule: type) -> None:
     population = rule(network)
     together = population(*((x, y, eps) if rule is GeneralisedBackprop else (x, y)))
     for r in range(3):
-        alone = FeedForward(WIDTHS[4], dtype=torch.float64)
-        for kind in KINDS:
-            for mine, theirs in zip(
-                alone.split(alone.flat[kind]), network.split(network.flat[kind]), strict=True
-            ):
-                mine.copy_(theirs[r : r + 1])
+        alone = network.select(slice(r, r + 1))
         noise = alone.split_noise(flat[r : r + 1], BATCH)
         xs, ys = x[r : r + 1], y[r : r + 1]
         single = rule(alone)
@@ -206,12 +201,8 @@ def test_a_replica_does_not_depend_on_its_companions(rule: type) -> None:
 
 
 def test_sampled_replica_does_not_depend_on_its_companions() -> None:
-    network, alone = make(3, 3), FeedForward(WIDTHS[3], dtype=torch.float64)
-    for kind in KINDS:
-        for mine, theirs in zip(
-            alone.split(alone.flat[kind]), network.split(network.flat[kind]), strict=True
-        ):
-            mine.copy_(theirs[2:])
+    network = make(3, 3)
+    alone = network.select(slice(2, 3))
     together = network.sample(generator=streams([4, 5, 6], "sample"))
     single = alone.sample(generator=streams([6], "sample"))
     assert all(torch.equal(s, t[2:]) for s, t in zip(single, together, strict=True))
@@ -262,7 +253,7 @@ def test_mean_network_is_differentiable() -> None:
         assert error(layer.pi.grad, pi.grad) < 1e-12
 
 
-def test_running_leaves_weights_and_inputs_alone() -> None:
+def test_run_does_not_change_weights_or_inputs() -> None:
     network = make(4, 2)
     x = normal(2, BATCH, 9, seed=60)
     weights = network.sample(generator=rng(1))
@@ -292,7 +283,7 @@ def test_run_takes_any_number_of_networks() -> None:
         assert error(together[n], hidden @ five[1][n].mT / math.sqrt(7)) < 1e-12
 
 
-def test_sample_is_every_layer_s_and_repeats() -> None:
+def test_sample_covers_all_layers_and_is_reproducible() -> None:
     network = make(4, 2)
     one = network.sample(generator=streams([0, 1], "sample"))
     two = network.sample(generator=streams([0, 1], "sample"))
@@ -381,3 +372,37 @@ def test_relu_backward_passes_only_where_active() -> None:
     a = torch.tensor([0.0, 1e-30, 2.0, 0.0])
     k = torch.tensor([1.0, -2.0, 3.0, torch.inf])
     assert relu_backward(k, a).tolist() == [0.0, -2.0, 3.0, 0.0]
+
+
+# ---------------------------------------------------------------- replicas
+
+
+@pytest.mark.parametrize("decorrelated", [False, True])
+def test_selected_replicas_run_as_in_their_population(decorrelated: bool) -> None:
+    network = make(4, 4)
+    if decorrelated:
+        network.decorrelate([normal(4, n, n, seed=n) for n in network.widths[:-1]], 0.1)
+    x, *_ = make_batch(network)
+    outputs = network.run(network.mean(), x)
+    for chosen in (slice(0, 1), slice(1, 4), slice(0, 4, 2)):
+        part = network.select(chosen)
+        assert error(part.run(part.mean(), x[chosen]), outputs[chosen]) < 1e-12
+        part.all.zero_()
+    assert torch.equal(network.run(network.mean(), x), outputs)  # copies, not views
+
+
+def test_concat_undoes_select() -> None:
+    network = make(3, 4)
+    network.decorrelate([normal(4, n, n, seed=n) for n in network.widths[:-1]], 0.1)
+    parts = [network.select(slice(0, 3)), network.select(slice(3, 4))]
+    joined = FeedForward.concat(parts, "cpu")
+    assert torch.equal(joined.all, network.all)
+    assert all(map(torch.equal, joined.r, network.r)) and joined.slope == 0.1
+
+
+def test_counterpart_is_the_part_at_the_same_place() -> None:
+    network = make(3, 4)
+    other = torch.zeros_like(network.all)
+    network.counterpart(network.split(network.flat["pi"])[1][1:3], other).fill_(1.0)
+    assert (network.split(other[1])[1][1:3] == 1).all()
+    assert other.sum() == network.layers[1].pi[1:3].numel()

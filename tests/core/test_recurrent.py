@@ -185,7 +185,7 @@ def test_delta_is_zero_at_the_first_step_from_zero_without_input_variance() -> N
     assert not torch.equal(gbp(x, y, eps), loss)
 
 
-def test_what_is_frozen_stays_frozen() -> None:
+def test_frozen_parameters_do_not_change() -> None:
     network = make(EVERY, 2)
     where = torch.zeros(WIDTHS[1], WIDTHS[0], dtype=torch.bool)
     where[:2, 1:] = True
@@ -221,7 +221,7 @@ def test_what_is_frozen_stays_frozen() -> None:
     assert network.flat["xi"].min() == 0
 
 
-def test_a_copy_is_independent_and_frozen_alike() -> None:
+def test_copy_is_independent_and_equally_frozen() -> None:
     network = make(EVERY)
     network.freeze(1, "pi", 0.25)
     other = copy.deepcopy(network)
@@ -230,6 +230,19 @@ def test_a_copy_is_independent_and_frozen_alike() -> None:
     other.project_()
     assert (other.layers[1].pi == 0.25).all()
     assert (network.layers[1].m != 0).all()
+
+
+def test_selected_and_concatenated_replicas_are_frozen_as_before() -> None:
+    network = make(EVERY, 3)
+    where = torch.tensor([False, True, True]).view(3, 1, 1)
+    network.freeze(1, "pi", 0.25, where)
+    parts = [network.select(slice(0, 2)), network.select(slice(2, 3))]
+    joined = Recurrent.concat(parts, "cpu")
+    assert isinstance(joined, Recurrent) and torch.equal(joined.all, network.all)
+    for part, chosen in ((parts[0], slice(0, 2)), (parts[1], slice(2, 3)), (joined, slice(3))):
+        part.all.fill_(0.5)
+        part.project_()
+        assert torch.equal((part.layers[1].pi == 0.25).all((1, 2)), where[chosen].flatten())
 
 
 def test_layers_are_views_of_two_matrices_side_by_side() -> None:
@@ -255,13 +268,7 @@ def test_a_replica_does_not_depend_on_its_companions(rule: str) -> None:
     population = getattr(network, rule)()
     together = population(x, y, eps)
     for r in range(3):
-        alone = Recurrent(WIDTHS, EVERY, dtype=torch.float64)
-        for kind in KINDS:
-            pairs = zip(
-                alone.split(alone.flat[kind]), network.split(network.flat[kind]), strict=True
-            )
-            for mine, theirs in pairs:
-                mine.copy_(theirs[r : r + 1])
+        alone = network.select(slice(r, r + 1))
         single = getattr(alone, rule)()
         noise = alone.split_noise(flat[r : r + 1], BATCH)
         loss = single(x[r : r + 1], y[r : r + 1], noise)
@@ -271,7 +278,7 @@ def test_a_replica_does_not_depend_on_its_companions(rule: str) -> None:
             assert all(error(got, want[r : r + 1]) < 1e-12 for got, want in pairs), kind
 
 
-def test_gradients_leave_everything_else_alone() -> None:
+def test_gradients_change_nothing_else() -> None:
     network = make(EVERY, 2)
     x, y, eps, flat = make_batch(network)
     before = [t.clone() for t in (x, y, flat, network.all)]
@@ -401,7 +408,7 @@ def test_noise_is_split_by_use() -> None:
     assert [tuple(v.shape) for v in network.split_noise(flat, 2)] == [(2, 7, 2, 6), (2, 1, 2, 4)]
 
 
-def test_squared_error_leaves_masked_outputs_out() -> None:
+def test_squared_error_ignores_masked_outputs() -> None:
     y = normal(2, 3, 4, 2, seed=1)
     y[0, :, 2:] = torch.nan
     outputs = normal(2, 3, 4, 2, seed=2)
@@ -440,7 +447,7 @@ def test_the_loss_of_the_dynamics_is_that_of_the_gradients() -> None:
     assert error(grads[1], grads[0] * ratio[0]) < 1e-12
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_arguments_raise() -> None:
     with pytest.raises(ValueError, match="loss is one of mean, half_per_step, not 'sum'"):
         Dynamics(3, 0.5, loss="sum")
     for alpha in (0.0, -0.1, 1.01):
@@ -455,7 +462,7 @@ def test_what_cannot_be_is_refused() -> None:
         network.double()
 
 
-def test_spectral_clipping_scales_only_what_is_too_large() -> None:
+def test_spectral_clipping_scales_only_large_matrices() -> None:
     large, small = normal(2, 8, 5, seed=1), normal(2, 4, 8, seed=2)
     large[1] *= 20
     spread = 0.9 * torch.eye(5, dtype=torch.float64).expand(2, -1, -1).contiguous()
@@ -472,10 +479,8 @@ def test_spectral_clipping_scales_only_what_is_too_large() -> None:
 
 
 def test_sampled_replica_does_not_depend_on_its_companions() -> None:
-    network, alone = make(LAST, 3), Recurrent(WIDTHS, LAST, dtype=torch.float64)
-    for mine, theirs in zip(alone.layers, network.layers, strict=True):
-        for kind in KINDS:
-            getattr(mine, kind).data.copy_(getattr(theirs, kind).data[2:])
+    network = make(LAST, 3)
+    alone = network.select(slice(2, 3))
     together = network.sample(generator=streams([4, 5, 6], "sample"))
     single = alone.sample(generator=streams([6], "sample"))
     assert all(torch.equal(s, t[2:]) for s, t in zip(single, together, strict=True))

@@ -11,7 +11,7 @@ LR, ALPHA, EPS, DECAY = 1e-3, 0.9, 1e-8, 1e-3
 
 
 def stepped(kind: type[torch.optim.RMSprop], grads: list[Tensor], start: Tensor) -> Tensor:
-    """The parameter after these gradients."""
+    """The parameter after steps along gradients."""
     parameter = torch.nn.Parameter(start.clone())
     optimiser = kind([parameter], lr=LR, alpha=ALPHA, eps=EPS, weight_decay=DECAY)
     for grad in grads:

@@ -132,7 +132,7 @@ def test_samples_are_spikes_and_slabs() -> None:
         assert abs(got - moment) < 4.5 * math.sqrt(spread / len(slab)), power
 
 
-def test_sample_is_zero_exactly_where_the_spike_has_all_mass() -> None:
+def test_sample_is_zero_where_pi_is_one() -> None:
     m, pi, xi = smooth_parameters(2, 30, 40)
     pi = torch.where(normal(2, 30, 40, seed=5) > 0, 1.0, 0.0)
     w = make(m, pi, xi).sample(generator=rng(6))
@@ -141,7 +141,7 @@ def test_sample_is_zero_exactly_where_the_spike_has_all_mass() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_sample_has_the_slab_whole_where_the_spike_has_no_mass(dtype: torch.dtype) -> None:
+def test_sample_is_the_slab_where_pi_is_zero(dtype: torch.dtype) -> None:
     n = 300_000  # a uniform draw in float32 is exactly 0 once in 2^24
     m = torch.ones(1, 1, n, dtype=dtype)
     w = make(m, torch.zeros_like(m), torch.zeros_like(m)).sample(generator=rng(7))
@@ -275,7 +275,7 @@ def test_entropy_of_any_projected_layer_is_finite(estimator: str, dtype: torch.d
     assert not entropy.requires_grad
 
 
-def test_paper_is_the_default_and_repeats() -> None:
+def test_paper_entropy_is_default_and_reproducible() -> None:
     weights = make(*ended_parameters(2, 5, 6))
     default = weights.entropy(generator=streams([0, 1], "entropy"))
     assert torch.equal(default, weights.entropy("paper", generator=streams([0, 1], "entropy")))

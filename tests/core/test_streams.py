@@ -19,29 +19,29 @@ def draw(generator: torch.Generator, n: int = 4) -> tuple[float, ...]:
     return tuple(torch.rand(n, generator=generator, dtype=torch.float64).tolist())
 
 
-def test_the_same_words_give_the_same_numbers() -> None:
+def test_same_arguments_give_same_numbers() -> None:
     assert draw(stream(3, "noise", 5)) == draw(stream(3, "noise", 5))
     assert draw(stream(3, "noise")) == draw(stream(3, "noise", 0))
 
 
-def test_other_words_give_other_numbers() -> None:
+def test_other_arguments_give_other_numbers() -> None:
     words = [(s, p, i) for s in range(15) for p in PURPOSES for i in range(15)]
     assert len({draw(stream(*word)) for word in words}) == len(words)
 
 
-def test_words_do_not_run_together() -> None:
+def test_arguments_are_separated_in_the_key() -> None:
     words = [(1, "x", 11), (11, "x", 1), (1, "x1", 1), (1, "1x", 1), (11, "x", 11), (1, "x", 1)]
     assert len({draw(stream(*word)) for word in words}) == len(words)
 
 
 @pytest.mark.parametrize("seed", [0, 2**31, 2**63])
-def test_every_seed_is_a_seed(seed: int) -> None:
+def test_any_integer_is_a_seed(seed: int) -> None:
     first = draw(stream(seed, "init"))
     assert first == draw(stream(seed, "init"))
     assert first != draw(stream(seed + 1, "init"))
 
 
-def test_seed_zero_is_not_no_seed() -> None:
+def test_seed_zero_is_a_seed() -> None:
     unseeded = torch.Generator()
     assert stream(0, "init").initial_seed() != unseeded.initial_seed()
     assert draw(stream(0, "init")) != draw(unseeded)
@@ -75,7 +75,7 @@ def test_neighbouring_streams_are_uncorrelated() -> None:
 @pytest.mark.parametrize("shape", [(3, 2), (3, 40), (3, 5, 7), (3, 4, 20, 6)])
 @pytest.mark.parametrize("fill_", [fill_normal, fill_uniform])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_replica_s_numbers_are_its_generator_s_alone(
+def test_replica_depends_on_its_generator_only(
     fill_: Callable[..., Tensor], shape: tuple[int, ...], dtype: torch.dtype
 ) -> None:
     out = torch.empty(shape, dtype=dtype)
@@ -107,7 +107,7 @@ def test_distributions() -> None:
     assert not torch.equal(out[0], out[1])
 
 
-def test_core_leaves_the_global_stream_alone() -> None:
+def test_core_does_not_use_the_global_stream() -> None:
     before = torch.get_rng_state()
     network = fill(FeedForward([6, 5, 4], 2, dtype=torch.float64))
     generators = streams([0, 1], "noise")

@@ -1,5 +1,6 @@
-"""Arrays on disk: made once, made again where damaged, and kept where something can be written."""
+"""Cached arrays: made once, made again if damaged, and written to the first writable folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from conftest import paint
 from test_data import small
 
-from sascli.data import sources
+from sascli.data import folders
 from sascli.data.cache import FOLDER, cached
+from sascli.data.folders import Decoder
+from sascli.data.parts import Pixels
 from sascli.errors import UserError
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -51,9 +54,7 @@ def test_damaged_array_is_made_again(home: Path, tmp_path: Path, content: bytes 
     assert make.count == 2
 
 
-def test_array_is_kept_in_the_users_folder_where_the_data_are_read_only(
-    home: Path, tmp_path: Path
-) -> None:
+def test_read_only_data_are_cached_in_the_users_folder(home: Path, tmp_path: Path) -> None:
     make, data = Maker(), tmp_path / "data"
     data.write_text("a file: nobody can make a folder in it")  # root may write anywhere else
     for beside in (data, data, None):
@@ -61,7 +62,7 @@ def test_array_is_kept_in_the_users_folder_where_the_data_are_read_only(
     assert make.count == 1 and (home / "a.npy").is_file()
 
 
-def test_nothing_is_kept_where_nothing_can_be_written(
+def test_no_cache_without_a_writable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -88,14 +89,14 @@ def test_blocks_of_a_tree_are_decoded_once(
 ) -> None:
     expected = small("folder", parts)
     decoded = list[int]()
-    decode = sources._decoded
+    decode = Decoder.decode
 
-    def counted(paths: list[str], image_size: int | None, grey: bool) -> sources.Pixels:
+    def counted(self: Decoder, paths: Sequence[str]) -> Pixels:
         decoded.append(len(paths))
-        return decode(paths, image_size, grey)
+        return decode(self, paths)
 
-    monkeypatch.setattr(sources, "BLOCK", 3)
-    monkeypatch.setattr(sources, "_decoded", counted)
+    monkeypatch.setattr(folders, "BLOCK", 3)
+    monkeypatch.setattr(Decoder, "decode", counted)
 
     def again(*pieces: int, size: int | str = "all", **settings: object) -> None:
         decoded.clear()
@@ -106,7 +107,7 @@ def test_blocks_of_a_tree_are_decoded_once(
 
     again(3, 3, 1, 2)  # two blocks and a rest of the training images, the test images
     again(1, 2)
-    again(1, 2, size=4)  # the second block is not whole
+    again(1, 2, size=4)  # the second block is incomplete
     again(3, 3, 1, 2, grey=True)
     paint(parts / "train" / "b" / "3.png", 200)  # one of a block's images is another now
     changed = small("folder", parts)
@@ -119,7 +120,7 @@ def test_validation_takes_the_same_images_across_blocks(
 ) -> None:
     settings = {"split": "validation", "train_size": 3, "test_size": 4}
     expected = small("folder", parts, **settings)
-    monkeypatch.setattr(sources, "BLOCK", 2)
+    monkeypatch.setattr(folders, "BLOCK", 2)
     for _ in range(2):
         assert small("folder", parts, **settings).checksum == expected.checksum
 
@@ -127,16 +128,16 @@ def test_validation_takes_the_same_images_across_blocks(
 def test_sizes_that_differ_between_blocks_are_named(
     home: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "BLOCK", 1)
+    monkeypatch.setattr(folders, "BLOCK", 1)
     paint(parts / "train" / "a" / "0.png", 10, size=(5, 5))
     with pytest.raises(UserError, match="differ in size: set model.image_size"):
         small("folder", parts)
 
 
-def test_flat_tree_gets_no_further_folder(
+def test_tree_without_parts_gets_no_cache_folder(
     home: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "BLOCK", 2)
+    monkeypatch.setattr(folders, "BLOCK", 2)
     first = small("folder", parts / "train")
     assert small("folder", parts / "train").checksum == first.checksum
     assert not (parts / "train" / FOLDER).exists() and list(home.glob("*.npy"))

@@ -1,4 +1,4 @@
-"""Data sets: order, sizes, checksums, and what is said when files are absent or damaged."""
+"""Data sets: order, sizes, checksums, and messages about absent or damaged files."""
 
 import pickle
 import shutil
@@ -14,12 +14,12 @@ from conftest import CIFAR_CLASSES, DATA, have, paint
 from PIL import Image
 
 from sascli.data import Data, load, sources
-from sascli.data.sources import stratified_order
+from sascli.data.parts import stratified_order
 from sascli.errors import UserError
 
 
 def small(source: str, root: Path = DATA, **settings: Any) -> Data:
-    """Load all of a source unless told otherwise."""
+    """Load a source, by default all of it."""
     return load(source, root=root, **{"train_size": "all", "test_size": "all", **settings})
 
 
@@ -77,7 +77,7 @@ def test_digits() -> None:
     assert torch.unique(torch.cat([data.train_x, data.test_x]), dim=0).shape[0] == 1797
 
 
-def test_digits_hold_what_scikit_learn_gives() -> None:
+def test_digits_equal_scikit_learn() -> None:
     from sklearn.datasets import load_digits
 
     bunch, data = load_digits(), small("digits", dtype=torch.float64)
@@ -88,14 +88,14 @@ def test_digits_hold_what_scikit_learn_gives() -> None:
     assert sorted(map(tuple, ours.tolist())) == sorted(map(tuple, theirs.tolist()))
 
 
-def test_the_first_images_stay_the_first() -> None:
+def test_first_images_do_not_depend_on_the_size() -> None:
     few, many = small("digits", train_size=100, test_size=50), small("digits", train_size=1000)
     assert torch.equal(few.train_x, many.train_x[:100])
     assert torch.equal(few.test_y, many.test_y[:50])
     assert few.checksum != many.checksum
 
 
-def test_checksum_is_that_of_the_pixels_whatever_the_dtype() -> None:
+def test_checksum_does_not_depend_on_the_dtype() -> None:
     single, double = small("digits"), small("digits", dtype=torch.float64)
     assert double.train_x.dtype == torch.float64
     assert single.checksum == double.checksum
@@ -104,10 +104,10 @@ def test_checksum_is_that_of_the_pixels_whatever_the_dtype() -> None:
 
 
 def test_validation_takes_the_last_training_images() -> None:
-    whole = small("digits")
+    complete = small("digits")
     data = small("digits", split="validation", train_size=1000, test_size=297)
-    assert torch.equal(data.test_x, whole.train_x[1000:])
-    assert torch.equal(data.train_x, whole.train_x[:1000])
+    assert torch.equal(data.test_x, complete.train_x[1000:])
+    assert torch.equal(data.train_x, complete.train_x[:1000])
     rest = small("digits", split="validation")
     assert (len(rest.train_y), len(rest.test_y)) == (797, 500)
 
@@ -126,12 +126,12 @@ def test_validation_takes_the_last_training_images() -> None:
         ({"image_size": 5}, "model.image_size"),
     ],
 )
-def test_impossible_settings_are_refused(settings: dict[str, Any], says: str) -> None:
+def test_invalid_settings_raise(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         small("digits", **settings)
 
 
-def test_unknown_source_is_refused() -> None:
+def test_unknown_source_raises() -> None:
     with pytest.raises(UserError, match="digits, mnist, cifar10 or folder"):
         small("minst")
 
@@ -202,7 +202,7 @@ def test_garbled_mnist_files_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "place"), [("mnist", "MNIST/raw"), ("cifar10", "cifar-10-batches-py")]
 )
-def test_absent_files_without_a_network(
+def test_absent_files_without_internet(
     source: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(
@@ -213,7 +213,7 @@ def test_absent_files_without_a_network(
 
 
 def fake_cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write two small pickled batches in CIFAR-10's own layout, and let them pass as the real."""
+    """Write two small pickled batches in the layout of CIFAR-10 that pass its checks."""
     from torchvision.datasets import CIFAR10
     from torchvision.datasets.utils import calculate_md5
 
@@ -263,8 +263,8 @@ def test_cifar10_class_folders(tmp_path: Path) -> None:
 
 def cifar_tree(root: Path, name: str, value: int) -> Path:
     """Write one tree of CIFAR-10's classes, its pictures as red as the value."""
-    for part, own in product(("train", "test"), CIFAR_CLASSES):
-        paint(root / name / part / own / "0.png", value, size=(32, 32))
+    for part, label in product(("train", "test"), CIFAR_CLASSES):
+        paint(root / name / part / label / "0.png", value, size=(32, 32))
     return root / name
 
 
@@ -281,9 +281,7 @@ def test_cifar10_prefers_the_batches_then_the_full_tree(
     assert small("cifar10", tmp_path).name == "cifar10"
 
 
-def test_cifar10_copy_of_a_run_is_opened_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cifar10_opens_the_copy_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = cifar_tree(tmp_path, "cifar10-jpeg", 51)
     recorded = small("cifar10", tmp_path)
     fake_cifar(tmp_path, monkeypatch)
@@ -318,7 +316,7 @@ def test_folder_with_parts_in_grey_resized(parts: Path) -> None:
     torch.testing.assert_close(data.train_x, expected)
 
 
-def test_only_the_images_asked_for_are_decoded(tree: Path) -> None:
+def test_only_requested_images_are_decoded(tree: Path) -> None:
     first = small("folder", tree, train_size=1, test_size=1)
     used = (torch.cat([first.train_x, first.test_x])[:, 0] * 255).round().int().tolist()
     for path in tree.rglob("*.png"):
@@ -344,8 +342,8 @@ def test_parts_of_different_size_need_a_setting(parts: Path) -> None:
 
 
 def test_damaged_image_is_named(tree: Path) -> None:
-    whole = (tree / "dog" / "3.png").read_bytes()
-    for content in whole[: len(whole) // 2], b"text", b"":
+    complete = (tree / "dog" / "3.png").read_bytes()
+    for content in complete[: len(complete) // 2], b"text", b"":
         (tree / "dog" / "3.png").write_bytes(content)
         with pytest.raises(UserError, match=r"dog/3\.png cannot be read as an image"):
             small("folder", tree)
@@ -357,7 +355,7 @@ def test_deep_image_is_named(tree: Path) -> None:
         small("folder", tree)
 
 
-def test_folder_faults_are_told(tree: Path) -> None:
+def test_folder_errors(tree: Path) -> None:
     with pytest.raises(UserError, match="there is no folder .*absent"):
         small("folder", tree / "absent")
     with pytest.raises(UserError, match="model.image_size=0"):
@@ -371,11 +369,11 @@ def test_empty_class_is_named(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [("train", "val"), ("Test", "training")])
-def test_parts_of_a_data_set_are_no_classes(names: tuple[str, str], tmp_path: Path) -> None:
+def test_parts_of_a_data_set_are_not_classes(names: tuple[str, str], tmp_path: Path) -> None:
     for name in names:
-        for own in ("cat", "dog"):
-            (tmp_path / name / own).mkdir(parents=True)
-            Image.new("L", (2, 2)).save(tmp_path / name / own / "0.png")
+        for label in ("cat", "dog"):
+            (tmp_path / name / label).mkdir(parents=True)
+            Image.new("L", (2, 2)).save(tmp_path / name / label / "0.png")
     with pytest.raises(
         UserError, match="name the parts train and test, or give the folder of one"
     ):

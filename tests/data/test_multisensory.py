@@ -7,10 +7,10 @@ import torch
 
 from sascli.core.streams import streams
 from sascli.data.multisensory import (
-    TESTING,
     Timing,
     blocked,
     drive,
+    noisy,
     training_trials,
     trials,
 )
@@ -56,7 +56,7 @@ def test_channels_mirror_each_other_about_the_boundary() -> None:
 
 
 @pytest.mark.parametrize(("f", "right"), [(9, 1), (12, 1), (13, 0), (16, 0)])
-def test_targets_are_there_in_fixation_and_decision_only(f: float, right: int) -> None:
+def test_targets_in_fixation_and_decision_only(f: float, right: int) -> None:
     y = trials([("va", f)], Timing()).y[0]
     assert (y[:5] == 0.2).all()
     assert y[5:55].isnan().all()
@@ -73,34 +73,27 @@ def test_catch_trials_and_padding() -> None:
     assert not batch.y[:24, 55:70].isnan().any()
 
 
-def test_noise_is_each_replicas_own_and_of_the_stated_size() -> None:
+def test_noise_has_its_size_and_depends_on_the_replica_only() -> None:
     batch = training_trials(dtype=torch.float64)
-    x = batch.draw(streams([1, 2], "input"), 2)
+    clean = batch.inputs.flatten(1).expand(2, -1, -1)
+    x = noisy(clean, batch.timing, streams([1, 2], "input"))
     assert x.shape == (2, 30, 125 * 5)
-    assert torch.equal(x[1:], batch.draw(streams([2], "input")))
-    noise = x - batch.inputs.flatten(1)
+    assert torch.equal(x[1:], noisy(clean[1:], batch.timing, streams([2], "input")))
+    noise = x - clean
     count = noise[0].numel()
     amplitude = 5 * math.sqrt(2 / 5) * 0.01  # (1 / alpha) sqrt(2 alpha) 0.01
-    for own in noise:
-        assert abs(own.mean()) < 4 * amplitude / math.sqrt(count)
-        assert abs(own.std() / amplitude - 1) < 4 / math.sqrt(2 * count)
+    for values in noise:
+        assert abs(values.mean()) < 4 * amplitude / math.sqrt(count)
+        assert abs(values.std() / amplitude - 1) < 4 / math.sqrt(2 * count)
     assert abs((noise[0] * noise[1]).mean()) < 4 * amplitude**2 / math.sqrt(count)
 
 
-def test_the_choice_is_the_larger_output_at_the_end_of_the_decision() -> None:
-    batch = training_trials()
-    outputs = batch.y.nan_to_num(0.5)
-    outputs[:, 70:] = torch.tensor([0.0, 9.0])
-    choices = batch.choices(outputs.expand(3, -1, -1, -1))
-    assert choices.shape == (3, 30)
-    assert torch.equal(choices[0, :24], batch.frequency[:24] > 12.5)
-
-
-def test_the_timing_of_the_tests() -> None:
-    trial = trials([("v", 9.0), ("a", 15.5)], TESTING)
+def test_the_published_timing_of_tests() -> None:
+    timing = Timing(dt=0.5, fixation=500.0)
+    trial = trials([("v", 9.0), ("a", 15.5)], timing)
     assert trial.inputs.shape == (2, 3600, 5)
-    assert TESTING.alpha == 0.005
-    assert TESTING.ends == (1000, 3000, 3600)
+    assert timing.alpha == 0.005
+    assert timing.ends == (1000, 3000, 3600)
     assert (trial.y[1, 3000:, 0] == 1).all()
 
 
@@ -113,17 +106,17 @@ def test_blocked_inputs_are_thirds() -> None:
 
 
 @pytest.mark.parametrize("f", [8.9, 16.5, -1, math.nan])
-def test_frequencies_outside_the_range_are_refused(f: float) -> None:
+def test_frequencies_outside_the_range_raise(f: float) -> None:
     with pytest.raises(UserError, match="from 9 to 16"):
         trials([("v", f)], Timing())
 
 
-def test_an_unknown_modality_is_refused() -> None:
+def test_unknown_modality_raises() -> None:
     with pytest.raises(UserError, match="must be v, a, va, not 'vv'"):
         trials([("v", 9), ("vv", 9)], Timing())
 
 
-def test_a_time_step_above_tau_is_refused() -> None:
+def test_invalid_time_steps_raise() -> None:
     for dt in (0.0, -1.0, 101.0):
         with pytest.raises(UserError, match=r"\(0, tau = 100 ms\]"):
             Timing(dt=dt)

@@ -20,7 +20,7 @@ def task() -> Task:
     return multisensory(composed("train", "model=multisensory"), CPU)
 
 
-def test_an_epoch_is_the_24_conditions_and_6_catch_trials_with_fresh_noise(task: Task) -> None:
+def test_epoch_has_24_conditions_and_6_catch_trials(task: Task) -> None:
     clean = training_trials(Timing())
     ((x, y),) = task.batches([3, 4], 1, 30)
     assert x.shape == (2, 30, 125 * 5) and y.shape == (2, 30, 125, 2)
@@ -32,18 +32,18 @@ def test_an_epoch_is_the_24_conditions_and_6_catch_trials_with_fresh_noise(task:
     assert torch.equal(next(task.batches([4], 1, 30))[0], x[1:])
 
 
-def test_smaller_batches_make_an_epoch_too(task: Task) -> None:
+def test_smaller_batches(task: Task) -> None:
     assert [x.shape[1] for x, _ in task.batches([0], 1, 8)] == [8, 8, 8, 6]
     assert [x.shape[1] for x, _ in task.batches([0], 1, 8, 2)] == [8, 8]
 
 
-def test_a_choice_is_right_by_the_last_step_of_the_decision(task: Task) -> None:
+def test_choice_is_read_at_the_end_of_the_decision(task: Task) -> None:
     assert task.test_x.shape == (24 * REPEATS, 625) and task.classes == ("high", "low")
     assert task.test_y.bincount().tolist() == [12 * REPEATS] * 2
     assert task.decided == 70 - 1
 
     def outputs(x: Tensor) -> Tensor:
-        """The positive channels against the negative, seen at one step alone."""
+        """The positive channels against the negative, at one step only."""
         y = torch.zeros(2, len(x), 125, 2)
         stimulus = x.unflatten(1, (125, 5))[:, 10:55].mean(1)
         y[0, :, 69, 0] = (stimulus[:, :2] - stimulus[:, 2:4]).sum(1)
@@ -53,7 +53,7 @@ def test_a_choice_is_right_by_the_last_step_of_the_decision(task: Task) -> None:
     assert task.accuracy(outputs).tolist() == [1, 0]
 
 
-def test_its_time_step_is_the_models() -> None:
+def test_time_step_is_that_of_the_model() -> None:
     fine = multisensory(composed("train", "model=multisensory", "model.dt=10"), CPU)
     assert fine.timing.alpha == 0.1 and fine.train_x.shape == (30, 250 * 5)
     assert (
@@ -62,19 +62,19 @@ def test_its_time_step_is_the_models() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
-        ("train_size=10", "has 30 trials: leave train_size out"),
-        ("test_size=10", "makes its own trials: leave data.split, test_size out"),
-        ("data.split=validation", "makes its own trials"),
+        ("train_size=10", "has 30 trials: remove train_size"),
+        ("test_size=10", "generates its trials: remove data.split and test_size"),
+        ("data.split=validation", "generates its trials"),
         ("model.dt=200", "the time step must be in .0, tau = 100 ms., not 200"),
         ("model.tau=4000", None),
     ],
 )
-def test_settings_of_images_and_impossible_times_are_refused(word: str, said: str | None) -> None:
+def test_image_settings_and_invalid_times_raise(word: str, message: str | None) -> None:
     config = composed("train", "model=multisensory", word)
-    if said is None:
+    if message is None:
         assert multisensory(config, CPU).timing.tau == 4000
         return
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         multisensory(config, CPU)

@@ -1,4 +1,4 @@
-"""COPI and its baselines as learning rules: whole steps, epochs, resuming, settings."""
+"""COPI and its baselines as learning rules: steps, epochs, resuming, settings."""
 
 import copy
 import io
@@ -21,7 +21,7 @@ from sascli.core.streams import streams
 from sascli.errors import UserError
 from sascli.rules import rule_class
 from sascli.rules.base import Setup
-from sascli.rules.copi import COPI
+from sascli.rules.copi import DecorrelatedRule
 from sascli.training import checkpoint
 from sascli.training import run as training_run
 
@@ -31,10 +31,10 @@ NAMES = ("copi", "bp_decor")
 
 
 def make(name: str = "copi", replicas: tuple[int, ...] = (0, 1), **settings: Any) -> Any:
-    """A rule past its first epoch, R away from the identity; rates are its replicas' own."""
+    """A rule after its first epoch with R unlike the identity and a rate per replica."""
     rate = settings.pop("scale", 1.0)
-    own = rule_settings({"name": name, "gain": GAIN, "slope": SLOPE} | settings)
-    kind = rule_class(own)
+    tensor = rule_settings({"name": name, "gain": GAIN, "slope": SLOPE} | settings)
+    kind = rule_class(tensor)
     setup = Setup(
         seeds=list(replicas),
         batch_size=BATCH,
@@ -45,8 +45,8 @@ def make(name: str = "copi", replicas: tuple[int, ...] = (0, 1), **settings: Any
         pi=0.0,
         xi_max=[],
     )
-    rule = kind(FeedForward(WIDTHS, len(replicas), dtype=torch.float64), own, setup)
-    assert isinstance(rule, COPI)
+    rule = kind(FeedForward(WIDTHS, len(replicas), dtype=torch.float64), tensor, setup)
+    assert isinstance(rule, DecorrelatedRule)
     rule.initialise()
     for r in rule.layers.r:
         n = r.shape[-1]
@@ -67,7 +67,7 @@ def batch(seed: int = 0, replicas: tuple[int, ...] = (0, 1)) -> tuple[Tensor, Te
 
 def parameters(rule: Any) -> list[Tensor]:
     """Copies of W and R of every layer."""
-    return [own.clone() for own in (*rule.layers.w, *rule.layers.r)]
+    return [tensor.clone() for tensor in (*rule.layers.w, *rule.layers.r)]
 
 
 def error(got: list[Tensor], want: list[Tensor]) -> float:
@@ -108,14 +108,14 @@ def naive_step(rule: Any, name: str, x: Tensor, labels: Tensor) -> list[Tensor]:
                     rule.layers.feedback[number - 1][replica] if rule.layers.feedback else w @ r
                 )
                 p = slope_of(seen[number - 1][1]) * (p @ through)
-    return [torch.stack(own) for own in (*w_after, *r_after)]
+    return [torch.stack(tensor) for tensor in (*w_after, *r_after)]
 
 
 @pytest.mark.parametrize("replicas", [(0,), (0, 1)])
 @pytest.mark.parametrize("decorrelation", ["global", "local"])
 @pytest.mark.parametrize("credit", ["bp", "fa"])
 @pytest.mark.parametrize("name", NAMES)
-def test_steps_are_their_definitions(
+def test_steps_equal_definitions(
     name: str, credit: str, decorrelation: str, replicas: tuple[int, ...]
 ) -> None:
     rule = make(name, replicas, credit=credit, decorrelation=decorrelation)
@@ -159,7 +159,7 @@ def test_r_alone_learns_in_the_first_epoch(name: str) -> None:
     assert all(not torch.equal(a, b) for a, b in zip(after[half:], before[half:], strict=True))
 
 
-def test_without_a_rate_r_stays() -> None:
+def test_r_does_not_change_at_rate_zero() -> None:
     rule = make("bp_decor", scale=0.0)
     assert not rule.decorrelating
     before = [r.clone() for r in rule.layers.r]
@@ -174,21 +174,21 @@ def test_a_replica_does_not_depend_on_its_companions(name: str, credit: str) -> 
     for seed in range(20):
         losses = together.step(*batch(seed))
         assert alone.step(*batch(seed, (1,))).item() == pytest.approx(losses[1].item())
-    assert error(parameters(alone), [own[1:] for own in parameters(together)]) < 1e-10
+    assert error(parameters(alone), [tensor[1:] for tensor in parameters(together)]) < 1e-10
 
 
 @pytest.mark.parametrize(
     "settings",
     [{"name": "copi"}, {"name": "copi", "credit": "fa"}, {"name": "bp_decor", "adam": True}],
 )
-def test_a_loaded_state_continues_exactly(settings: dict[str, Any]) -> None:
+def test_loaded_state_continues_exactly(settings: dict[str, Any]) -> None:
     first = make(**settings)
     first.step(*batch(0))
-    kept = io.BytesIO()
-    torch.save(first.state(), kept)
-    kept.seek(0)
+    file = io.BytesIO()
+    torch.save(first.state(), file)
+    file.seek(0)
     second = make(**settings)
-    second.load(torch.load(kept, weights_only=True))
+    second.load(torch.load(file, weights_only=True))
     for seed in (1, 2):
         assert torch.equal(first.step(*batch(seed)), second.step(*batch(seed)))
     pairs = zip(parameters(first), parameters(second), strict=True)
@@ -196,9 +196,7 @@ def test_a_loaded_state_continues_exactly(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_feedback_is_resumed_where_the_seed_gives_another(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_feedback_is_resumed_on_another_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make(name, credit="fa")
     first.step(*batch(0))
     stored = copy.deepcopy(first.state())
@@ -217,11 +215,11 @@ def test_feedback_is_resumed_where_the_seed_gives_another(
 
 
 @pytest.mark.parametrize("settings", [{}, {"name": "bp_decor"}])
-def test_without_random_feedback_no_state_holds_any(settings: dict[str, Any]) -> None:
+def test_state_without_random_feedback(settings: dict[str, Any]) -> None:
     assert "feedback" not in make(**settings).state()
 
 
-def test_logits_are_the_output_activations_of_the_present_parameters() -> None:
+def test_logits_are_current_output_activations() -> None:
     rule = make()
     for seed in range(2):
         x, y = batch(seed)
@@ -231,7 +229,7 @@ def test_logits_are_the_output_activations_of_the_present_parameters() -> None:
     assert rule.logits(x[0]).shape == (2, BATCH, WIDTHS[-1])
 
 
-def test_the_network_alone_runs_as_the_rule_does(tmp_path: Path) -> None:
+def test_network_runs_as_its_rule(tmp_path: Path) -> None:
     rule, (x, _) = make(), batch()
     want = rule.logits(x)
     runs.describe(tmp_path, format=runs.FORMAT, status="finished")
@@ -258,12 +256,12 @@ def test_correlation_is_measured_by_layer_and_replica() -> None:
     assert [(row["name"], row["layer"], row["replica"]) for row in rows] == [
         (name, layer, replica) for name in names for layer in (1, 2, 3) for replica in (0, 1)
     ]
-    found = {(row["name"], row["layer"]): row["value"] for row in rows if row["replica"] == 1}
+    values = {(row["name"], row["layer"]): row["value"] for row in rows if row["replica"] == 1}
     inputs, (below, *_) = rule.layers.forward(x[0])
-    assert found["correlation", 2] == pytest.approx(correlation(inputs[1])[1].item())
+    assert values["correlation", 2] == pytest.approx(correlation(inputs[1])[1].item())
     hidden = F.leaky_relu(below, SLOPE)
-    assert found["correlation_before", 2] == pytest.approx(correlation(hidden)[1].item())
-    assert found["correlation_before", 1] == pytest.approx(correlation(x[:1])[0].item())
+    assert values["correlation_before", 2] == pytest.approx(correlation(hidden)[1].item())
+    assert values["correlation_before", 1] == pytest.approx(correlation(x[:1])[0].item())
     before = rows[0]["value"]
     for _ in range(300):
         rule.step(x[:1].expand(2, -1, -1), torch.zeros(2, BATCH, dtype=torch.long))
@@ -283,6 +281,6 @@ def test_the_digits_are_learnt_by_the_preset(setting: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("key", ["credit", "decorrelation"])
-def test_an_unknown_choice_is_told(key: str) -> None:
+def test_unknown_choice_raises(key: str) -> None:
     with pytest.raises(UserError, match=f"there is no rule.{key} 'bq'"):
         check(rule_settings({"name": "copi", key: "bq"}), "rule.")

@@ -48,25 +48,18 @@ def batch(step: int, size: int = 10) -> tuple[Tensor, Tensor]:
     return x.contiguous(), torch.randint(3, (size,), generator=generator).expand(2, size)
 
 
-def own_rates(rule: Rule, values: Sequence[float]) -> Tensor:
+def rates_by_parameter(rule: Rule, values: Sequence[float]) -> Tensor:
     """A number per replica at the place of each of its parameters in a flat tensor."""
-    own = torch.empty_like(rule.network.flat["m"])
-    for part in rule.network.split(own):
+    rates = torch.empty_like(rule.network.flat["m"])
+    for part in rule.network.split(rates):
         part.copy_(part.new_tensor(values).view(-1, 1, 1).expand_as(part))
-    return own
-
-
-def alone_of(setup: Setup, which: int) -> Setup:
-    """The setup of one replica alone."""
-    lr = {kind: [values[which]] for kind, values in setup.lr.items()}
-    decay = {kind: [values[which]] for kind, values in setup.decay.items()}
-    return replace(setup, seeds=[setup.seeds[which]], lr=lr, decay=decay)
+    return rates
 
 
 # ---------------------------------------------------------------- the beginning
 
 
-def test_gbp_begins_as_the_published_runs() -> None:
+def test_gbp_initialises_as_published() -> None:
     layer = begun("gbp", widths=(200, 150, 2)).network.layers[0]
     n = layer.m.numel()
     assert abs(layer.m.mean()) < 5 * (0.5 / n) ** 0.5
@@ -76,16 +69,16 @@ def test_gbp_begins_as_the_published_runs() -> None:
     assert abs(layer.xi.mean() - 0.005) < 5 * 0.01 / (12 * n) ** 0.5
 
 
-def test_bp_begins_with_the_same_m_and_nothing_else() -> None:
+def test_bp_initialises_m_only() -> None:
     first = begun("bp").network
     assert (first.flat["pi"] == 0).all() and (first.flat["xi"] == 0).all()
     assert torch.equal(first.layers[0].m, begun("gbp").network.layers[0].m)
 
 
 @pytest.mark.parametrize("name", ["gbp", "bp"])
-def test_a_replica_begins_by_its_seed_alone(name: str) -> None:
+def test_initial_replica_depends_on_its_seed_only(name: str) -> None:
     both = begun(name).network
-    alone = begun(name, alone_of(SETUP, 1)).network
+    alone = begun(name, SETUP.select(slice(1, 2))).network
     for one, other in zip(both.layers, alone.layers, strict=True):
         for kind in KINDS:
             assert torch.equal(getattr(one, kind)[1], getattr(other, kind)[0])
@@ -96,7 +89,7 @@ def test_a_replica_begins_by_its_seed_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "learns"), [("gbp", KINDS), ("bp", ("m",))])
-def test_a_step_is_adam_with_decoupled_decay_and_then_the_projection(
+def test_step_is_adam_with_decoupled_decay_then_projection(
     name: str, learns: tuple[str, ...]
 ) -> None:
     """theta <- theta - lr (Adam direction + decay theta), by kind and replica."""
@@ -116,7 +109,10 @@ def test_a_step_is_adam_with_decoupled_decay_and_then_the_projection(
             first[kind] = 0.9 * first[kind] + 0.1 * grad
             second[kind] = 0.99 * second[kind] + 0.01 * grad**2
             adam = first[kind] / (1 - 0.9**t) / ((second[kind] / (1 - 0.99**t)).sqrt() + 1e-8)
-            lr, decay = own_rates(rule, SETUP.lr[kind]), own_rates(rule, SETUP.decay[kind])
+            lr, decay = (
+                rates_by_parameter(rule, SETUP.lr[kind]),
+                rates_by_parameter(rule, SETUP.decay[kind]),
+            )
             free = before[kind] - lr * (adam + decay * before[kind])
             low, high = {"m": (-9, 9), "pi": (0, 1), "xi": (0, 9)}[kind]
             clamped += int(((free < low) | (free > high)).sum())
@@ -138,7 +134,7 @@ def test_rates_are_halved_in_or_after_every_third_epoch(early: bool, factors: li
     first = begun("gbp").rates  # type: ignore[attr-defined]
     for rates, factor in zip(seen, factors, strict=True):
         pi = [rate in (0.3, 0.1) for rate in first]  # the rates of pi
-        want = [rate * factor if own else rate for rate, own in zip(first, pi, strict=True)]
+        want = [rate * factor if halved else rate for rate, halved in zip(first, pi, strict=True)]
         assert rates == want
 
 
@@ -153,7 +149,10 @@ def test_rmsprop_steps_with_coupled_decay_and_plain_descent_on_pi(pi: str | None
         before = {kind: flat[kind].clone() for kind in KINDS}
         rule.step(*batch(t))
         for kind in KINDS:
-            lr, decay = own_rates(rule, SETUP.lr[kind]), own_rates(rule, SETUP.decay[kind])
+            lr, decay = (
+                rates_by_parameter(rule, SETUP.lr[kind]),
+                rates_by_parameter(rule, SETUP.decay[kind]),
+            )
             g = rule.gradients.grads[kind] + decay * before[kind]  # type: ignore[attr-defined]
             square[kind] = 0.9 * square[kind] + 0.1 * g**2
             size = 1.0 if kind == "pi" and pi == "sgd" else (square[kind] + 1e-8).sqrt()
@@ -162,7 +161,7 @@ def test_rmsprop_steps_with_coupled_decay_and_plain_descent_on_pi(pi: str | None
             assert torch.allclose(flat[kind], want, rtol=1e-12, atol=1e-14)
 
 
-def test_bp_keeps_pi_and_xi_at_zero_whatever_init_says() -> None:
+def test_bp_keeps_pi_and_xi_at_zero_for_any_init() -> None:
     rule = begun("bp")
     for t in range(5):
         rule.step(*batch(t))
@@ -189,7 +188,7 @@ def test_a_smaller_batch_does_not_change_the_noise_of_the_next() -> None:
 
 
 @pytest.mark.parametrize("name", ["gbp", "bp"])
-def test_a_rule_goes_on_from_its_state_exactly(name: str) -> None:
+def test_rule_continues_from_its_state_exactly(name: str) -> None:
     unbroken, other = begun(name), begun(name, replace(SETUP, seeds=[0, 1]))
     unbroken.step(*batch(1))
     other.load(deepcopy(unbroken.state()))
@@ -203,7 +202,7 @@ def test_a_rule_goes_on_from_its_state_exactly(name: str) -> None:
 # ---------------------------------------------------------------- evaluation
 
 
-def test_three_ways_to_evaluate_are_three_for_gbp_and_one_for_bp() -> None:
+def test_prediction_modes_differ_for_gbp_only() -> None:
     x, _ = batch(0)
     noise = streams(SETUP.seeds, "test")
     gbp, bp = begun("gbp"), begun("bp")

@@ -90,7 +90,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
     sys.modules.pop("sascli.rules.toy", None)
 
 
-def test_a_rule_of_two_files_is_trained_and_gone_on_with(
+def test_rule_of_two_files_is_trained_and_resumed(
     line: list[str], signal_in: Callable[..., None]
 ) -> None:
     assert main(line) == 0
@@ -116,14 +116,14 @@ def test_a_rule_of_two_files_is_trained_and_gone_on_with(
     assert (metrics["seed"] == metrics["replica"]).all() and set(metrics["name"]) == {"steps"}
 
 
-def test_its_settings_are_its_own_and_change_the_run(line: list[str]) -> None:
+def test_settings_of_a_new_rule_change_the_run(line: list[str]) -> None:
     assert main([*line, "rule.shrink=0.5"]) == 0 and main(line) == 0
     first, second = (tables(Path(f"outputs/train/toy/v00{n}"))["history"] for n in (1, 2))
     assert not first.equals(second)
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("rule.stp=1", "there is no setting 'rule.stp'; did you mean 'rule.step'?"),
         ("rule.step=fast", "rule.step must be a number"),
@@ -131,21 +131,22 @@ def test_its_settings_are_its_own_and_change_the_run(line: list[str]) -> None:
         ("rule=tyo", "there is no rule 'tyo'; did you mean 'toy'?"),
     ],
 )
-def test_a_wrong_setting_is_refused_before_any_work(
+def test_invalid_setting_is_reported_before_any_work(
     setting: str,
-    said: str,
+    message: str,
     line: list[str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(training_run, "load_data", lambda *_: pytest.fail("work was begun"))
     assert main([*line, setting]) == 2
-    assert said in capsys.readouterr().err and not Path("outputs").exists()
+    assert message in capsys.readouterr().err and not Path("outputs").exists()
 
 
-def test_the_rules_of_the_project_have_each_their_yaml() -> None:
-    names = [path.stem for path in Path(rules.__file__).parent.glob("[a-z]*.py")]
-    for name in sorted({*names} - {"base"}):
+def test_every_rule_has_a_yaml_file() -> None:
+    names = rule_files.rule_names()
+    assert "gbp" in names and not {"base", "gradient"} & {*names}
+    for name in names:
         settings = composed("train", f"rule={name}").rule
         assert settings.name == name and type(settings) is rule_schema(name)
         assert issubclass(rule_class(settings), Rule)

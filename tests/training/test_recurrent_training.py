@@ -212,7 +212,7 @@ def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
         ("model=rnn_digits optim.halve_every=0", "optim.halve_every must be at least 1"),
         ("model=digits eval.redraw=step", "eval.redraw=step needs a recurrent network"),
         ("model=digits init.m_var=identity", "init.m_var is a variance, a number >= 0"),
-        ("model=multisensory train_size=10", "has 30 trials: leave train_size out"),
+        ("model=multisensory train_size=10", "has 30 trials: remove train_size"),
         ("model=multisensory model.dt=200", "model.dt must be > 0 and at most model.tau=100"),
     ],
 )

@@ -453,7 +453,7 @@ def test_two_cannot_write_to_one_run(tiny: Making, fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"train_size": 1298}, "train_size=1298 must lie between 1 and 1297"),
+        ({"train_size": 1298}, "train_size=1298 must be between 1 and 1297"),
         ({"device": "gpu"}, "device must be auto, cpu, cuda or cuda:N, not 'gpu'"),
         ({"device": "meta"}, "device must be auto, cpu, cuda or cuda:N, not 'meta'"),
         ({"device": "cuda:99"}, r"device=cuda:99, but there are \d+ CUDA devices"),
