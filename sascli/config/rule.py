@@ -25,9 +25,9 @@ class RuleSettings:
 
 
 def rule_files() -> dict[str, Path]:
-    """The files of the learning rules by name: all in the folders but `base`."""
+    """The files of the learning rules by name: all in the folders that define `RULE`."""
     files = {path.stem: path for folder in FOLDERS for path in folder.glob("[a-z]*.py")}
-    return {name: files[name] for name in sorted(files) if name != "base"}
+    return {name: files[name] for name in sorted(files) if "\nRULE = " in files[name].read_text()}
 
 
 def rule_names() -> list[str]:

@@ -22,7 +22,7 @@ from sascli.core.fisher import fisher
 from sascli.core.streams import streams
 from sascli.data import Data
 from sascli.data.accuracy import CHUNK
-from sascli.rules.bp import BP
+from sascli.rules.gradient import GradientRule
 from sascli.training import run as training_run
 from sascli.training.loop import one_epoch
 from sascli.training.networks import make_network
@@ -50,7 +50,9 @@ class Learner:
         self.network = make_network(config, first, len(members), data.train_x.device)
         settings = rule_settings({"name": METHODS[method]})
         kind = rules.rule_class(settings)
-        self.rule = cast(BP, kind(self.network, settings, training_run.setup(self.config, first)))
+        self.rule = cast(
+            GradientRule, kind(self.network, settings, training_run.setup(self.config, first))
+        )
         protection = PROTECTIONS.get(method, Protection)
         self.protection = protection(self.rule, data.train_x.new_tensor(self.strength))
         self.own_heads = config.task == "split"

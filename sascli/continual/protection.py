@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from sascli.core.spike_slab import SpikeSlab
-from sascli.rules.bp import BP
+from sascli.rules.gradient import GradientRule
 
 
 class Protection:
     """Protects nothing; the others act around the steps of a rule's optimiser."""
 
-    def __init__(self, rule: BP, strength: Tensor) -> None:
+    def __init__(self, rule: GradientRule, strength: Tensor) -> None:
         """`strength` (replicas,): each replica's own; 0 protects nothing, bit for bit."""
         self.rule, self.network, self.strength = rule, rule.network, strength.view(-1, 1, 1)
 
@@ -38,7 +38,7 @@ class EWC(Protection):
     Source: Kirkpatrick et al., PNAS 114, 3521 (2017), Eq. 3.
     """
 
-    def __init__(self, rule: BP, strength: Tensor) -> None:
+    def __init__(self, rule: GradientRule, strength: Tensor) -> None:
         super().__init__(rule, strength)
         self.stiffness = torch.zeros_like(self.network.flat["m"])  # lambda sum_k F^k
         self.pull = torch.zeros_like(self.stiffness)  # lambda sum_k F^k m^k
@@ -65,7 +65,7 @@ class Held(Protection):
     projection comes after; s = 0 leaves the three as they are, bit for bit.
     """
 
-    def __init__(self, rule: BP, strength: Tensor) -> None:
+    def __init__(self, rule: GradientRule, strength: Tensor) -> None:
         super().__init__(rule, strength)
         self.share = torch.ones_like(self.network.flat["m"])
         self.before = torch.empty_like(self.network.all)

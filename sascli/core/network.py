@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from itertools import accumulate
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -45,13 +46,10 @@ class FeedForward(nn.Module):
         total = sum(self._sizes)
         self.all = torch.zeros(len(KINDS), total, device=device, dtype=dtype)
         self.flat = dict(zip(KINDS, self.all, strict=True))
-        slabs = []
-        views = {kind: self.split(self.flat[kind]) for kind in KINDS}
-        for number, (_, n_out, n_in) in enumerate(shapes):
-            layer = SpikeSlab(n_out, n_in, 0, device=device, dtype=dtype)
-            for kind in KINDS:
-                setattr(layer, kind, nn.Parameter(views[kind][number]))
-            slabs.append(layer)
+        slabs = [SpikeSlab(0, 0) for _ in self.split(self.flat["m"])]
+        for kind in KINDS:
+            for layer, view in zip(slabs, self.split(self.flat[kind]), strict=True):
+                setattr(layer, kind, nn.Parameter(view))
         self.layers: Sequence[SpikeSlab] = nn.ModuleList(slabs)  # type: ignore[assignment]
 
     def decorrelate(self, r: Sequence[Tensor], slope: float) -> None:
@@ -66,24 +64,54 @@ class FeedForward(nn.Module):
         """Weights times r, where there is one."""
         return [product(w, r) for w, r in zip(weights, self.r, strict=True)] if self.r else weights
 
-    def split(self, flat: Tensor) -> list[Tensor]:
-        """Views of a flat tensor, one (replicas, n_out, n_in) per layer."""
+    def matrices(self, flat: Tensor) -> list[Tensor]:
+        """Views of a flat tensor, one (replicas, n_out, n_in) per matrix product."""
         parts = torch.split(flat, self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def split(self, flat: Tensor) -> list[Tensor]:
+        """Views of a flat tensor, one (replicas, n_out, n_in) per layer."""
+        return self.matrices(flat)
+
+    def counterpart(self, parameter: Tensor, other: Tensor) -> Tensor:
+        """The part of `other`, laid out like `all`, where the view `parameter` is in `all`."""
+        return other.as_strided(parameter.shape, parameter.stride(), parameter.storage_offset())
 
     def _apply(self, fn: Any, recurse: bool = True) -> "FeedForward":
         raise TypeError("make the network on its device and in its dtype: moving cuts its views")
 
     def like(self, replicas: int, device: torch.device | str) -> "FeedForward":
-        """An empty network of the same kind and widths."""
-        return FeedForward(self.widths, replicas, device=device, dtype=self.all.dtype)
+        """A network of the same kind and widths with all numbers 0."""
+        network = FeedForward(self.widths, replicas, device=device, dtype=self.all.dtype)
+        if self.r:
+            r = [r.new_zeros(replicas, *r.shape[1:], device=device) for r in self.r]
+            network.decorrelate(r, self.slope)
+        return network
+
+    def tensors(self) -> list[Tensor]:
+        """Views (replicas, ...) of all numbers that the network consists of."""
+        return [*(view for flat in self.all for view in self.split(flat)), *self.r]
+
+    def select(self, replicas: slice, device: torch.device | str | None = None) -> "FeedForward":
+        """A copy of the chosen replicas, by default on the same device."""
+        device = self.all.device if device is None else device
+        network = self.like(len(range(self.replicas)[replicas]), device)
+        for target, source in zip(network.tensors(), self.tensors(), strict=True):
+            target.detach().copy_(source[replicas])
+        return network
+
+    @staticmethod
+    def concat(networks: Sequence["FeedForward"], device: torch.device | str) -> "FeedForward":
+        """A copy of networks of the same kind and widths, their replicas side by side."""
+        stops = list(accumulate(network.replicas for network in networks))
+        population = networks[0].like(stops[-1], device)
+        for network, stop in zip(networks, stops, strict=True):
+            for target, source in zip(population.tensors(), network.tensors(), strict=True):
+                target[stop - network.replicas : stop].copy_(source)
+        return population
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FeedForward":
-        other = self.like(self.replicas, self.all.device)
-        other.all.copy_(self.all)
-        if self.r:
-            other.decorrelate([r.clone() for r in self.r], self.slope)
-        return other
+        return self.select(slice(None))
 
     @property
     def layer_names(self) -> Sequence[str]:
@@ -151,17 +179,39 @@ class FeedForward(nn.Module):
         """Weights of one effective network per replica, drawn once; for `run`."""
         return self._decorrelated([layer.sample(generator=generator) for layer in self.layers])
 
-    def gbp(self) -> "GeneralisedBackprop":
-        """What computes this network's gBP gradients."""
+    def gbp(self) -> "MeanFieldGradients":
+        """The gBP gradients of this network."""
         return GeneralisedBackprop(self)
 
-    def bp(self) -> "Backprop":
-        """What computes this network's BP gradients."""
+    def bp(self) -> "Gradients":
+        """The BP gradients of this network."""
         return Backprop(self)
 
     def per_replica(self, x: Tensor, networks: int | None = None) -> Tensor:
         """Inputs with a leading axis for every replica (or given number of networks)."""
         return x.expand(networks or self.replicas, *x.shape[-2:])
+
+
+class Gradients(Protocol):
+    """Computes gradients of a network's parameters, in place and without autograd."""
+
+    grads: dict[str, Tensor]
+    """The gradients by kind of parameter, flat like `network.flat[kind]`."""
+
+    def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
+        """Gradients of the mean loss of inputs (replicas, batch, n), into `grads`.
+
+        y are the labels (replicas, batch), or the targets of a network read out at every step;
+        eps as `split_noise` gives it, which BP ignores but for the neurons' noise. Returns the
+        losses (replicas,).
+        """
+
+
+class MeanFieldGradients(Gradients, Protocol):
+    """Gradients of the mean field, gBP's."""
+
+    def logits(self, x: Tensor, eps: Sequence[Tensor]) -> Tensor:
+        """Outputs of the mean field as `FeedForward.forward` returns them, without autograd."""
 
 
 class GeneralisedBackprop:
@@ -202,15 +252,13 @@ class GeneralisedBackprop:
 
     @torch.no_grad()
     def logits(self, x: Tensor, eps: Sequence[Tensor]) -> Tensor:
-        """What `FeedForward.forward` returns, without room for gradients."""
+        """As `MeanFieldGradients.logits`."""
         return self._forward(x, eps)[0]
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor]) -> Tensor:
-        """Gradients of the mean cross entropy of (replicas, batch, n) inputs; losses (replicas,).
-
-        y is (replicas, batch); eps as `FeedForward.split_noise` gives it.
-        """
+    def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
+        """As `Gradients`, of the mean cross entropy."""
+        assert eps is not None, "gBP needs eps"
         a, seen = self._forward(x, eps)
         loss, k = cross_entropy(a, y)
         for number in reversed(range(len(seen))):
@@ -238,7 +286,7 @@ class Backprop:
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
-        """As `GeneralisedBackprop`, without noise: gradients into `grads`, losses returned."""
+        """As `Gradients`, of the mean cross entropy."""
         a = self.network.per_replica(x)
         seen: list[Tensor] = []
         for w, _, scale in self._layers:

@@ -12,10 +12,9 @@ side, without a prefactor:
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sascli.core.mean_field import mean_field_linear
 from sascli.core.network import KINDS, FeedForward
@@ -25,7 +24,6 @@ from sascli.core.recurrent_backprop import (
     BackpropThroughTime,
     GeneralisedBackpropThroughTime,
 )
-from sascli.core.spike_slab import SpikeSlab
 
 Weights = Sequence[Tensor]
 
@@ -90,33 +88,27 @@ class Recurrent(FeedForward):
         super().__init__([n_rec + n_in, n_rec, n_out], replicas, device=device, dtype=dtype)
         self.widths, self.dynamics = [n_in, n_rec, n_out], dynamics
         self.frozen: dict[str, Tensor] = {}  # where, flat
-        self._held: dict[str, Tensor] = {}  # the values there
-        # the two layers that FeedForward made give way to three, views of the same storage
-        slabs = [SpikeSlab(0, 0) for _ in self.layer_names]
-        for kind in KINDS:
-            for layer, view in zip(slabs, self.split(self.flat[kind]), strict=True):
-                setattr(layer, kind, nn.Parameter(view))
-        self.layers = nn.ModuleList(slabs)  # type: ignore[assignment]
+        self._fixed: dict[str, Tensor] = {}  # the values there
 
     def like(self, replicas: int, device: torch.device | str) -> "Recurrent":
-        """An empty network of the same widths and dynamics, nothing of it frozen."""
+        """A network of the same widths and dynamics with all numbers 0 and nothing frozen."""
         time, dtype = self.dynamics, self.all.dtype
-        return Recurrent(self.widths, time, replicas, device=device, dtype=dtype)
+        network = Recurrent(self.widths, time, replicas, device=device, dtype=dtype)
+        for kind in self.frozen:
+            network._allow_freezing(kind)
+        return network
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Recurrent":
-        other = self.like(self.replicas, self.all.device)
-        other.all.copy_(self.all)
-        other.frozen = {kind: where.clone() for kind, where in self.frozen.items()}
-        other._held = {kind: value.clone() for kind, value in self._held.items()}
-        return other
-
-    def matrices(self, flat: Tensor) -> list[Tensor]:
-        """Views of a flat tensor: [w_rec, w_in] side by side, and w_out."""
-        return super().split(flat)
+    def tensors(self) -> list[Tensor]:
+        """As of a feed-forward network, and where parameters are frozen at which values."""
+        flats = (*self.frozen.values(), *self._fixed.values())
+        return super().tensors() + [view for flat in flats for view in self.split(flat)]
 
     def split(self, flat: Tensor) -> list[Tensor]:
-        """Views of a flat tensor, one (replicas, n_out, n_in) per layer."""
-        step, out = super().split(flat)
+        """Views of a flat tensor, one (replicas, n_out, n_in) per layer.
+
+        `matrices` is [w_rec, w_in] side by side, and w_out.
+        """
+        step, out = self.matrices(flat)
         n_rec = step.shape[-2]
         return [step[..., n_rec:], step[..., :n_rec], out]
 
@@ -126,21 +118,24 @@ class Recurrent(FeedForward):
 
         `where` is boolean and broadcasts to (replicas, n_out, n_in).
         """
-        flat = self.flat[kind]
-        frozen = self.frozen.setdefault(kind, torch.zeros_like(flat, dtype=torch.bool))
-        held = self._held.setdefault(kind, torch.zeros_like(flat))
-        chosen = self.split(frozen)[layer]
-        here = torch.ones_like(chosen) if where is None else where.to(flat.device)
-        chosen.logical_or_(here)
-        self.split(held)[layer].masked_fill_(here, value)
+        self._allow_freezing(kind)
+        frozen = self.split(self.frozen[kind])[layer]
+        here = torch.ones_like(frozen) if where is None else where.to(frozen.device)
+        frozen.logical_or_(here)
+        self.split(self._fixed[kind])[layer].masked_fill_(here, value)
         self.project_()
+
+    def _allow_freezing(self, kind: str) -> None:
+        flat = self.flat[kind]
+        self.frozen.setdefault(kind, torch.zeros_like(flat, dtype=torch.bool))
+        self._fixed.setdefault(kind, torch.zeros_like(flat))
 
     @torch.no_grad()
     def project_(self) -> "Recurrent":
         """Put pi back into [0, 1], Xi into [0, inf), and what is frozen to its value."""
         super().project_()
         for kind, where in self.frozen.items():
-            torch.where(where, self._held[kind], self.flat[kind], out=self.flat[kind])
+            torch.where(where, self._fixed[kind], self.flat[kind], out=self.flat[kind])
         return self
 
     @property
@@ -240,12 +235,12 @@ class Recurrent(FeedForward):
         """What the network returns, from (replicas, readouts, batch, n_out)."""
         return y.transpose(1, 2) if self.dynamics.every_step else y[:, 0]
 
-    def gbp(self) -> GeneralisedBackpropThroughTime:  # type: ignore[override]
-        """What computes this network's gBP gradients."""
+    def gbp(self) -> GeneralisedBackpropThroughTime:
+        """The gBP gradients of this network, through time."""
         return GeneralisedBackpropThroughTime(self)
 
-    def bp(self) -> BackpropThroughTime:  # type: ignore[override]
-        """What computes this network's BP gradients."""
+    def bp(self) -> BackpropThroughTime:
+        """The BP gradients of this network, through time."""
         return BackpropThroughTime(self)
 
     def per_replica(self, x: Tensor, networks: int | None = None) -> Tensor:

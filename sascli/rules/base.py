@@ -1,27 +1,28 @@
-"""What a learning rule is: the one thing the training loop knows about it."""
+"""The interface of a learning rule: everything that the training loop knows about it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any, ClassVar, Self, TypedDict
 
 import torch
 from torch import Tensor
 
 from sascli.config import Optim, RuleSettings
 from sascli.core.network import FeedForward
-from sascli.core.rmsprop import RMSpropInside
 from sascli.core.streams import Generators
-from sascli.errors import UserError
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "square_avg")
+"""torch's names for the tensors that AdamW and RMSprop keep for every parameter."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a rule is given besides its own settings, already checked.
+    """A rule's inputs besides its own settings, already checked.
 
     lr and decay hold a number per replica for each kind of parameter (m, pi, xi), and for a kind
-    of one layer (rec.pi) where it has its own. For each layer m_var is the variance of the initial
+    of one layer (rec.pi) where it differs. For each layer m_var is the variance of the initial
     m, None for the identity, and xi_max the end of the initial Uniform(0, xi_max) of Xi.
     """
 
@@ -34,16 +35,43 @@ class Setup:
     pi: float
     xi_max: Sequence[float]
 
+    def select(self, replicas: slice) -> "Setup":
+        """The setup of the chosen replicas."""
+        lr = {kind: values[replicas] for kind, values in self.lr.items()}
+        decay = {kind: values[replicas] for kind, values in self.decay.items()}
+        return replace(self, seeds=self.seeds[replicas], lr=lr, decay=decay)
+
+    @staticmethod
+    def concat(setups: Sequence["Setup"]) -> "Setup":
+        """The setup of all replicas side by side; the rest is that of the first."""
+        first = setups[0]
+        lr = {kind: [*chain(*(setup.lr[kind] for setup in setups))] for kind in first.lr}
+        decay = {kind: [*chain(*(setup.decay[kind] for setup in setups))] for kind in first.decay}
+        seeds = [*chain(*(setup.seeds for setup in setups))]
+        return replace(first, seeds=seeds, lr=lr, decay=decay)
+
+
+class Measurement(TypedDict):
+    """A row of metrics.csv without its seed and epoch."""
+
+    replica: int
+    layer: int
+    name: str
+    value: float
+
 
 class Rule(ABC):
     """A learning rule: makes a network's parameters, changes them by a batch, evaluates it.
 
     It is handed a network and does not choose one. A new rule is one file in this folder with a
-    subclass called `Rule`'s child and named in `RULE`, its settings, and one YAML in conf/rule/.
+    subclass of `Rule` named in `RULE`, its settings, and one YAML in conf/rule/.
     """
 
     networks: ClassVar[Sequence[str]] = ("feedforward",)
     """The kinds of network (`model.network`) that it can train."""
+
+    optimiser: torch.optim.Optimizer | None = None
+    """The optimiser, if there is one; its parameters are views of `network.all`."""
 
     def __init__(self, network: FeedForward, settings: RuleSettings, setup: Setup) -> None:
         self.network, self.settings, self.setup = network, settings, setup
@@ -67,8 +95,8 @@ class Rule(ABC):
     def start_epoch(self, epoch: int) -> None:  # noqa: B027 - optional
         """Called before the batches of an epoch, counted from 1."""
 
-    def measure(self, x: Tensor) -> list[dict[str, Any]]:
-        """Rows (replica, layer, name, value) of the rule's own measurements after an epoch.
+    def measure(self, x: Tensor) -> list[Measurement]:
+        """The rule's own measurements after an epoch, rows of metrics.csv.
 
         x are the same training images every time, (images, n).
         """
@@ -76,72 +104,125 @@ class Rule(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values that, given back to `load`, continue the run exactly."""
+        """The live numbers that `load` needs to continue the run exactly.
+
+        Plain values; tensors of one dimension, laid out like `network.flat["m"]`; other tensors
+        (replicas, ...); under "optimiser" the `state_dict` of `optimiser`, or None.
+        """
 
     @abstractmethod
     def load(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
 
+    def select(self, replicas: slice) -> Self:
+        """A copy of the rule, with its network and optimiser, for the chosen replicas alone.
 
-def one(values: Sequence[float], what: str) -> float:
-    """The number that all replicas share. Raises UserError where they differ."""
-    if len(set(values)) > 1:
-        raise UserError(f"this rule takes one {what} for all replicas, not a list")
-    return values[0]
+        It continues exactly as these replicas would have in their population. Plain values of
+        `state` are taken over as they are.
+        """
+        return self._gather([self], replicas)
+
+    @classmethod
+    def concat(cls, rules: Sequence[Self]) -> Self:
+        """A copy of several rules as one, with their replicas side by side: undoes `select`.
+
+        Settings and plain values of `state` are those of the first; all have the same network
+        but for its replicas. The optimiser continues from the largest count of steps.
+        """
+        return rules[0]._gather(rules, slice(None))
+
+    @torch.no_grad()
+    def _gather(self, rules: Sequence[Self], replicas: slice) -> Self:
+        """A rule like this one of the chosen replicas of every rule."""
+        networks = [rule.network.select(replicas) for rule in rules]
+        network = FeedForward.concat(networks, self.network.all.device)
+        setup = Setup.concat([rule.setup.select(replicas) for rule in rules])
+        result = type(self)(network, self.settings, setup)
+
+        def gather(*values: Any) -> Any:
+            first = values[0]
+            if isinstance(first, Mapping):
+                return {key: gather(*(value[key] for value in values)) for key in first}
+            if isinstance(first, list | tuple):
+                return [gather(*branches) for branches in zip(*values, strict=True)]
+            if not isinstance(first, Tensor):
+                return first
+            if first.dim() == 0:
+                return torch.stack(values).amax()
+            if first.dim() > 1:
+                return torch.cat([value[replicas] for value in values])
+            flat = first.new_empty(network.flat["m"].shape)
+            pairs = zip(rules, values, strict=True)
+            parts = zip(*(rule.network.split(value) for rule, value in pairs), strict=True)
+            for target, part in zip(network.split(flat), parts, strict=True):
+                torch.cat([value[replicas] for value in part], out=target)
+            return flat
+
+        state = gather(*(rule._portable_state() for rule in rules))
+        if result.optimiser is not None:
+            result._set_moments(state.pop("optimiser"))
+            state["optimiser"] = result.optimiser.state_dict()
+        result.load(state)
+        return result
+
+    def _portable_state(self) -> dict[str, Any]:
+        """`state`, the optimiser's as its step and its moments laid out like `network.all`.
+
+        How the optimiser cuts its moments depends on the replicas that share their rates.
+        """
+        state = self.state()
+        if self.optimiser is not None:
+            moments: dict[str, Any] = {}
+            for parameter, values in self.optimiser.state.items():
+                for name in MOMENTS:
+                    if name in values:
+                        full = moments.setdefault(name, torch.zeros_like(self.network.all))
+                        self.network.counterpart(parameter, full).copy_(values[name])
+                moments["step"] = values["step"]
+            state["optimiser"] = {
+                name: value if name == "step" else list(value) for name, value in moments.items()
+            }
+        return state
+
+    def _set_moments(self, moments: Mapping[str, Any]) -> None:
+        """Fill the optimiser by the moments of `_portable_state`; empty before the first step."""
+        assert self.optimiser is not None
+        full = {name: torch.stack(moments[name]) for name in MOMENTS if name in moments}
+        for group in self.optimiser.param_groups if moments else ():
+            for parameter in group["params"]:
+                self.optimiser.state[parameter] = {"step": moments["step"].clone()} | {
+                    name: self.network.counterpart(parameter, value).clone()
+                    for name, value in full.items()
+                }
+
+    def masks(self, replicas: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every live tensor that `state` consists of, with a mask of the replicas' numbers.
+
+        The mask broadcasts to the tensor, so that `torch.where` restores these replicas alone.
+        """
+        chosen = torch.zeros_like(self.network.all, dtype=torch.bool)
+        for flat in chosen:
+            for view in self.network.split(flat):
+                view[list(replicas)] = True
+        state = self.state()
+        if state.pop("optimiser", None) is not None and self.optimiser is not None:
+            for parameter, values in self.optimiser.state.items():
+                part = self.network.counterpart(parameter, chosen)
+                yield from ((values[name], part) for name in MOMENTS if name in values)
+        for tensor in _tensors(state):
+            if tensor.dim() == 1:
+                yield tensor, chosen[0]
+            else:
+                rows = torch.zeros(len(tensor), dtype=torch.bool)
+                rows[list(replicas)] = True
+                shape = (-1, *[1] * (tensor.dim() - 1))
+                yield tensor, rows.view(shape).to(tensor.device)
 
 
-def parameter_groups(
-    network: FeedForward, grads: Mapping[str, Tensor], setup: Setup
-) -> list[dict[str, Any]]:
-    """The optimiser's groups, one for each set of options, with the gradients attached.
-
-    Where all layers and replicas have the same rate and decay, a group holds whole kinds of
-    parameters; else it holds every layer's slice of the replicas in question.
-    """
-    groups: dict[tuple[tuple[str, Any], ...], list[Tensor]] = {}
-    for kind, grad in grads.items():
-        for pair, part, own in _parts(network, kind, grad, setup):
-            part.grad = own
-            options = {"lr": pair[0], "weight_decay": pair[1]} | own_options(kind, setup.optim)
-            groups.setdefault(tuple(options.items()), []).append(part)
-    return [{"params": params, **dict(options)} for options, params in groups.items()]
-
-
-def _parts(
-    network: FeedForward, kind: str, grad: Tensor, setup: Setup
-) -> Iterator[tuple[tuple[float, float], Tensor, Tensor]]:
-    """Rate and decay, parameters and gradients of what shares them, for one kind."""
-    flat, pairs = network.flat[kind], []
-    for name in network.layer_names:
-        lr, decay = (t.get(f"{name}.{kind}", t[kind]) for t in (setup.lr, setup.decay))
-        pairs.append(list(zip(lr, decay, strict=True)))
-    if len({pair for own in pairs for pair in own}) == 1:
-        yield pairs[0][0], flat, grad
-        return
-    views = (network.split(flat), network.split(grad))
-    for own, part, change in zip(pairs, *views, strict=True):
-        start = 0
-        for pair, members in groupby(own):
-            stop = start + len(list(members))
-            yield pair, part[start:stop], change[start:stop]
-            start = stop
-
-
-def own_options(kind: str, optim: Optim) -> dict[str, Any]:
-    """What the optimiser does differently for one kind of parameter."""
-    options: dict[str, Any] = {}
-    if optim.halve_every and kind in optim.halve:
-        options["halve_every"] = optim.halve_every
-    if kind == "pi" and optim.pi == "sgd":  # a mean square that stays 0, so that the root is 1
-        options |= {"alpha": 1.0, "eps": 1.0}
-    return options
-
-
-def make_optimiser(groups: list[dict[str, Any]], optim: Optim) -> torch.optim.Optimizer:
-    """AdamW, theta <- theta - lr (Adam direction + decay theta), or RMSprop with coupled decay."""
-    if optim.name == "rmsprop":
-        kind = RMSpropInside if optim.eps_inside else torch.optim.RMSprop
-        return kind(groups, alpha=optim.beta2, eps=optim.eps)
-    # fused AdamW is silently wrong on views with gaps
-    fused = all(part.is_contiguous() for group in groups for part in group["params"])
-    return torch.optim.AdamW(groups, betas=(optim.beta1, optim.beta2), eps=optim.eps, fused=fused)
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    """The tensors in nested dictionaries and lists."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, Mapping | list | tuple):
+        for branch in tree.values() if isinstance(tree, Mapping) else tree:
+            yield from _tensors(branch)

@@ -2,38 +2,37 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sascli.config import RuleSettings, setting
+from sascli.config import setting
 from sascli.core.copi import infer_
 from sascli.core.network import FeedForward
-from sascli.rules.base import Setup, make_optimiser, parameter_groups
-from sascli.rules.copi import COPI, COPISettings
+from sascli.rules.base import Setup
+from sascli.rules.copi import COPISettings, DecorrelatedRule
+from sascli.rules.gradient import make_optimiser
 
 
 @dataclass
 class BPDecorSettings(COPISettings):
     """Settings of BP with decorrelation; lr.r = 0 keeps R the identity.
 
-    Plain BP is that with decorrelation_epochs = 0, or W waits for nothing.
+    Plain BP has decorrelation_epochs = 0 as well, or W would be frozen for nothing.
     """
 
     adam: bool = setting(False, "W by Adam instead of plain gradient descent")
 
 
-class BPDecor(COPI):
-    """Gradient descent of W on gain C, on inputs that R decorrelates."""
+class BPDecor(DecorrelatedRule):
+    """Gradient descent of W on gain C."""
 
-    def __init__(self, network: FeedForward, settings: RuleSettings, setup: Setup) -> None:
+    def __init__(self, network: FeedForward, settings: BPDecorSettings, setup: Setup) -> None:
         super().__init__(network, settings, setup)
-        self.optimiser: torch.optim.Optimizer | None = None
-        if cast(BPDecorSettings, settings).adam:
+        if settings.adam:
             grad = torch.empty_like(network.flat["m"])
-            groups = parameter_groups(network, {"m": grad}, setup)
-            self.optimiser = make_optimiser(groups, setup.optim)
+            self.optimiser = make_optimiser(network, {"m": grad}, setup)
             self._grads = network.split(grad)
 
     def learn(
@@ -53,7 +52,7 @@ class BPDecor(COPI):
             self.optimiser.step()
 
     def state(self) -> dict[str, Any]:
-        """COPI's, and Adam's moments."""
+        """As `DecorrelatedRule.state`, and Adam's moments."""
         optimiser = None if self.optimiser is None else self.optimiser.state_dict()
         return super().state() | {"optimiser": optimiser}
 

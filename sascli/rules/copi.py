@@ -1,9 +1,10 @@
 """Constrained parameter inference (Ahmad, Schrader and van Gerven, arXiv:2203.13203)."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from sascli.core.copi import Decorrelated, correlation, decorrelate_, infer_, me
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators, fill_normal, streams
 from sascli.errors import UserError
-from sascli.rules.base import Rule, Setup
+from sascli.rules.base import Measurement, Rule, Setup
 
 
 @dataclass
@@ -33,19 +34,20 @@ class COPISettings(RuleSettings):
     slope: float = setting(0.1, "slope of the leaky ReLU below 0")
 
 
-class COPI(Rule):
-    """W infers its values from z* = a + p on inputs that R decorrelates."""
+class DecorrelatedRule(Rule):
+    """W learns by perturbations p, on inputs that R decorrelates; a subclass says how."""
 
-    def __init__(self, network: FeedForward, settings: RuleSettings, setup: Setup) -> None:
+    settings: COPISettings
+
+    def __init__(self, network: FeedForward, settings: COPISettings, setup: Setup) -> None:
         super().__init__(network, settings, setup)
-        self.own = cast(COPISettings, settings)
         for name in ("halve_every", "clip"):
             if getattr(setup.optim, name) is not None:
                 raise UserError(f"rule={settings.name} has no optim.{name}: leave it null")
         self.lr, self.decay = self._rates(setup.lr["m"]), self._rates(setup.decay["m"])
         self.lr_r = self._rates(setup.lr["r"])
-        self.layers = Decorrelated(network, self.own.slope)
-        if self.own.credit == "fa":
+        self.layers = Decorrelated(network, self.settings.slope)
+        if self.settings.credit == "fa":
             self.layers.feedback = [torch.empty_like(w) for w in self.layers.w[1:]]
             self._xavier(self.layers.feedback, "feedback")
         self.learning, self.decorrelating = True, bool(self.lr_r.any())
@@ -57,7 +59,7 @@ class COPI(Rule):
         return rates.view(-1, 1, 1)
 
     def _xavier(self, matrices: Sequence[Tensor], purpose: str) -> None:
-        """Fill each with N(0, 2 / (n_in + n_out)), each replica's from its own seed."""
+        """Draw each matrix from N(0, 2 / (n_in + n_out)), every replica's from its own seed."""
         generators = streams(self.setup.seeds, purpose, device=matrices[0].device)
         for w in matrices:
             fill_normal(w, generators).mul_(math.sqrt(2 / (w.shape[-1] + w.shape[-2])))
@@ -67,23 +69,76 @@ class COPI(Rule):
         self._xavier(self.layers.w, "init")
 
     def start_epoch(self, epoch: int) -> None:
-        """W waits until R has had its own epochs."""
-        self.learning = epoch > self.own.decorrelation_epochs
+        """W is frozen during the first `decorrelation_epochs`."""
+        self.learning = epoch > self.settings.decorrelation_epochs
 
     @torch.no_grad()
     def step(self, x: Tensor, y: Tensor) -> Tensor:
-        """Change W (unless it waits) and R by the quantities before this step."""
+        """Change W, unless it is frozen, and R by the quantities before this step."""
         self._effective = None
         inputs, activations = self.layers.forward(x)
         powers = [mean_square(x) for x in inputs]
         loss, slope = self.layers.squared_error(activations[-1], y)
         if self.learning:
-            p = self.layers.perturbations(activations, slope.mul_(-self.own.gain))
+            p = self.layers.perturbations(activations, slope.mul_(-self.settings.gain))
             self.learn(inputs, powers, activations, p)
         if self.decorrelating:
             for r, x, power in zip(self.layers.r, inputs, powers, strict=True):
-                decorrelate_(r, x, power, self.lr_r, local=self.own.decorrelation == "local")
+                decorrelate_(r, x, power, self.lr_r, local=self.settings.decorrelation == "local")
         return loss
+
+    @abstractmethod
+    def learn(
+        self,
+        inputs: Sequence[Tensor],
+        powers: Sequence[Tensor],
+        activations: Sequence[Tensor],
+        perturbations: Sequence[Tensor],
+    ) -> None:
+        """Change W by decorrelated inputs x, <x^2>, activations a and p of every layer."""
+
+    @torch.no_grad()
+    def logits(self, x: Tensor, generator: Generators | None = None) -> Tensor:
+        """Output activations; there is no noise."""
+        if self._effective is None:
+            self._effective = self.network.mean()
+        return self.network.run(self._effective, x)
+
+    @torch.no_grad()
+    def measure(self, x: Tensor) -> list[Measurement]:
+        """Mean absolute correlations of every layer's inputs, for images x.
+
+        `correlation` is that of x = R y, the inputs of W, and `correlation_before` that of y.
+        """
+        inputs, activations = self.layers.forward(x)
+        before = [self.network.per_replica(x), *map(self.layers.outputs, activations[:-1])]
+        return [
+            {"replica": replica, "layer": number, "name": name, "value": value}
+            for name, tensors in (("correlation", inputs), ("correlation_before", before))
+            for number, tensor in enumerate(tensors, 1)
+            for replica, value in enumerate(correlation(tensor).tolist())
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """W of every layer (flat), R, and the random matrices of credit=fa.
+
+        The random matrices because a seed gives others on another kind of device.
+        """
+        state = {"m": self.network.flat["m"], "r": self.layers.r}
+        return state | ({"feedback": self.layers.feedback} if self.layers.feedback else {})
+
+    @torch.no_grad()
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; without feedback in it (older versions) the seed's remains."""
+        self._effective = None
+        self.network.flat["m"].copy_(state["m"])
+        matrices = [*self.layers.r, *(self.layers.feedback if "feedback" in state else ())]
+        for matrix, value in zip(matrices, [*state["r"], *state.get("feedback", ())], strict=True):
+            matrix.copy_(value)
+
+
+class COPI(DecorrelatedRule):
+    """W infers its values from z* = a + p."""
 
     def learn(
         self,
@@ -96,45 +151,6 @@ class COPI(Rule):
         parts = zip(self.layers.w, inputs, powers, activations, perturbations, strict=True)
         for w, x, power, a, p in parts:
             infer_(w, x, a + p, self.lr, power + self.decay)
-
-    @torch.no_grad()
-    def logits(self, x: Tensor, generator: Generators | None = None) -> Tensor:
-        """Output activations; there is no noise in COPI."""
-        if self._effective is None:
-            self._effective = self.network.mean()
-        return self.network.run(self._effective, x)
-
-    @torch.no_grad()
-    def measure(self, x: Tensor) -> list[dict[str, Any]]:
-        """Mean absolute correlations of every layer's inputs, for images x.
-
-        `correlation` of what W sees, x = R y, and `correlation_before` of y.
-        """
-        inputs, activations = self.layers.forward(x)
-        before = [self.network.per_replica(x), *map(self.layers.outputs, activations[:-1])]
-        return [
-            {"replica": replica, "layer": number, "name": name, "value": value}
-            for name, tensors in (("correlation", inputs), ("correlation_before", before))
-            for number, own in enumerate(tensors, 1)
-            for replica, value in enumerate(correlation(own).tolist())
-        ]
-
-    def state(self) -> dict[str, Any]:
-        """W of every layer (flat), R, and the random matrices of credit=fa.
-
-        The last because a seed gives other matrices on another kind of device.
-        """
-        state = {"m": self.network.flat["m"], "r": self.layers.r}
-        return state | ({"feedback": self.layers.feedback} if self.layers.feedback else {})
-
-    @torch.no_grad()
-    def load(self, state: dict[str, Any]) -> None:
-        """Continue from `state`; one of an earlier version keeps the feedback of the seed."""
-        self._effective = None
-        self.network.flat["m"].copy_(state["m"])
-        matrices = [*self.layers.r, *(self.layers.feedback if "feedback" in state else ())]
-        for matrix, value in zip(matrices, [*state["r"], *state.get("feedback", ())], strict=True):
-            matrix.copy_(value)
 
 
 RULE = COPI

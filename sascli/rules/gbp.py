@@ -1,24 +1,25 @@
 """Generalised back-propagation of spike-and-slab weights (Li and Huang, PRL 125, 178301)."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from sascli.core.network import MeanFieldGradients
+from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_uniform
-from sascli.rules.bp import BP
+from sascli.rules.gradient import GradientRule
 
 
-class GBP(BP):
+class GBP(GradientRule):
     """Descent on m, pi and Xi with the gradients of Eqs. 5-7, then the projection."""
 
     noisy = True
+    gradients: MeanFieldGradients
 
-    def make_gradients(self) -> Any:
+    def make_gradients(self) -> MeanFieldGradients:
         """Eqs. 2-7 in place, on a recurrent network through time."""
         return self.network.gbp()
 
-    def initialise_layer(self, number: int, layer: Any, generators: Generators) -> None:
+    def initialise_layer(self, number: int, layer: SpikeSlab, generators: Generators) -> None:
         """m as in BP, pi constant, Xi ~ Uniform(0, xi_max)."""
         super().initialise_layer(number, layer, generators)
         layer.pi.data.fill_(self.setup.pi)
@@ -32,11 +33,10 @@ class GBP(BP):
 
     @torch.no_grad()
     def logits(self, x: Tensor, generator: Generators | None = None) -> Tensor:
-        """Outputs with noise as in training (mean-field), or without any."""
+        """Outputs with noise as in training (mean field), or without any."""
         if generator is None:
             return self.network.forward(x)
-        logits: Tensor = self.gradients.logits(x, self.network.draw_noise(x.shape[-2], generator))
-        return logits
+        return self.gradients.logits(x, self.network.draw_noise(x.shape[-2], generator))
 
 
 RULE = GBP

@@ -146,7 +146,7 @@ def measured(rule: Rule, data: Data, epoch: int, first: int, ends: Ends) -> list
     for row in rule.measure(data.train_x[:MEASURED]):
         if ends[row["replica"]] is not None:
             continue
-        own = row | {"seed": rule.setup.seeds[row["replica"]], "epoch": epoch}
+        own: dict[str, Any] = row | {"seed": rule.setup.seeds[row["replica"]], "epoch": epoch}
         own["replica"] += first
         rows.append([own[key] for key in METRICS])
     return in_order(rows)

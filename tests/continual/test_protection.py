@@ -11,7 +11,7 @@ from sascli.core.network import FeedForward
 from sascli.core.spike_slab import SpikeSlab
 from sascli.rules import rule_class
 from sascli.rules.base import Setup
-from sascli.rules.bp import BP
+from sascli.rules.gradient import GradientRule
 
 KINDS = ("m", "pi", "xi")
 SETUP = Setup(
@@ -26,10 +26,10 @@ SETUP = Setup(
 )
 
 
-def begun(name: str, dtype: torch.dtype = torch.float64) -> BP:
+def begun(name: str, dtype: torch.dtype = torch.float64) -> GradientRule:
     settings = RuleSettings(name)
     rule = rule_class(settings)(FeedForward((6, 5, 4, 3), 2, dtype=dtype), settings, SETUP)
-    assert isinstance(rule, BP)
+    assert isinstance(rule, GradientRule)
     rule.initialise()
     rule.start_epoch(1)
     return rule
@@ -41,7 +41,7 @@ def images(task: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tenso
     return x, torch.randint(3, (2, 20), generator=generator)
 
 
-def train(rule: BP, task: int, steps: int = 30) -> None:
+def train(rule: GradientRule, task: int, steps: int = 30) -> None:
     for _ in range(steps):
         rule.step(*images(task, rule.network.all.dtype))
 

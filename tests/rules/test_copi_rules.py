@@ -21,7 +21,7 @@ from sascli.core.streams import streams
 from sascli.errors import UserError
 from sascli.rules import rule_class
 from sascli.rules.base import Setup
-from sascli.rules.copi import COPI
+from sascli.rules.copi import DecorrelatedRule
 from sascli.training import checkpoint
 from sascli.training import run as training_run
 
@@ -46,7 +46,7 @@ def make(name: str = "copi", replicas: tuple[int, ...] = (0, 1), **settings: Any
         xi_max=[],
     )
     rule = kind(FeedForward(WIDTHS, len(replicas), dtype=torch.float64), own, setup)
-    assert isinstance(rule, COPI)
+    assert isinstance(rule, DecorrelatedRule)
     rule.initialise()
     for r in rule.layers.r:
         n = r.shape[-1]
