@@ -1,4 +1,4 @@
-"""The network that `model`, `depth` and `width` choose, for given data."""
+"""The network of the settings `model`, `depth` and `width` for a data set."""
 
 import torch
 
@@ -12,7 +12,7 @@ from sascli.errors import UserError
 
 
 def make_network(config: Train, data: Data, replicas: int, device: torch.device) -> FeedForward:
-    """The network for the data's images and classes. Raises UserError where there is none."""
+    """The network for the data's images and classes. Raises UserError if they do not fit it."""
     hidden = hidden_widths(config.width, config.depth)
     dtype = getattr(torch, config.precision)
     if config.model.network == "feedforward":
@@ -31,7 +31,7 @@ def make_network(config: Train, data: Data, replicas: int, device: torch.device)
 
 
 def dynamics(config: Train, data: Data) -> Dynamics:
-    """How the network runs in time; a task with a timing of its own is read out at every step."""
+    """How the network runs in time; the multisensory task is read out at every step."""
     model = config.model
     return Dynamics(
         steps=data.train_x.shape[1] // step_size(config, data),
@@ -44,7 +44,7 @@ def dynamics(config: Train, data: Data) -> Dynamics:
 
 
 def step_size(config: Train, data: Data) -> int:
-    """Numbers that enter at one time step. Raises UserError where samples do not divide by it."""
+    """Numbers that enter at one time step. Raises UserError if they do not divide a sample."""
     row, pixels = data.image_shape[-1], data.train_x.shape[1]
     n_in = config.model.n_in or row
     if isinstance(data, Task) and n_in != row:
@@ -55,17 +55,18 @@ def step_size(config: Train, data: Data) -> int:
 
 
 def initial_variances(config: Train, data: Data) -> list[float | None]:
-    """Variance of the initial m of each layer, None for the unit matrix.
+    """Variance of the initial m of each layer, None for the identity.
 
-    Where `init.m_var` leaves it open: 2 / number of inputs; for images in sequence n_in / n_rec
-    around a unit matrix w_rec; for a task 1 / n upstream.
+    The defaults of `init.m_var`: 2 / inputs for feed-forward networks; n_in / n_rec for images in
+    sequence, w_rec being the identity; 1 / (neurons upstream) for the multisensory task.
     """
-    given = initial(config, "m_var")
-    own: list[float | str] = [2 / data.train_x.shape[1]] * len(given)
+    settings = initial(config, "m_var")
+    defaults: list[float | str] = [2 / data.train_x.shape[1]] * len(settings)
     if config.model.network == "recurrent":
         n_in, (n_rec,) = step_size(config, data), hidden_widths(config.width, config.depth)
-        own = [n_in / n_rec, IDENTITY, n_in / n_rec]
+        defaults = [n_in / n_rec, IDENTITY, n_in / n_rec]
         if isinstance(data, Task):
-            own = [1 / n_in, 1 / n_rec, 1 / n_rec]
-    chosen = [new if old is None else old for old, new in zip(given, own, strict=True)]
-    return [None if value == IDENTITY else float(value) for value in chosen]
+            defaults = [1 / n_in, 1 / n_rec, 1 / n_rec]
+    pairs = zip(settings, defaults, strict=True)
+    values = [default if setting is None else setting for setting, default in pairs]
+    return [None if value == IDENTITY else float(value) for value in values]

@@ -123,7 +123,7 @@ def test_frozen_connections_keep_their_parameters_bit_for_bit(dtype: torch.dtype
     train(rule, 1, 100)
     remember(protection, 1, shared=2)
     before = rule.network.all.clone()
-    frozen = protection.share == 0
+    frozen = protection.scale == 0
     slabs = zip(rule.network.split(frozen), rule.network.layers, strict=True)
     for number, (own, layer) in enumerate(slabs):
         vips = (layer.vip() & (layer.m != 0))[0]
@@ -158,11 +158,11 @@ def test_a_step_goes_the_share_that_certainty_allows() -> None:
 def test_shares_only_fall() -> None:
     rule = begun("gbp")
     protection = Certainty(rule, torch.ones(2, dtype=torch.float64))
-    seen = [protection.share.clone()]
+    seen = [protection.scale.clone()]
     for task in (1, 2, 3):
         train(rule, task)
         remember(protection, task, shared=2)
-        seen.append(protection.share.clone())
+        seen.append(protection.scale.clone())
         assert (seen[-1] <= seen[-2]).all() and (seen[-1] < seen[-2]).any()
     assert (rule.network.split(seen[-1])[2] == 1).all()
 

@@ -20,8 +20,8 @@ from sascli.cli import main
 from sascli.config import DataSettings, Evaluate, Model, Prune, Tune
 from sascli.errors import UserError
 from sascli.measure import record
-from sascli.measure.evaluate import foreign, opened, others
-from sascli.measure.prune import Cut, prune, tuned
+from sascli.measure.evaluate import images_of_no_class, load_all, other_images
+from sascli.measure.prune import Cut, fine_tune, prune
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
 
@@ -93,9 +93,9 @@ def test_a_run_of_folders_is_tested_on_other_folders_and_not_on_its_training_ima
     model = Model(name="folder", source="folder")
     settings = {"model": model, "train_size": "all", "test_size": "all", "epochs": 1}
     own = trained(training_run.run(tiny(data=DataSettings(root=str(tree)), **settings)))
-    assert len(foreign(own, "folder", tree)[0]) == len(own.data.test_x) == 12  # a fifth of 60
+    assert len(other_images(own, "folder", tree)[0]) == len(own.data.test_x) == 12  # a fifth of 60
     shutil.copytree(tree, tmp_path / "other")
-    assert len(foreign(own, "folder", tmp_path / "other")[0]) == 60
+    assert len(other_images(own, "folder", tmp_path / "other")[0]) == 60
 
 
 def test_other_images_in_the_place_of_a_runs_own_are_told(
@@ -112,8 +112,8 @@ def test_other_images_in_the_place_of_a_runs_own_are_told(
     next(moved.glob("*/*.png")).unlink()
     for words in (["evaluate"], ["perturb"]):
         assert main([*words, f"run={run}", f"data.root={moved}", f"outputs={tmp_path}"]) == 2
-        assert "is of other images: theirs have the checksum sha256:" in capsys.readouterr().err
-    with pytest.raises(UserError, match="is of other images"):
+        assert "image checksum changed: expected sha256:" in capsys.readouterr().err
+    with pytest.raises(UserError, match="image checksum changed"):
         training_run.run(replace(longer, epochs=3))
 
 
@@ -130,7 +130,7 @@ def test_a_test_part_is_what_a_folder_is_tested_on(run: Path, tree: Path) -> Non
     inner.mkdir()
     tree.rename(inner / "test")
     (inner / "train").symlink_to(inner / "test")
-    x, y = foreign(trained(run), "folder", inner)
+    x, y = other_images(trained(run), "folder", inner)
     own = trained(run).data
     assert x.shape == own.test_x.shape and y.bincount().tolist() == own.test_y.bincount().tolist()
 
@@ -138,23 +138,23 @@ def test_a_test_part_is_what_a_folder_is_tested_on(run: Path, tree: Path) -> Non
 def test_classes_are_known_by_their_names(run: Path, tree: Path, tmp_path: Path) -> None:
     described = runs.manifest_of(run)["data"]
     assert described["classes"] == list("0123456789") and described["image_shape"] == [1, 8, 8]
-    _, y = foreign(trained(run), "folder", tree)
+    _, y = other_images(trained(run), "folder", tree)
     runs.describe(run, data=described | {"classes": list("9876543210")})
-    assert torch.equal(foreign(trained(run), "folder", tree)[1], 9 - y)
+    assert torch.equal(other_images(trained(run), "folder", tree)[1], 9 - y)
     old = {name: described[name] for name in ("name", "checksum")}  # of a run before there were
     runs.describe(run, data=old)
-    assert torch.equal(foreign(trained(run), "folder", tree)[1], y)
+    assert torch.equal(other_images(trained(run), "folder", tree)[1], y)
 
 
 def test_what_is_not_of_these_classes(run: Path, tree: Path) -> None:
     own = trained(run)
     x = own.data.test_x
-    shuffled = others(own, "shuffled", x, tree)
+    shuffled = images_of_no_class(own, "shuffled", x, tree)
     assert torch.equal(shuffled.sort(-1).values, x.sort(-1).values)
     assert not torch.equal(shuffled[0].argsort(), x[0].argsort())
-    assert torch.equal(shuffled, others(own, "shuffled", x, tree))
-    assert others(own, "folder", x, tree).shape[1] == 64
-    assert opened(own, "folder", tree).image_shape == (1, 8, 8)
+    assert torch.equal(shuffled, images_of_no_class(own, "shuffled", x, tree))
+    assert images_of_no_class(own, "folder", x, tree).shape[1] == 64
+    assert load_all(own, "folder", tree).image_shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize(
@@ -263,16 +263,16 @@ def test_fine_tuning_leaves_what_is_gone_and_learns_the_rest(run: Path) -> None:
         logits = network.run([w.flatten(0, 1) for w in weights], x)
         return torch.nn.functional.cross_entropy(logits.mT, y.expand(6, -1), reduction="none")
 
-    found = tuned(own, cut, Tune(3))
+    found = fine_tune(own, cut, Tune(3))
     for w, mask, before in zip(found.weights, masks, cut.weights, strict=True):
         assert w.shape == mask.shape and (w[~mask] == 0).all()
         assert (w[mask] != before[mask]).double().mean() > 0.5
     assert (loss(list(found.weights)).mean(-1) < loss(list(cut.weights)).mean(-1)).all()
-    alone = tuned(own, Cut("any", (2,), [m[:, 1:2] for m in masks],
+    alone = fine_tune(own, Cut("any", (2,), [m[:, 1:2] for m in masks],
                            [w[:, 1:2].detach() for w in weights]), Tune(3))  # fmt: skip
     for w, single in zip(found.weights, alone.weights, strict=True):
         torch.testing.assert_close(w[:, 1:2], single, rtol=1e-3, atol=1e-4)
-    slow = tuned(own, cut, Tune(3, 1e-6))
+    slow = fine_tune(own, cut, Tune(3, 1e-6))
     assert max(
         float((w - b).abs().max()) for w, b in zip(slow.weights, cut.weights, strict=True)
     ) < 1e-3  # fmt: skip
@@ -304,9 +304,9 @@ def test_fine_tuning_knows_no_halving_of_rates(run: Path) -> None:
     own = trained(run)
     kept = Cut("any", (1,), *([w.unsqueeze(1) for w in part] for part in (
         [torch.ones_like(w) for w in own.network.mean()], own.network.mean())))  # fmt: skip
-    plain = tuned(own, kept, Tune(1)).weights
+    plain = fine_tune(own, kept, Tune(1)).weights
     own.config.optim.halve_every = 1
-    for w, other in zip(plain, tuned(own, kept, Tune(1)).weights, strict=True):
+    for w, other in zip(plain, fine_tune(own, kept, Tune(1)).weights, strict=True):
         assert torch.equal(w, other)
 
 
@@ -328,8 +328,8 @@ def test_a_rule_that_predicts_no_probabilities_is_told(
         ("tune.lr=0", "tune.lr must be above 0, not 0"),
         ("baseline=nothing", "there is no finished run 'nothing'"),
         ("baseline=other", "are of different images"),
-        ("run=copi", "is of rule copi"),
-        ("baseline=RUN", "baseline is a run of rule=bp beside one of another rule"),
+        ("run=copi", "was trained by rule=copi"),
+        ("baseline=RUN", "baseline must be a run of rule=bp, and run one of another rule"),
         ("keep=[]", "keep needs at least one value"),
         ("criterion=[]", "criterion needs at least one value"),
     ],

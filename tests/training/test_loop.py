@@ -13,6 +13,7 @@ from sascli.data import Data
 from sascli.errors import UserError
 from sascli.rules.base import Rule, RuleSettings
 from sascli.training.loop import evaluate, one_epoch
+from sascli.training.population import Schedule
 from sascli.training.run import setup
 
 T, V = 120, 2001
@@ -70,13 +71,13 @@ def looker(tiny: Making, data: Data, **changes: Any) -> Looker:
 def orders(tiny: Making, data: Data, epoch: int = 1, **changes: Any) -> Tensor:
     """The order in which each replica sees the images, (replicas, T)."""
     rule = looker(tiny, data, **changes)
-    one_epoch(tiny(), data, rule, epoch)
+    one_epoch(data, rule, epoch)
     return torch.cat([x[..., 0] for x, _ in rule.batches], 1)
 
 
 def test_the_last_smaller_batch_is_used(tiny: Making, data: Data) -> None:
     rule = looker(tiny, data)
-    one_epoch(tiny(), data, rule, 1)
+    one_epoch(data, rule, 1)
     assert [x.shape for x, _ in rule.batches] == [(2, 50, 2), (2, 50, 2), (2, 20, 2)]
     assert all(torch.equal(x[..., 1].long(), y) for x, y in rule.batches)
 
@@ -96,7 +97,7 @@ def test_an_order_is_its_seeds_alone(tiny: Making, data: Data) -> None:
 
 
 def test_the_loss_is_the_mean_over_images_not_over_batches(tiny: Making, data: Data) -> None:
-    loss = one_epoch(tiny(), data, looker(tiny, data), 1)
+    loss = one_epoch(data, looker(tiny, data), 1)
     assert loss == pytest.approx([(T - 1) / 2] * 2, rel=1e-12)
 
 
@@ -110,25 +111,25 @@ def test_divergence_names_epoch_layer_and_parameter(
     rule.network.layers[1].xi.data[0, 1, 1] = 2e9
     said = r"training diverged in epoch 7: the largest parameter is xi of layer 2, \|xi\| = 2e\+09"
     with pytest.raises(UserError, match=said):
-        one_epoch(tiny(), data, rule, 7)
+        one_epoch(data, rule, 7)
     rule.network.layers[0].pi.data[0, 0, 0] = float("nan")
     with pytest.raises(UserError, match=r"pi of layer 1, \|pi\| = inf; lower lr"):
-        one_epoch(tiny(), data, rule, 7)
+        one_epoch(data, rule, 7)
     rule.factor = 1  # the loss was finite still: the last batch's change was not
     with pytest.raises(UserError, match=r"diverged in epoch 7: .* pi of layer 1"):
-        one_epoch(tiny(), data, rule, 7)
+        one_epoch(data, rule, 7)
 
 
 def test_both_accuracies_are_of_the_whole_test_set(tiny: Making, data: Data) -> None:
-    test, mean = evaluate(tiny(), data, looker(tiny, data), 2)
+    test, mean = evaluate(data, looker(tiny, data), 2, Schedule.of(tiny()))
     assert test == [1.0, 0.0] and mean == [1.0, 1.0]
 
 
 def test_the_mean_network_is_evaluated_now_and_then_and_at_the_end(
     tiny: Making, data: Data
 ) -> None:
-    rule, config = looker(tiny, data), tiny(epochs=5)
-    measured = [evaluate(config, data, rule, epoch)[1][0] for epoch in range(1, 6)]
+    rule, schedule = looker(tiny, data), Schedule.of(tiny(epochs=5))
+    measured = [evaluate(data, rule, epoch, schedule)[1][0] for epoch in range(1, 6)]
     assert measured == [None, 1.0, None, 1.0, 1.0]
 
 
@@ -139,4 +140,4 @@ def test_a_batch_larger_than_t_becomes_t_with_a_warning(
     assert not capsys.readouterr().out
     assert setup(tiny(batch_size=T + 1), data).batch_size == T
     said = capsys.readouterr().out
-    assert said == f"warning: batch_size {T + 1} is more than T; using {T}\n"
+    assert said == f"warning: batch_size {T + 1} exceeds T; using {T}\n"

@@ -176,7 +176,7 @@ def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
     assert accuracies["mean_field"] == own["test_accuracy"]
     assert accuracies["mean"] == own["test_accuracy_mean"]
     assert main(["prune", "run=own"]) == 2
-    assert "has a recurrent network: only others are pruned" in capsys.readouterr().err
+    assert "has a recurrent network: only feed-forward are pruned" in capsys.readouterr().err
     trained(tmp_path, TASK)
     assert main(["evaluate", "run=own"]) == 2
     assert "is of a task without images" in capsys.readouterr().err

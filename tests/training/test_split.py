@@ -19,9 +19,10 @@ from sascli.rules.base import Rule
 from sascli.training import loop
 from sascli.training import run as training_run
 from sascli.training.checkpoint import load_state
+from sascli.training.population import Log
 from sascli.training.progress import Part, Progress
 from sascli.training.signals import Stopped
-from sascli.training.split import history_of, metrics_of
+from sascli.training.split import join_logs
 
 RATES = {"lr": {"default": [0.05, 0.02], "pi": 0.1}, "decay": [0.0, 1e-2]}
 RULES: dict[str, dict[str, Any]] = {
@@ -45,14 +46,14 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
         seen: list[tuple[int, int]] = []
         alive: weakref.WeakSet[Rule] = weakref.WeakSet()
 
-        def limited(config: Train, data: Data, rule: Rule, now: int, *rest: Any) -> list[float]:
+        def limited(data: Data, rule: Rule, now: int, *rest: Any) -> list[float]:
             alive.add(rule)
             assert len(alive) == 1
             count = len(rule.setup.seeds)
             if now >= epoch and count > replicas:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             seen.append((count, now))
-            return one_epoch(config, data, rule, now, *rest)
+            return one_epoch(data, rule, now, *rest)
 
         monkeypatch.setattr(loop, "one_epoch", limited)
         return seen
@@ -124,17 +125,15 @@ def test_the_joined_checkpoint_goes_on_as_the_whole_one(tiny: Making, room: Room
 def test_what_is_measured_at_the_end_may_not_fit_either(
     tiny: Making, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sascli.training import split
-
     config = population(tiny)
-    whole, measure = training_run.run(config), split.ensemble
+    whole, measure = training_run.run(config), loop.ensemble
 
     def limited(network: Any, seeds: list[int], *rest: Any) -> pd.DataFrame:
         if len(seeds) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return measure(network, seeds, *rest)
 
-    monkeypatch.setattr(split, "ensemble", limited)
+    monkeypatch.setattr(loop, "ensemble", limited)
     assert_close(whole, training_run.run(config))
 
 
@@ -173,20 +172,22 @@ def test_an_epoch_takes_as_long_as_that_of_both_halves() -> None:
     before = [[r, 7 + r, 1, 0.6, 0.8, None, 1.0] for r in (0, 1, 2)]
     first = [[0, 7, 2, 0.5, 0.9, None, 2.0], [0, 7, 3, 0.4, 0.9, 0.8, 3.0]]
     second = [[r, 7 + r, e, 0.5, 0.9, None, 2.0 * e] for e in (2, 3) for r in (1, 2)]
-    rows = history_of(before, [first, second])
+    halves = [Log([None], 3, rows) for rows in (first, second)]
+    rows = join_logs(Log([None], 1, before), halves).history
     assert [(row[2], row[0]) for row in rows] == [(e, r) for e in (1, 2, 3) for r in (0, 1, 2)]
     assert [row[-1] for row in rows] == [1.0] * 3 + [6.0] * 3 + [9.0] * 3
     assert rows[6][3:6] == [0.4, 0.9, 0.8]
-    assert history_of(rows, [first, second]) == rows
+    assert join_logs(Log([None], 3, rows), halves).history == rows
 
 
 def test_metrics_of_both_halves_stand_in_one_order() -> None:
-    halves = [[[r, r, e, layer, "x", 0.5] for e in (1, 2) for layer in (1, 2)] for r in (0, 1)]
-    rows = metrics_of([], halves)
-    assert [(row[2], row[3], row[0]) for row in rows] == [
+    rows = [[[r, r, e, layer, "x", 0.5] for e in (1, 2) for layer in (1, 2)] for r in (0, 1)]
+    halves = [Log([None], 2, metrics=half) for half in rows]
+    metrics = join_logs(None, halves).metrics
+    assert [(row[2], row[3], row[0]) for row in metrics] == [
         (e, layer, r) for e in (1, 2) for layer in (1, 2) for r in (0, 1)
     ]
-    assert metrics_of(rows, halves) == rows
+    assert join_logs(Log([None], 2, metrics=metrics), halves).metrics == metrics
 
 
 # ---------------------------------------------------------------- stopped and gone on with

@@ -22,7 +22,7 @@ from sascli.training import run as training_run
 from sascli.training.checkpoint import load_state
 from sascli.training.networks import make_network
 from sascli.training.progress import Part, Progress
-from sascli.training.replicas import Held
+from sascli.training.replicas import Frozen
 from sascli.training.signals import Stopped
 
 __all__ = ["room"]
@@ -232,7 +232,7 @@ def test_runs_of_before_resume_as_they_were_and_under_no_other_formula(
     del settings["stop_loss"], settings["stop_after"]
     runs.write_json(directory / "config.json", settings)
     published = composed("train", *words, f"resume={directory}")
-    with pytest.raises(UserError, match="with another model, optim, stop_after, stop_loss"):
+    with pytest.raises(UserError, match="different settings: model, optim, stop_after, stop_loss"):
         training_run.run(published)
     training_run.run(replace(config, resume=str(directory)))
     assert_same_run(unbroken, directory)
@@ -262,7 +262,7 @@ def test_held_numbers_are_put_back_and_no_others(name: str, tiny: Making) -> Non
             for key, value in own.items():
                 if key != "step":
                     flat = torch.zeros_like(network.all)
-                    flat.as_strided(p.shape, p.stride(), p.storage_offset()).copy_(value)
+                    network.counterpart(p, flat).copy_(value)
                     flats += flat
         return [
             view[replica].clone()
@@ -272,9 +272,9 @@ def test_held_numbers_are_put_back_and_no_others(name: str, tiny: Making) -> Non
 
     step(1)
     step(2)
-    held, before = Held(rule, [1, 2]), [parts(replica) for replica in range(4)]
+    frozen, before = Frozen(rule, [1, 2]), [parts(replica) for replica in range(4)]
     step(3)
-    held.restore()
+    frozen.restore()
     for replica, old in enumerate(before):
         pairs = list(zip(old, parts(replica), strict=True))
         assert all(torch.equal(*pair) for pair in pairs) is (replica in (1, 2))

@@ -1,6 +1,6 @@
 """Sweeps: their points, what is done already, and the tables gathered from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sascli import runs
 from sascli.cli import main
 from sascli.errors import UserError
 from sascli.training import loop, sweep
+from sascli.training.population import Population, Trained
 from sascli.training.signals import Stopped
 
 LINE = "depth=[3,4] train_size=[60,100] seeds=[3,7] width=6 test_size=50 epochs=3 batch_size=30"
@@ -24,9 +25,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     train = loop.train
 
-    def counted(config: Any, directory: Path, *rest: Any) -> None:
-        names.append(directory.name)
-        train(config, directory, *rest)
+    def counted(population: Population, *rest: Any) -> Trained:
+        names.append(population.run.name)
+        return train(population, *rest)
 
     monkeypatch.setattr(loop, "train", counted)
     return names
@@ -135,16 +136,16 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(
     assert trained == names[:1] and runs.manifest_of(broken)["status"] == "interrupted"
     assert "stopped; go on with the same command and resume=true\n" in capsys.readouterr().out
 
-    gather = sweep.Gatherer.__call__
+    write = sweep.write_gathered
 
-    def fail(self: sweep.Gatherer, *words: Any) -> None:
-        gather(self, *words)
-        if len(self.points) == 2:
+    def fail(points: Sequence[sweep.Point], *directories: Path) -> None:
+        write(points, *directories)
+        if len(points) == 2:
             raise UserError("no more")
 
     trained.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(sweep.Gatherer, "__call__", fail)
+        patch.setattr(sweep, "write_gathered", fail)
         with pytest.raises(UserError, match="no more"):
             small_sweep(tmp_path, *three, "resume=true")
     assert trained == names[:2] and runs.manifest_of(broken)["status"] == "failed"

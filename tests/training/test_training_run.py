@@ -392,7 +392,7 @@ def test_resume_of_a_finished_run_says_so_and_touches_nothing(
     capsys.readouterr()
     assert training_run.run(tiny(resume=True, device="cpu", threads=None)) == directory
     assert training_run.run(tiny(resume=str(directory))) == directory
-    assert capsys.readouterr().out == f"{directory} is finished already\n" * 2
+    assert capsys.readouterr().out == f"{directory} is already finished\n" * 2
     assert {path: path.stat().st_mtime_ns for path in directory.iterdir()} == before
 
 
@@ -420,7 +420,7 @@ def test_a_named_run_may_get_more_epochs_and_nothing_else(tiny: Making) -> None:
         ({"seed": 1, "epochs": 6}, "seed"),
         ({"width": 9, "depth": 5}, "depth, width"),
     ):
-        with pytest.raises(UserError, match=f"was run with another {named}$"):
+        with pytest.raises(UserError, match=f"was run with different settings: {named}$"):
             training_run.run(tiny(resume=str(directory), **changes))
     assert training_run.run(tiny(resume=str(directory), epochs=6)) == directory
     assert_same_run(directory, training_run.run(tiny(epochs=6)))
@@ -428,7 +428,7 @@ def test_a_named_run_may_get_more_epochs_and_nothing_else(tiny: Making) -> None:
     assert (
         training_run.run(tiny(resume=True, epochs=6)).name == "v002"
     )  # both finished: the newest
-    with pytest.raises(UserError, match="was run with another epochs"):
+    with pytest.raises(UserError, match="was run with different settings: epochs"):
         training_run.run(tiny(resume=str(directory)))
 
 
@@ -499,12 +499,12 @@ def test_train_from_the_command_line(tiny: Making, capsys: pytest.CaptureFixture
         assert {path.name for path in job.iterdir()} == LEFT | {"overview.png"}
         assert runs.manifest_of(job)["seeds"] == [seed] and status(job) == "finished"
     capsys.readouterr()
-    for said in ("epochs 100%", "is finished already"):
+    for said in ("epochs 100%", "is already finished"):
         assert main([*line, "resume=true"]) == 0
         assert said in capsys.readouterr().out
     (directory,) = Path(tiny().outputs).glob("train/digits-gbp-L4-T120/*")
     assert main([*line, f"resume={directory}", "lr=0.2"]) == 2
-    assert "was run with another lr" in capsys.readouterr().err
+    assert "was run with different settings: lr" in capsys.readouterr().err
 
 
 @pytest.mark.mnist

@@ -10,9 +10,9 @@ from counting import Fault
 
 from sascli import runs
 from sascli.cli import main
-from sascli.training import workers
+from sascli.training import loop, workers
+from sascli.training.population import Population, Trained
 from sascli.training.progress import Part, Progress
-from sascli.training.split import Population, Trained
 
 TINY = "width=6 test_size=30 batch_size=30 threads=1 device=cpu epochs=6"
 SWEEP = f"sweep-datasize depth=[3,4] train_size=[40,60,80] seeds=2 eval.samples=2 {TINY}"
@@ -29,17 +29,17 @@ def work(line: str, worker: int, outputs: Path) -> None:
 
 def work_beside_another(line: str, worker: int, outputs: Path) -> None:
     """A worker that trains nothing before two have begun: no one of them is too fast."""
-    train = Population.train
+    train = loop.train
 
-    def waiting(self: Population, progress: Progress | Part) -> Trained:
+    def waiting(population: Population, progress: Progress | Part) -> Trained:
         until = time.monotonic() + 60
         while len(list(outputs.glob(f"**/runs/*/{runs.MANIFEST}"))) < 2:
             assert time.monotonic() < until
             time.sleep(0.01)
-        return train(self, progress)
+        return train(population, progress)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Population, "train", waiting)
+        patch.setattr(loop, "train", waiting)
         work(line, worker, outputs)
 
 
@@ -102,7 +102,7 @@ def test_a_directory_that_another_finishes_is_left_to_it(
     trained: list[Path] = []
     for _ in range(2):
         directory = workers.share(tmp_path / "all", "x", begin, trained.append, finish)
-        assert f"another worker finishes {directory}\n" in capsys.readouterr().out
+        assert f"another worker is finishing {directory}\n" in capsys.readouterr().out
     assert trained == [tmp_path / "all/v001"] * 2
 
 
