@@ -45,10 +45,11 @@ def run(command: str, config: Any, directory: Path | None = None) -> None:
     else:
         result = work(config, directory)
     if entry.pictures or entry.overview:
-        from sascli import figures
+        from sascli import figures, runs
 
+        reference = runs.manifest_of(result).get("reference", {})
         drawn = figures.plot(
-            figures.possible(entry.pictures, result), result, result, reference={}
+            figures.possible(entry.pictures, result), result, result, reference=reference
         )
         print(*drawn, sep="\n")
         if entry.overview:
