@@ -86,8 +86,8 @@ def compare(config: Continual, images: Images, directory: Path) -> None:
         pairs = choices(config, method)
         lr, strength = pairs[0]
         if len(pairs) > 1:
-            trials = search(config, images.held_out, method, directory / SEARCH)
-            lr, strength = pairs[best(trials, config.search_seeds)]
+            results = search(config, images.held_out, method, directory / SEARCH)
+            lr, strength = pairs[best(results, config.search_seeds)]
         learn = partial(matrix, replace(config, lr=lr), images.all, method, [strength])
         complete(directory / MATRIX, config.task, method, learn)
         runs.write_table(directory / SUMMARY, summary(runs.read_table(directory / MATRIX)))
@@ -120,28 +120,28 @@ def search(config: Continual, data: Data, method: str, path: Path) -> pd.DataFra
 
     One rate after another is added to the table at `path`; replicas are counted over all rates.
     """
-    tables = list[pd.DataFrame]()
+    tables = []
     count = len(strengths(config, method)) * config.search_seeds
     for number, lr in enumerate(alternatives(config.lr)):
         replicas = range(number * count, (number + 1) * count)
         settings = replace(config, seeds=config.search_seeds, lr=lr)
-        make = partial(trials_of_rate, settings, data, method, replicas.start)
+        make = partial(trials, settings, data, method, replicas.start)
         tables.append(complete(path, config.task, method, make, replicas))
     return pd.concat(tables, ignore_index=True)
 
 
-def trials_of_rate(config: Continual, data: Data, method: str, first: int) -> pd.DataFrame:
+def trials(config: Continual, data: Data, method: str, first: int) -> pd.DataFrame:
     """The rows of one rate, whose replicas are counted from `first`."""
     table = matrix(config, data, method, strengths(config, method), only_last=True)
+    table["replica"] += first
     mean = table.groupby(KEYS, sort=False)["test_accuracy"].mean()
-    trials = mean.rename("validation_accuracy").reset_index()
-    return trials.assign(replica=trials["replica"] + first)
+    return mean.rename("validation_accuracy").reset_index()
 
 
-def best(trials: pd.DataFrame, seeds: int) -> int:
+def best(results: pd.DataFrame, seeds: int) -> int:
     """The index in `choices` of the highest mean over seeds, the first of equals."""
-    index = trials["replica"] // seeds  # as Learner orders its replicas
-    return int(trials.groupby(index)["validation_accuracy"].mean().argmax())
+    index = results["replica"] // seeds  # as Learner orders its replicas
+    return int(results.groupby(index)["validation_accuracy"].mean().argmax())
 
 
 def matrix(

@@ -7,14 +7,7 @@ import torch
 from torch import Tensor
 
 from sascli import rules
-from sascli.config import (
-    METHODS,
-    Continual,
-    alternatives,
-    population,
-    rule_settings,
-    seed_list,
-)
+from sascli.config import METHODS, Continual, alternatives, population, rule_settings, seed_list
 from sascli.continual.protection import EWC, VIP, Certainty, Protection
 from sascli.continual.sequence import sequence
 from sascli.core.fisher import fisher
@@ -24,7 +17,7 @@ from sascli.data.accuracy import CHUNK
 from sascli.rules.gradient import GradientRule
 from sascli.training import run as training_run
 from sascli.training.loop import one_epoch
-from sascli.training.networks import make_network
+from sascli.training.networks import network_maker
 
 PROTECTIONS: dict[str, type[Protection]] = {"ewc": EWC, "vip": VIP, "certainty": Certainty}
 
@@ -47,7 +40,7 @@ class Learner:
         setup = training_run.setup(config, first)
         self.lr = setup.lr["m"]
         self.strength = [s for _ in alternatives(config.lr) for s in strengths for _ in seeds]
-        self.network = make_network(config, first, len(self.seeds), data.train_x.device)
+        self.network = network_maker(config, first)(len(self.seeds), data.train_x.device)
         settings = rule_settings({"name": METHODS[method]})
         rule = rules.rule_class(settings)(self.network, settings, setup)
         assert isinstance(rule, GradientRule)

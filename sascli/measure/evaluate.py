@@ -38,16 +38,9 @@ def evaluate(run: TrainedRun, config: Evaluate) -> Results:
         )
     against = {name: images_of_no_class(run, name, x, root) for name in config.against}
     tables = evaluation(
-        run.network,
-        run.seeds,
-        x,
-        y,
-        run.classes,
-        against,
-        samples=config.samples,
-        epochs=run.epochs,
-        bins=config.bins,
-    )
+        run.network, run.seeds, x, y, run.classes, against,
+        samples=config.samples, epochs=run.epochs, bins=config.bins,
+    )  # fmt: skip
     for table in tables.values():
         table.insert(0, "rule", run.config.rule.name)
     return tables

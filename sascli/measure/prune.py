@@ -92,11 +92,10 @@ def cuts(run: TrainedRun, config: Prune) -> Iterator[Cut]:
         raise UserError(f"{run.directory} has a recurrent network: only feed-forward are pruned")
     mean = network.mean()
     yield Cut("none", [1.0], [], [w.unsqueeze(1) for w in mean])
-    masks = {
-        name: (config.keep, fractions(network, name, config.keep)) for name in config.criterion
-    }
-    if config.threshold:
-        masks["threshold"] = (config.threshold, thresholds(network, config.threshold))
+    keep, limits = config.keep, config.threshold
+    masks = {name: (keep, fractions(network, name, keep)) for name in config.criterion}
+    if limits:
+        masks["threshold"] = (limits, thresholds(network, limits))
     for criterion, (levels, stays) in masks.items():
         weights = [w.unsqueeze(1) * mask for w, mask in zip(mean, stays, strict=True)]
         cut = Cut(criterion, levels, stays, weights)
@@ -137,8 +136,8 @@ def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any]
     unpruned = dict[int, sparse.Matrix]()  # predicted classes by replica
     for cut in cuts:
         forms = ("csr", "dense") if cut.criterion == "none" else ("csr",)
-        columns = product(range(network.replicas), enumerate(cut.levels), forms)
-        for replica, (place, level), form in columns:
+        networks = product(range(network.replicas), enumerate(cut.levels), forms)
+        for replica, (place, level), form in networks:
             layers = zip(cut.weights, network.scales, strict=True)
             weights = [(w[replica, place] * scale).cpu().numpy() for w, scale in layers]
             if form == "csr":
@@ -151,26 +150,16 @@ def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any]
             n_weights = sum(np.count_nonzero(w) for w in weights)
             changed = result.labels != unpruned.setdefault(replica, result.labels)
             name = f"{rule}-{cut.criterion}-{level:g}-e{cut.epochs}-r{replica}-{form}"
-            yield (
-                {
-                    "rule": rule,
-                    "replica": replica,
-                    "seed": run.seeds[replica],
-                    "criterion": cut.criterion,
-                    "level": level,
-                    "epochs": cut.epochs,
-                    "format": form,
-                    "n_weights": n_weights,
-                    "kept_fraction": n_weights / total,
-                    "n_neurons": sum(w.shape[0] for w in weights[:-1]),
-                    "bytes": len(content),
-                    "seconds": result.seconds,
-                    "test_accuracy": accuracy_score(y, result.labels),
-                    "n_changed": int(changed.sum()),
-                    "file": f"networks/{name}.safetensors",
-                },
-                content,
-            )
+            row = {
+                "rule": rule, "replica": replica, "seed": run.seeds[replica],
+                "criterion": cut.criterion, "level": level, "epochs": cut.epochs, "format": form,
+                "n_weights": n_weights, "kept_fraction": n_weights / total,
+                "n_neurons": sum(w.shape[0] for w in weights[:-1]),
+                "bytes": len(content), "seconds": result.seconds,
+                "test_accuracy": accuracy_score(y, result.labels), "n_changed": int(changed.sum()),
+                "file": f"networks/{name}.safetensors",
+            }  # fmt: skip
+            yield row, content
 
 
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

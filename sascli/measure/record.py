@@ -6,15 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from sascli import runs
-from sascli.config import (
-    FromRun,
-    Kernel,
-    OnImages,
-    OrderParameters,
-    config_hash,
-    plain,
-    varied,
-)
+from sascli.config import FromRun, Kernel, OnImages, OrderParameters, config_hash, plain, varied
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
 

@@ -59,11 +59,8 @@ def trajectories(run: TrainedRun, config: TrajectorySettings) -> Results:
         print(f"{run.directory} has no snapshots: synapses.csv needs a run with snapshot_every=10")
         return {"trajectories": rates, "components": variances}
     synapses, more = components.synaptic(run.paths, run.seeds, layer)
-    return {
-        "trajectories": rates,
-        "synapses": synapses,
-        "components": pd.concat([variances, more], ignore_index=True),
-    }
+    variances = pd.concat([variances, more], ignore_index=True)
+    return {"trajectories": rates, "synapses": synapses, "components": variances}
 
 
 def network_of(run: TrainedRun) -> Recurrent:

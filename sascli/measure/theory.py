@@ -37,14 +37,8 @@ def kernel_tables(config: KernelSettings, root: str | None) -> Results:
 
 def scales_of(config: KernelSettings, alpha: float) -> Scales:
     """The settings' scales with the leak `alpha`."""
-    return Scales(
-        alpha,
-        config.sigma_in,
-        config.sigma_rec,
-        config.sigma_out,
-        config.sigma_start,
-        config.shared_start,
-    )
+    weights = (config.sigma_in, config.sigma_rec, config.sigma_out)
+    return Scales(alpha, *weights, config.sigma_start, config.shared_start)
 
 
 def two_classes(lazy: LazySettings, root: str | None) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,13 +4,12 @@ import contextlib
 import hashlib
 import io
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,21 +30,23 @@ CHECKSUM = "sha256"
 
 def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None:
     """Write tensors `layers.1.m` ... (replicas, n_out, n_in) in a file that any program reads."""
-    tensors = {
-        f"layers.{number}.{kind}": getattr(layer, kind).detach().contiguous().cpu()
-        for number, layer in enumerate(network.layers, 1)
-        for kind in KINDS
-    }
+    tensors = {name: value.contiguous().cpu() for name, value in named(network).items()}
     header = {"format": str(FORMAT), "widths": json.dumps(network.widths)}
     if isinstance(network, Recurrent):
         header["dynamics"] = json.dumps(asdict(network.dynamics))
     if network.r:
-        tensors |= {f"layers.{n}.r": r.contiguous().cpu() for n, r in enumerate(network.r, 1)}
         header["slope"] = str(network.slope)
     header["seeds"] = json.dumps(list(seeds))
     content = to_bytes(tensors, metadata=header | {CHECKSUM: checksum(tensors, header)})
     with runs.replacing(path) as file:
         file.write(content)
+
+
+def named(network: FeedForward) -> dict[str, Tensor]:
+    """The tensors of a network by their names in a file."""
+    kinds, layers = (*KINDS, "r") if network.r else KINDS, range(1, len(network.layers) + 1)
+    names = [f"layers.{number}.{kind}" for kind in kinds for number in layers]
+    return dict(zip(names, network.tensors(), strict=True))
 
 
 def checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
@@ -83,38 +84,37 @@ def load_weights(path: Path, *, device: torch.device | str = "cpu") -> FeedForwa
         if header.get(CHECKSUM, actual) != actual:
             raise UserError(f"{path} is damaged (its checksum differs): train again")
         return _network(tensors, header, device)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        ArithmeticError,
+        ValueError,
+        LookupError,
+        TypeError,
+        RuntimeError,
+    ) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
 def _network(
     tensors: Mapping[str, Tensor], header: Mapping[str, str], device: torch.device | str
 ) -> FeedForward:
-    """The network of a file's tensors. Raises ValueError, KeyError, TypeError for wrong ones."""
-    first, widths = tensors["layers.1.m"], json.loads(header["widths"])
-    time = json.loads(header["dynamics"]) if "dynamics" in header else None
-    sizes = list(pairwise(widths))
-    if time is not None:
-        sizes.insert(1, (widths[1], widths[1]))
-    kinds = (*KINDS, "r") if "layers.1.r" in tensors else KINDS
-    for number, (n_in, n_out) in enumerate(sizes, 1):
-        for kind in kinds:
-            shape = (len(first), n_in if kind == "r" else n_out, n_in)
-            if tensors[f"layers.{number}.{kind}"].shape != shape:
-                raise ValueError(f"{kind} of layer {number} does not have the shape of {widths=}")
-    room: dict[str, Any] = {"replicas": len(first), "device": device, "dtype": first.dtype}
-    network = (
-        FeedForward(widths, **room)
-        if time is None
-        else Recurrent(widths, Dynamics(**time), **room)
-    )
-    with torch.no_grad():
-        for number, layer in enumerate(network.layers, 1):
-            for kind in KINDS:
-                getattr(layer, kind).copy_(tensors[f"layers.{number}.{kind}"])
-    if "r" in kinds:
-        r = [tensors[f"layers.{number}.r"] for number in range(1, len(widths))]
-        network.decorrelate(r, float(header["slope"]))
+    """The network of a file's tensors. Raises the errors that `load_weights` catches."""
+    widths, m = json.loads(header["widths"]), tensors["layers.1.m"]
+    if "dynamics" in header:
+        time = Dynamics(**json.loads(header["dynamics"]))
+        empty: FeedForward = Recurrent(widths, time, 0, dtype=m.dtype)
+    else:
+        empty = FeedForward(widths, 0, dtype=m.dtype)
+    if "layers.1.r" in tensors:
+        r = [m.new_empty(0, n, n) for n in widths[:-1]]
+        empty.decorrelate(r, float(header["slope"]))
+    for name, value in named(empty).items():  # before memory is allocated
+        if tensors[name].shape != (len(m), *value.shape[1:]):
+            raise ValueError(f"{name} does not have the shape of {widths=}")
+    network = empty.like(len(m), device)
+    for name, value in named(network).items():
+        value.copy_(tensors[name])
     return network
 
 
@@ -152,12 +152,9 @@ def load_state(directory: Path, device: torch.device | str) -> dict[str, Any] | 
     path = directory / str(index["file"])
     try:
         content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if hashlib.sha256(content).hexdigest() != index[CHECKSUM]:
-        raise UserError(f"{path} is damaged (its checksum differs): start a new run")
-    try:
+        if hashlib.sha256(content).hexdigest() != index[CHECKSUM]:
+            raise UserError(f"{path} is damaged (its checksum differs): start a new run")
         state: dict[str, Any] = torch.load(io.BytesIO(content), device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RuntimeError, UnpicklingError, BadZipFile) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     return state

@@ -1,7 +1,7 @@
 """The training loop, read top to bottom. It does not know which rule it runs."""
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from statistics import fmean
 
 import pandas as pd
@@ -17,7 +17,6 @@ from sascli.rules.base import Rule
 from sascli.training import checkpoint
 from sascli.training.population import Log, Population, Row, Schedule, Trained
 from sascli.training.progress import Part, Progress
-from sascli.training.replicas import Frozen
 from sascli.training.signals import Stopping
 
 KEY = ["replica", "seed", "epoch"]
@@ -25,6 +24,24 @@ HISTORY = [*KEY, "train_loss", "test_accuracy", "test_accuracy_mean", "seconds"]
 METRICS = [*KEY, "layer", "name", "value"]
 MEASURED = 1000
 """The number of training images, the first, that a rule's measurements are made on."""
+
+
+class Frozen:
+    """Keeps some replicas of a rule as they are now while their companions learn.
+
+    `restore` puts back their parameters and the optimiser's state, in place and without waiting
+    for the device.
+    """
+
+    @torch.no_grad()
+    def __init__(self, rule: Rule, replicas: Sequence[int]) -> None:
+        self._saved = [(tensor, mask, tensor.clone()) for tensor, mask in rule.masks(replicas)]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Undo the steps since the last call."""
+        for tensor, mask, value in self._saved:
+            torch.where(mask, value, tensor, out=tensor)
 
 
 def train(population: Population, progress: Progress | Part) -> Trained:

@@ -1,6 +1,9 @@
 """The network of the settings `model`, `depth` and `width` for a data set."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from sascli.config import IDENTITY, Train, hidden_widths, initial
 from sascli.core.network import FeedForward
@@ -11,23 +14,30 @@ from sascli.data.tasks import Task
 from sascli.errors import UserError
 
 
-def make_network(config: Train, data: Data, replicas: int, device: torch.device) -> FeedForward:
-    """The network for the data's images and classes. Raises UserError if they do not fit it."""
-    hidden = hidden_widths(config.width, config.depth)
-    dtype = getattr(torch, config.precision)
+def network_maker(config: Train, data: Data) -> Callable[[int, torch.device], FeedForward]:
+    """The function that makes a network of so many replicas for the data's images and classes.
+
+    Raises UserError for data that do not fit the network.
+    """
+    hidden, dtype = hidden_widths(config.width, config.depth), getattr(torch, config.precision)
     if config.model.network == "feedforward":
         widths = [data.train_x.shape[1], *hidden, len(data.classes)]
-        return FeedForward(widths, replicas, device=device, dtype=dtype)
-    n_in = step_size(config, data)
-    time, widths = dynamics(config, data), [n_in, *hidden, len(data.classes)]
-    network = Recurrent(widths, time, replicas, device=device, dtype=dtype)
+        return lambda replicas, device: FeedForward(widths, replicas, device=device, dtype=dtype)
+    widths, time = [step_size(config, data), *hidden, len(data.classes)], dynamics(config, data)
+    frozen: list[tuple[str, float, Tensor | None]] = []  # parameters of the input layer
     if config.model.ordinary_inputs:
-        network.freeze(0, "pi", 0.0)
-        network.freeze(0, "xi", 0.0)
+        frozen += [("pi", 0.0, None), ("xi", 0.0, None)]
     if isinstance(data, Task):
-        for kind, value in (("m", 0.0), ("pi", 1.0), ("xi", 0.0)):
-            network.freeze(0, kind, value, blocked(hidden[0]))
-    return network
+        mask = blocked(hidden[0])
+        frozen += [("m", 0.0, mask), ("pi", 1.0, mask), ("xi", 0.0, mask)]
+
+    def make(replicas: int, device: torch.device) -> Recurrent:
+        network = Recurrent(widths, time, replicas, device=device, dtype=dtype)
+        for kind, value, mask in frozen:
+            network.freeze(0, kind, value, mask)
+        return network
+
+    return make
 
 
 def dynamics(config: Train, data: Data) -> Dynamics:

@@ -1,7 +1,7 @@
 """Replicas that train side by side: what the settings of a run become before training."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sascli.config import Evaluation, Train
+from sascli.config import Evaluation
 from sascli.core.network import FeedForward
 from sascli.data import Data
 from sascli.rules.base import Rule, Setup
@@ -29,11 +29,6 @@ class Schedule:
     eval: Evaluation
     checkpoint_every: int
     snapshot_every: int
-
-    @classmethod
-    def of(cls, config: Train) -> "Schedule":
-        """The schedule that the settings of a run contain."""
-        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
     def stops(self, epoch: int, loss: float) -> bool:
         """Whether a replica stops after an epoch with this training loss."""

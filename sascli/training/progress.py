@@ -42,10 +42,6 @@ class Progress:
             done = f"{self.label} {self.done / self.total:.0%}".strip()
             print(f"{done}, {note}, {left:.0f} s left", flush=True)
 
-    def part(self, name: str, steps: int, work: float) -> "Part":
-        """A part of the work, counted in steps."""
-        return Part(self, name, work / max(steps, 1))
-
     def __enter__(self) -> "Progress":
         return self
 
@@ -70,9 +66,3 @@ class Part:
         """Count steps done since the last call."""
         self.done += steps
         self.parent.update(f"{self.name}: {note}", steps * self.work)
-
-    def __enter__(self) -> "Part":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing: `parent` is still in use."""

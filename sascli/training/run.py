@@ -1,7 +1,9 @@
 """One training run: from settings to a finished run directory, new or resumed."""
 
+import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -10,16 +12,7 @@ from omegaconf import OmegaConf
 from sascli import rules, runs
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
-from sascli.config import (
-    Train,
-    config_hash,
-    decisive,
-    initial,
-    plain,
-    run_name,
-    typed,
-    varied,
-)
+from sascli.config import Train, config_hash, decisive, initial, plain, run_name, typed, varied
 from sascli.config import population as members_of
 from sascli.data import Data, load
 from sascli.data.tasks import multisensory
@@ -28,7 +21,7 @@ from sascli.rules.base import Rule, Setup
 from sascli.training import checkpoint, loop, split
 from sascli.training.directories import begin
 from sascli.training.memory import free, peak_memory
-from sascli.training.networks import initial_variances, make_network
+from sascli.training.networks import initial_variances, network_maker
 from sascli.training.population import Population, Schedule, Trained
 from sascli.training.progress import Part, Progress
 
@@ -56,14 +49,14 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     replicas, make_rule = setup(config, data), rule_maker(config, data)
     make_rule(replicas.select(slice(1)), torch.device("cpu"))  # raises UserError if invalid
     directory = directory or runs.claim(Path(config.outputs) / "train" / run_name(config))
-    schedule, rates = Schedule.of(config), varied(config)
+    schedule, rates = make_schedule(config), varied(config)
     population = Population(data, replicas, make_rule, schedule, rates, directory, directory)
     hint = None if progress else f"sas train ... resume={directory}"
     with runs.lock(directory):
         begin(directory, config, manifest(config, population, device), diverged=None)
         with (
             runs.recorded(directory, hint) as results,
-            progress or Progress(config.epochs, "epochs") as counter,
+            nullcontext(progress) if progress else Progress(config.epochs, "epochs") as counter,
         ):
             free(device)
             trained = None
@@ -145,21 +138,16 @@ def pick_device(name: str) -> torch.device:
     """The device that `device` names; auto is the GPU if there is one. Raises UserError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"device must be auto, cpu, cuda or cuda:N, not '{name}'") from error
-    if device.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise UserError(f"device must be auto, cpu, cuda or cuda:N, not '{name}'")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"device={name}, but there are {torch.cuda.device_count()} CUDA devices")
     return device
 
 
 def set_threads(number: int | None) -> None:
-    """Set torch's number of CPU threads; None leaves it. Raises UserError."""
-    if number is not None and number < 1:
-        raise UserError(f"threads must be at least 1 or null, not {number}")
+    """Set torch's number of CPU threads; None leaves it."""
     if number is not None:
         torch.set_num_threads(number)
 
@@ -201,13 +189,18 @@ def load_data(config: Train, device: torch.device, run: Path | None = None) -> D
 
 def rule_maker(config: Train, data: Data) -> Callable[[Setup, torch.device], Rule]:
     """The function that makes the rule, with its network, of the replicas of a setup."""
-    rule = rules.rule_class(config.rule)
+    rule, settings = rules.rule_class(config.rule), config.rule
+    make_network = network_maker(config, data)
 
     def make(replicas: Setup, device: torch.device) -> Rule:
-        network = make_network(config, data, len(replicas.seeds), device)
-        return rule(network, config.rule, replicas)
+        return rule(make_network(len(replicas.seeds), device), settings, replicas)
 
     return make
+
+
+def make_schedule(config: Train) -> Schedule:
+    """The schedule that the settings of a run contain."""
+    return Schedule(**{field.name: getattr(config, field.name) for field in fields(Schedule)})
 
 
 def setup(config: Train, data: Data) -> Setup:

@@ -90,7 +90,7 @@ def train_points(
                 continue
             directory = parent / point.name
             runs.make(directory)
-            part = progress.part(point.name, point.config.epochs, point.work)
+            part = Part(progress, point.name, point.work / point.config.epochs)
             with suppress(runs.BusyError):  # another process was faster
                 train_point(point, directory, part, tolerant)
                 remaining.remove(point)
@@ -187,11 +187,10 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
                 train_points(points, directory / "runs", update_tables)
 
     if config.worker is not None:
-
-        def train(directory: Path) -> None:
-            train_points(points, directory / "runs")
-
-        directory = share(parent, config_hash(config), start, train, finish)
+        settings = config_hash(config)
+        directory = share(
+            parent, settings, start, lambda path: train_points(points, path / "runs"), finish
+        )
     else:
         directory = directory or resume_or_claim(parent, config)
         finish(directory)

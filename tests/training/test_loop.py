@@ -13,8 +13,7 @@ from sascli.data import Data
 from sascli.errors import UserError
 from sascli.rules.base import Rule, RuleSettings
 from sascli.training.loop import evaluate, one_epoch
-from sascli.training.population import Schedule
-from sascli.training.run import setup
+from sascli.training.run import make_schedule, setup
 
 T, V = 120, 2001
 
@@ -121,14 +120,14 @@ def test_divergence_names_epoch_layer_and_parameter(
 
 
 def test_both_accuracies_are_of_the_whole_test_set(tiny: Making, data: Data) -> None:
-    test, mean = evaluate(data, looker(tiny, data), 2, Schedule.of(tiny()))
+    test, mean = evaluate(data, looker(tiny, data), 2, make_schedule(tiny()))
     assert test == [1.0, 0.0] and mean == [1.0, 1.0]
 
 
 def test_the_mean_network_is_evaluated_now_and_then_and_at_the_end(
     tiny: Making, data: Data
 ) -> None:
-    rule, schedule = looker(tiny, data), Schedule.of(tiny(epochs=5))
+    rule, schedule = looker(tiny, data), make_schedule(tiny(epochs=5))
     measured = [evaluate(data, rule, epoch, schedule)[1][0] for epoch in range(1, 6)]
     assert measured == [None, 1.0, None, 1.0, 1.0]
 

@@ -13,7 +13,7 @@ from sascli.data import Data
 from sascli.data.multisensory import blocked
 from sascli.errors import UserError
 from sascli.training import run as training_run
-from sascli.training.networks import initial_variances, make_network
+from sascli.training.networks import initial_variances, network_maker
 
 CPU = torch.device("cpu")
 
@@ -29,7 +29,7 @@ def made(data: Data | None = None, *words: str) -> tuple[Any, Train, Data]:
     """The network of a command line, its settings and its data."""
     config = composed("train", *words)
     data = training_run.load_data(config, CPU) if data is None else data
-    return make_network(config, data, 2, CPU), config, data
+    return network_maker(config, data)(2, CPU), config, data
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
         ("model=multisensory model.loss=sum", "no model.loss 'sum'"),
         ("model=multisensory stop_loss=-1", "stop_loss must be at least 0, not -1"),
         ("model=multisensory stop_after=-1", "stop_after must be at least 0, not -1"),
-        ("model=rnn_digits optim.clip=0", "optim.clip must be a number > 0 or null"),
+        ("model=rnn_digits optim.clip=0", "optim.clip must be above 0, not 0.0"),
         ("model=rnn_digits optim.halve=[p]", "no optim.halve 'p'"),
         ("model=rnn_digits optim.halve_every=0", "optim.halve_every must be at least 1"),
         ("model=digits eval.redraw=step", "eval.redraw=step needs a recurrent network"),

@@ -15,14 +15,11 @@ from test_split import RATES, RULES, Room, assert_close, room
 
 from sascli import runs
 from sascli.config import Train
-from sascli.core.network import FeedForward
 from sascli.errors import UserError
-from sascli.rules import rule_class
 from sascli.training import run as training_run
 from sascli.training.checkpoint import load_state
-from sascli.training.networks import make_network
+from sascli.training.loop import Frozen
 from sascli.training.progress import Part, Progress
-from sascli.training.replicas import Frozen
 from sascli.training.signals import Stopped
 
 __all__ = ["room"]
@@ -245,8 +242,8 @@ def test_held_numbers_are_put_back_and_no_others(name: str, tiny: Making) -> Non
         config = composed("train", *TASK.split(), "seeds=[3,8,1,5]")
     data = training_run.load_data(config, torch.device("cpu"))
     setup = training_run.setup(config, data)
-    network: FeedForward = make_network(config, data, len(setup.seeds), torch.device("cpu"))
-    rule = rule_class(config.rule)(network, config.rule, setup)
+    rule = training_run.rule_maker(config, data)(setup, torch.device("cpu"))
+    network = rule.network
     rule.initialise()
 
     def step(epoch: int) -> None:

@@ -496,7 +496,7 @@ def test_train_from_the_command_line(tiny: Making, capsys: pytest.CaptureFixture
     assert sorted(path.name for path in multirun.glob("*/")) == ["conf", "seed-0", "seed-1"]
     for seed in (0, 1):
         job = multirun / f"seed-{seed}"
-        assert {path.name for path in job.iterdir()} == LEFT | {"overview.png"}
+        assert {path.name for path in job.iterdir()} == LEFT | {"overview.pdf", "overview.png"}
         assert runs.manifest_of(job)["seeds"] == [seed] and status(job) == "finished"
     capsys.readouterr()
     for said in ("epochs 100%", "is already finished"):
