@@ -44,9 +44,12 @@ def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None
 
 def named(network: FeedForward) -> dict[str, Tensor]:
     """The tensors of a network by their names in a file."""
-    kinds, layers = (*KINDS, "r") if network.r else KINDS, range(1, len(network.layers) + 1)
-    names = [f"layers.{number}.{kind}" for kind in kinds for number in layers]
-    return dict(zip(names, network.tensors(), strict=True))
+    tensors = {
+        f"layers.{number}.{kind}": getattr(layer, kind).detach()
+        for number, layer in enumerate(network.layers, 1)
+        for kind in KINDS
+    }
+    return tensors | {f"layers.{number}.r": r for number, r in enumerate(network.r, 1)}
 
 
 def checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:

@@ -98,13 +98,11 @@ def join(population: Population, halves: Sequence[Population]) -> None:
     saved = filter(None, (loop.load(half, CPU) for half in halves))
     rules, logs = zip(*saved, strict=True)
     for name in {path.name for half in halves for path in half.directory.glob("weights-*")}:
-        networks = [  # a half that had stopped before has no snapshot: its last weights
-            checkpoint.load_weights(path)
-            if (path := half.directory / name).exists()
-            else rule.network
-            for half, rule in zip(halves, rules, strict=True)
-        ]
-        joined = FeedForward.concat(networks, CPU)
+        paths = [half.directory / name for half in halves]
+        for path, half, rule in zip(paths, halves, rules, strict=True):
+            if not path.exists():  # all replicas of this half had stopped
+                checkpoint.save_weights(path, rule.network, half.setup.seeds)
+        joined = FeedForward.concat([checkpoint.load_weights(path) for path in paths], CPU)
         checkpoint.save_weights(population.directory / name, joined, population.setup.seeds)
     common = loop.load(population, CPU)
     loop.save(population, type(rules[0]).concat(rules), join_logs(common and common[1], logs))

@@ -3,7 +3,6 @@
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import copi_tables
 import pandas as pd
@@ -15,6 +14,7 @@ from conftest import composed
 from test_stop_loss import TASK, unequal
 
 from sascli import claims, figures, runs
+from sascli.config import Train
 from sascli.figures.draw.rows import carried, stopping
 from sascli.jobs import listing
 from sascli.measure.run import TrainedRun
@@ -73,9 +73,7 @@ def test_claims_of_replicas_that_stopped_early(
     assert other["history"]["epoch"].max() == longest["epoch"].max()
 
 
-def test_tables_and_listings_of_replicas_that_stopped_early(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_and_listings_of_replicas_that_stopped_early(tmp_path: Path) -> None:
     history = maker.tables()["history"].query("rule == 'gbp'").assign(point="x")
     networks = pd.DataFrame(
         {"rule": "gbp", "depth": 4, "train_size": 10_000, "seed": [0, 0, 1, 1, 2, 2],
@@ -85,22 +83,19 @@ def test_tables_and_listings_of_replicas_that_stopped_early(
     pd.testing.assert_frame_equal(one, two)
     assert one["test_error"].notna().sum() == 3
 
-    found = []
-    for number, table in enumerate((history, cut(history))):
-        runs.write_table(tmp_path / "history.csv", table)
-        found.append((listing.accuracy(tmp_path), tmp_path / f"{number}"))
-    assert found[0][0] == found[1][0] is not None
-
-    point = sweep.Point("x", None)  # type: ignore[arg-type]
-    monkeypatch.setattr(credit, "population", lambda config: [_member()] * 3)
+    accuracies, searches = [], []
+    config = Train(rule={"name": "gbp"}, train_size=10_000, seeds=[0, 1, 2])
+    point = sweep.Point("x", config)
+    (tmp_path / "x").mkdir()
     for table in (history, cut(history)):
-        monkeypatch.setattr(credit.sweeps, "gather", lambda *rest, table=table: table.copy())
-        found.append((credit.found([point], tmp_path), tmp_path))
-    pd.testing.assert_frame_equal(found[2][0], found[3][0])
-
-
-def _member() -> Any:
-    return type("Member", (), {"lr": {"m": 0.1}})
+        runs.write_table(tmp_path / "history.csv", table)
+        accuracies.append(listing.accuracy(tmp_path))
+        rows = table.drop(columns=list(point.key))
+        runs.write_table(tmp_path / "x/history.csv", rows)
+        searches.append(credit.found([point], tmp_path))
+    assert accuracies[0] == accuracies[1] is not None
+    pd.testing.assert_frame_equal(*searches)
+    assert len(searches[0]) == 3
 
 
 def test_curves_go_on_at_the_last_accuracy() -> None:

@@ -189,13 +189,22 @@ def test_a_split_run_ends_as_one_that_was_not(since: int, tiny: Making, room: Ro
     assert_close(whole, split)
 
 
-def test_halves_may_end_long_before_the_other(tiny: Making, room: Room) -> None:
-    """The first half has no snapshot of the later epochs: its last parameters stand for them."""
-    config = unequal(several(tiny, snapshot_every=1, seeds=None, replicas=2))
+@pytest.mark.parametrize("task", [False, True], ids=["images", "task"])
+def test_halves_may_end_in_different_epochs(
+    task: bool, tiny: Making, tmp_path: Path, room: Room
+) -> None:
+    """The first half has no snapshot of the later epochs: its last parameters are used."""
+    if task:
+        words = [*TASK.split(), "replicas=2", "epochs=12", f"outputs={tmp_path}", "stop_loss=null"]
+        settings = composed("train", *words, "snapshot_every=1", "precision=float64")
+        config = unequal(settings, after=3)
+    else:
+        config = unequal(several(tiny, snapshot_every=1, seeds=None, replicas=2))
     history = tables(training_run.run(config))["history"]
     first = int(history.groupby("replica")["epoch"].max().idxmin())
     config = replace(config, seeds=[first, 1 - first], replicas=1)
     whole = training_run.run(config)
+    assert len({*runs.manifest_of(whole)["stopped"]}) == 2
     room(1)
     assert_close(whole, training_run.run(config))
 
