@@ -16,7 +16,7 @@ from sascli.continual.learner import Learner
 from sascli.continual.sequence import sequence
 from sascli.data import Data
 from sascli.training import run as training_run
-from sascli.training.directories import RESUME, begin, resume_or_claim
+from sascli.training.directories import RESUME, begin, resumed
 from sascli.training.progress import Progress
 
 SEARCH, MATRIX, SUMMARY = (f"continual{end}.csv" for end in ("_search", "", "_summary"))
@@ -37,7 +37,7 @@ def run(config: Continual, directory: Path | None = None) -> Path:
     images = load_images(config)
     name = config.name or f"{config.model.name}-{config.task}"
     parent = Path(config.outputs) / "continual" / name
-    directory = directory or resume_or_claim(parent, config)
+    directory = directory or resumed(parent, config) or runs.claim(parent)
     entries = {
         "kind": "continual",
         "model": config.model.name,

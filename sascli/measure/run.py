@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from sascli import runs
-from sascli.config import Train, typed
+from sascli.config import Train
 from sascli.core.copi import Decorrelated
 from sascli.core.network import FeedForward
 from sascli.data import Data
 from sascli.errors import UserError
 from sascli.training import checkpoint
 from sascli.training import run as training_run
+from sascli.training.directories import settings_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TrainedRun:
     @cached_property
     def config(self) -> Train:
         """The settings that it was trained with."""
-        return typed(OmegaConf.create(runs.read_json(self.directory / runs.CONFIG)), Train)
+        return settings_of(self.directory)
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -114,9 +114,8 @@ class TrainedRun:
     def data(self) -> Data:
         """Training and test images. Raises UserError if they have changed since the training."""
         folder = replace(self.config.data, root=self.root or self.config.data.root)
-        return training_run.load_data(
-            replace(self.config, data=folder), self.device, self.directory
-        )
+        config = replace(self.config, data=folder)
+        return training_run.load_data(config, self.device, self.directory)
 
     def training_images(self, count: int | Literal["all"]) -> Tensor:
         """The first `count` training images; all of them for `all`, or if there are fewer."""

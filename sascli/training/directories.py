@@ -1,19 +1,27 @@
-"""Directories of training: claimed or resumed, and begun."""
+"""Directories of training: resumed, or begun."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from sascli import runs
-from sascli.config import Train, config_hash, plain
+from sascli.config import Train, config_hash, plain, typed
 
 RESUME = "the same command and resume=true"
 """How a directory of many runs is resumed."""
 
 
-def resume_or_claim(parent: Path, config: Train) -> Path:
-    """With `resume=true` the newest directory of these settings, else a new version."""
-    resumed = runs.of_settings(parent, config_hash(config)) if config.resume else None
-    return resumed or runs.claim(parent)
+def resumed(parent: Path, config: Train) -> Path | None:
+    """The directory that `resume` means, None for a new one. Raises UserError if it is missing."""
+    if isinstance(config.resume, str):
+        return runs.locate(config.resume, Path(config.outputs), unfinished=True)
+    return runs.of_settings(parent, config_hash(config)) if config.resume else None
+
+
+def settings_of(directory: Path) -> Train:
+    """The settings of a run; those that its version of sas lacked are the schema's defaults."""
+    return typed(OmegaConf.create(runs.read_json(directory / runs.CONFIG)), Train)
 
 
 def begin(directory: Path, config: Train, entries: Mapping[str, object], **status: object) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 from statistics import fmean
 
 import pandas as pd
@@ -168,8 +169,8 @@ def measurements(population: Population, rule: Rule, log: Log) -> list[Row]:
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
     """Rows of metrics.csv by epoch, layer, name and replica."""
-    order = [METRICS.index(name) for name in ("epoch", "layer", "name", "replica")]
-    return sorted(rows, key=lambda row: [row[place] for place in order])
+    order = (METRICS.index(name) for name in ("epoch", "layer", "name", "replica"))
+    return sorted(rows, key=itemgetter(*order))
 
 
 def save_snapshot(population: Population, rule: Rule, epoch: int) -> None:

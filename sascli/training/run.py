@@ -7,19 +7,18 @@ from dataclasses import fields
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 
 from sascli import rules, runs
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
-from sascli.config import Train, config_hash, decisive, initial, plain, run_name, typed, varied
+from sascli.config import Train, decisive, initial, plain, run_name, varied
 from sascli.config import population as members_of
 from sascli.data import Data, load
 from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError
 from sascli.rules.base import Rule, Setup
 from sascli.training import checkpoint, loop, split
-from sascli.training.directories import begin
+from sascli.training.directories import begin, resumed, settings_of
 from sascli.training.memory import free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
 from sascli.training.population import Population, Schedule, Trained
@@ -38,7 +37,8 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     device = pick_device(config.device)
     set_threads(config.threads)
     torch.set_flush_denormal(True)  # moments of dead pixels decay to denormals: 10 x slower
-    directory = directory or resume_directory(config)
+    parent = Path(config.outputs) / "train" / run_name(config)
+    directory = directory or resumed(parent, config)
     if directory is not None and is_finished(config, directory):
         if progress is None:
             print(f"{directory} is already finished")
@@ -48,7 +48,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     data = load_data(config, device, directory)
     replicas, make_rule = setup(config, data), rule_maker(config, data)
     make_rule(replicas.select(slice(1)), torch.device("cpu"))  # raises UserError if invalid
-    directory = directory or runs.claim(Path(config.outputs) / "train" / run_name(config))
+    directory = directory or runs.claim(parent)
     schedule, rates = make_schedule(config), varied(config)
     population = Population(data, replicas, make_rule, schedule, rates, directory, directory)
     hint = None if progress else f"sas train ... resume={directory}"
@@ -76,26 +76,14 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     return directory
 
 
-def resume_directory(config: Train) -> Path | None:
-    """The run that `resume` means, None for a new one. Raises UserError if there is none."""
-    if isinstance(config.resume, str):
-        return runs.locate(config.resume, Path(config.outputs), unfinished=True)
-    if not config.resume:
-        return None
-    parent = Path(config.outputs) / "train" / run_name(config)
-    return runs.of_settings(parent, config_hash(config))
-
-
 def is_finished(config: Train, directory: Path) -> bool:
     """Whether the run in `directory` has trained all its epochs.
 
-    Settings absent from the run's version of sas have the schema's defaults. Raises UserError
-    when its settings are different, except for `epochs` that grow.
+    Raises UserError when its settings are different, except for `epochs` that grow.
     """
     if not runs.begun(directory):
         return False
-    recorded = typed(OmegaConf.create(runs.read_json(directory / runs.CONFIG)), Train)
-    before, after = decisive(plain(recorded)), decisive(plain(config))
+    before, after = (decisive(plain(settings)) for settings in (settings_of(directory), config))
     different = sorted(key for key in after if after[key] != before.get(key))
     if "epochs" in different and after["epochs"] > before["epochs"]:
         different.remove("epochs")

@@ -22,7 +22,7 @@ from sascli.config import (
 )
 from sascli.errors import DivergedError, UserError
 from sascli.training import run as training_run
-from sascli.training.directories import RESUME, begin, resume_or_claim
+from sascli.training.directories import RESUME, begin, resumed
 from sascli.training.progress import Part, Progress
 from sascli.training.workers import share
 
@@ -192,7 +192,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
             parent, settings, start, lambda path: train_points(points, path / "runs"), finish
         )
     else:
-        directory = directory or resume_or_claim(parent, config)
+        directory = directory or resumed(parent, config) or runs.claim(parent)
         finish(directory)
     print(f"{directory}/datasize.csv")
     return directory
