@@ -1,4 +1,4 @@
-"""The last epoch is each replica's own: in claims, listings, tables, pictures and documents."""
+"""The last epoch of each replica: in claims, listings, tables, pictures and documents."""
 
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +34,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def cut(history: pd.DataFrame, early: int = EARLY) -> pd.DataFrame:
-    """The same last epochs, those of seed 0 some epochs earlier and its first ones left out."""
+    """The history with the last epochs of seed 0 moved to earlier ones, without its first."""
     moved = history.assign(epoch=history["epoch"] - early * (history["seed"] == 0))
     return moved[moved["epoch"] > 0]
 
@@ -45,8 +45,8 @@ def test_last_epochs_of_each_replica() -> None:
          for seed in (0, 1) for epoch in range(1, last[seed] + 1)],
         columns=["rule", "seed", "epoch"],
     )  # fmt: skip
-    found = runs.last_epochs(history)
-    assert found["epoch"].tolist() == [3, 5, 4, 2]
+    last = runs.last_epochs(history)
+    assert last["epoch"].tolist() == [3, 5, 4, 2]
     assert runs.last_epochs(history, 2)["epoch"].tolist() == [2, 3, 4, 5, 3, 4, 1, 2]
     assert runs.last_epochs(history.assign(lr=float("nan")))["epoch"].tolist() == [3, 5, 4, 2]
 
@@ -98,14 +98,14 @@ def test_tables_and_listings_of_replicas_that_stopped_early(tmp_path: Path) -> N
     assert len(searches[0]) == 3
 
 
-def test_curves_go_on_at_the_last_accuracy() -> None:
+def test_curves_continue_at_the_last_accuracy() -> None:
     history = temporal_tables.tables()["history"].query("model == 'multisensory'")
     early = cut(history)
-    whole = carried(early)
+    continued = carried(early)
     last = history["epoch"].max()
-    assert whole.groupby("epoch")["seed"].nunique().loc[last] == history["seed"].nunique()
-    own = whole.query("seed == 0 and rule == 'gbp'").set_index("epoch")["test_accuracy"]
-    assert (own.loc[last - EARLY :] == own.loc[last - EARLY]).all() and own.nunique() > 1
+    assert continued.groupby("epoch")["seed"].nunique().loc[last] == history["seed"].nunique()
+    row = continued.query("seed == 0 and rule == 'gbp'").set_index("epoch")["test_accuracy"]
+    assert (row.loc[last - EARLY :] == row.loc[last - EARLY]).all() and row.nunique() > 1
     assert stopping(history) == "" and "its last accuracy" in stopping(early)
     pd.testing.assert_frame_equal(carried(history), history.reset_index(drop=True))
 

@@ -49,7 +49,7 @@ def work_beside_another(line: str, worker: int, outputs: Path) -> None:
     [(SWEEP, "sweep-datasize/digits-gbp", 6), (FIGURES, "reproduce/credit/digits-smoke", 5)],
     ids=["sweep-datasize", "figures"],
 )
-def test_three_workers_leave_what_one_process_leaves(
+def test_three_workers_make_the_tables_of_one_process(
     line: str, where: str, points: int, tmp_path: Path, forks: ForkServerContext
 ) -> None:
     alone, shared = (tmp_path / name for name in ("alone", "shared"))
@@ -69,7 +69,7 @@ def test_three_workers_leave_what_one_process_leaves(
 
 
 @pytest.mark.slow
-def test_a_killed_workers_points_are_taken_over(
+def test_points_of_killed_workers_are_finished(
     tmp_path: Path, forks: ForkServerContext, fault: Fault
 ) -> None:
     outputs = tmp_path / "shared"
@@ -90,7 +90,7 @@ def begin(directory: Path) -> None:
     runs.describe(directory, **about, status="running")
 
 
-def test_a_directory_that_another_finishes_is_left_to_it(
+def test_directory_that_another_worker_is_finishing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = composed(*SWEEP.split(), f"outputs={tmp_path}", "worker=1")
@@ -106,7 +106,7 @@ def test_a_directory_that_another_finishes_is_left_to_it(
     assert trained == [tmp_path / "all/v001"] * 2
 
 
-def test_a_study_that_another_worker_has_finished_is_left_as_it_is(
+def test_directory_that_another_worker_has_finished(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finished: list[Path] = []
