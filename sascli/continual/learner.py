@@ -6,8 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sascli import rules
-from sascli.config import METHODS, Continual, alternatives, population, rule_settings, seed_list
+from sascli.config import METHODS, Continual, alternatives, population, seed_list
 from sascli.continual.protection import EWC, VIP, Certainty, Protection
 from sascli.continual.sequence import sequence
 from sascli.core.fisher import fisher
@@ -17,7 +16,6 @@ from sascli.data.accuracy import CHUNK
 from sascli.rules.gradient import GradientRule
 from sascli.training import run as training_run
 from sascli.training.loop import one_epoch
-from sascli.training.networks import network_maker
 
 PROTECTIONS: dict[str, type[Protection]] = {"ewc": EWC, "vip": VIP, "certainty": Certainty}
 
@@ -32,7 +30,8 @@ class Learner:
     def __init__(self, config: Continual, data: Data, method: str, strengths: list[float]) -> None:
         """Raises UserError for settings that do not fit the data."""
         seeds = seed_list(config.seeds)
-        config = replace(config, seeds=seeds * len(strengths))
+        rule_name = {"name": METHODS[method]}
+        config = replace(config, seeds=seeds * len(strengths), rule=rule_name)
         self.epochs, self.batches = config.epochs, config.batches
         self.seeds = [member.seed for member in population(config)]  # by rate, strength, seed
         self.tasks = sequence(config.task, data, config.tasks, self.seeds)
@@ -40,11 +39,9 @@ class Learner:
         setup = training_run.setup(config, first)
         self.lr = setup.lr["m"]
         self.strength = [s for _ in alternatives(config.lr) for s in strengths for _ in seeds]
-        self.network = network_maker(config, first)(len(self.seeds), data.train_x.device)
-        settings = rule_settings({"name": METHODS[method]})
-        rule = rules.rule_class(settings)(self.network, settings, setup)
+        rule = training_run.rule_maker(config, first)(setup, data.train_x.device)
         assert isinstance(rule, GradientRule)
-        self.rule = rule
+        self.rule, self.network = rule, rule.network
         protection = PROTECTIONS.get(method, Protection)
         self.protection = protection(rule, data.train_x.new_tensor(self.strength))
         self.separate_heads = config.task == "split"

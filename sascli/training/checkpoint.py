@@ -87,23 +87,17 @@ def load_weights(path: Path, *, device: torch.device | str = "cpu") -> FeedForwa
         if header.get(CHECKSUM, actual) != actual:
             raise UserError(f"{path} is damaged (its checksum differs): train again")
         return _network(tensors, header, device)
-    except (
-        SafetensorError,
-        OSError,
-        ArithmeticError,
-        ValueError,
-        LookupError,
-        TypeError,
-        RuntimeError,
-    ) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
 def _network(
     tensors: Mapping[str, Tensor], header: Mapping[str, str], device: torch.device | str
 ) -> FeedForward:
-    """The network of a file's tensors. Raises the errors that `load_weights` catches."""
+    """The network of a file's tensors. Raises ValueError, KeyError, TypeError for wrong ones."""
     widths, m = json.loads(header["widths"]), tensors["layers.1.m"]
+    if min(widths) < 1:
+        raise ValueError(f"{widths=} must be positive")
     if "dynamics" in header:
         time = Dynamics(**json.loads(header["dynamics"]))
         empty: FeedForward = Recurrent(widths, time, 0, dtype=m.dtype)

@@ -23,9 +23,18 @@ def network_maker(config: Train, data: Data) -> Callable[[int, torch.device], Fe
     if config.model.network == "feedforward":
         widths = [data.train_x.shape[1], *hidden, len(data.classes)]
         return lambda replicas, device: FeedForward(widths, replicas, device=device, dtype=dtype)
-    widths, time = [step_size(config, data), *hidden, len(data.classes)], dynamics(config, data)
+    n_in, model = step_size(config, data), config.model
+    widths = [n_in, *hidden, len(data.classes)]
+    time = Dynamics(
+        steps=data.train_x.shape[1] // n_in,
+        alpha=model.dt / model.tau,
+        start=model.start,
+        sigma=model.sigma,
+        every_step=isinstance(data, Task),
+        loss=model.loss,
+    )
     frozen: list[tuple[str, float, Tensor | None]] = []  # parameters of the input layer
-    if config.model.ordinary_inputs:
+    if model.ordinary_inputs:
         frozen += [("pi", 0.0, None), ("xi", 0.0, None)]
     if isinstance(data, Task):
         mask = blocked(hidden[0])
@@ -38,19 +47,6 @@ def network_maker(config: Train, data: Data) -> Callable[[int, torch.device], Fe
         return network
 
     return make
-
-
-def dynamics(config: Train, data: Data) -> Dynamics:
-    """How the network runs in time; the multisensory task is read out at every step."""
-    model = config.model
-    return Dynamics(
-        steps=data.train_x.shape[1] // step_size(config, data),
-        alpha=model.dt / model.tau,
-        start=model.start,
-        sigma=model.sigma,
-        every_step=isinstance(data, Task),
-        loss=model.loss,
-    )
 
 
 def step_size(config: Train, data: Data) -> int:

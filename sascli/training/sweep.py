@@ -74,7 +74,7 @@ def train_points(
     done: Callable[[Point, Path], None] | None = None,
     *,
     tolerant: bool = False,
-) -> list[Path]:
+) -> None:
     """Train every unfinished point in parent/<name>.
 
     Points that other processes train are left to them and waited for at the end. `done` is called
@@ -96,7 +96,6 @@ def train_points(
                 remaining.remove(point)
                 if done is not None:
                     done(point, directory)
-    return [parent / point.name for point in points]
 
 
 def train_point(point: Point, directory: Path, part: Part, tolerant: bool) -> None:
