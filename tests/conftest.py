@@ -142,11 +142,11 @@ def signal_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     evaluate = loop.evaluate
 
     def arrange(epoch: int, number: int = signal.SIGTERM) -> None:
-        def interrupted(config: Train, data: Data, rule: Rule, now: int, *rest: Any) -> Any:
+        def interrupted(data: Data, rule: Rule, now: int, *rest: Any) -> Any:
             if now == epoch:
                 monkeypatch.setattr(loop, "evaluate", evaluate)
                 os.kill(os.getpid(), number)
-            return evaluate(config, data, rule, now, *rest)
+            return evaluate(data, rule, now, *rest)
 
         monkeypatch.setattr(loop, "evaluate", interrupted)
 

@@ -11,115 +11,98 @@ import torch
 
 from sascli import runs
 from sascli.analysis.forgetting import KEYS, summary
-from sascli.config import (
-    Continual,
-    alternatives,
-    config_hash,
-    plain,
-    seed_list,
-    strengths,
-)
+from sascli.config import Continual, alternatives, seed_list, strengths
 from sascli.continual.learner import Learner
 from sascli.continual.sequence import sequence
 from sascli.data import Data
 from sascli.training import run as training_run
+from sascli.training.directories import RESUME, begin, resumed
 from sascli.training.progress import Progress
 
 SEARCH, MATRIX, SUMMARY = (f"continual{end}.csv" for end in ("_search", "", "_summary"))
 
 
 class Images(NamedTuple):
-    """What the methods are compared on, and what rates and strengths are searched on."""
+    """The images that methods are compared on, and those of the search."""
 
-    whole: Data
-    held_out: Data  # its test images are the last training images, if anything is searched
+    all: Data
+    held_out: Data  # if anything is searched, its test images are the last training images
 
 
 def run(config: Continual, directory: Path | None = None) -> Path:
-    """Every method in a versioned directory of its own, which `resume=true` continues.
+    """Compare all methods in `directory`, or a versioned one that `resume=true` continues.
 
-    With a `directory`, that one is used, and continued if it was begun. Raises UserError.
+    Raises UserError for settings that do not fit the data.
     """
-    images = images_of(config)
-    parent = Path(config.outputs) / "continual"
-    parent /= config.name or f"{config.model.name}-{config.task}"
-    wanted = config_hash(config)
-    directory = directory or (runs.of_settings(parent, wanted) if config.resume else None)
-    directory = directory or runs.claim(parent)
+    images = load_images(config)
+    name = config.name or f"{config.model.name}-{config.task}"
+    parent = Path(config.outputs) / "continual" / name
+    directory = directory or resumed(parent, config) or runs.claim(parent)
+    entries = {
+        "kind": "continual",
+        "model": config.model.name,
+        "seeds": seed_list(config.seeds),
+        "reference": {"depth": config.depth, "train_size": len(images.all.train_y)},
+        "device": str(images.all.train_x.device),
+        "data": images.all.description,
+    }
     with runs.lock(directory):
-        if not runs.begun(directory):
-            whole = images.whole
-            runs.write_json(directory / runs.CONFIG, plain(config))
-            runs.describe(
-                directory,
-                **runs.provenance(),
-                kind="continual",
-                model=config.model.name,
-                seeds=seed_list(config.seeds),
-                config_hash=wanted,
-                reference={"depth": config.depth, "train_size": len(whole.train_y)},
-                device=str(whole.train_x.device),
-                data=whole.description,
-                start=runs.now(),
-            )
-        runs.describe(directory, **runs.at_work())
-        with runs.recorded(directory, "the same command and resume=true"):
+        begin(directory, config, entries)
+        with runs.recorded(directory, RESUME):
             compare(config, images, directory)
     return directory
 
 
 def continual(config: Continual, directory: Path) -> None:
-    """Add every method, under this protocol, to the tables of a directory that lack it.
+    """Add the methods that the tables of a directory lack for `config.task`.
 
     The caller holds the directory's lock. Raises UserError.
     """
-    compare(config, images_of(config), directory)
+    compare(config, load_images(config), directory)
 
 
-def images_of(config: Continual) -> Images:
-    """Load the images. Raises UserError where they do not make the tasks."""
+def load_images(config: Continual) -> Images:
+    """Load the images. Raises UserError if they are too few for the tasks."""
     device = training_run.pick_device(config.device)
-    searched = any(len(choices(config, method)) > 1 for method in config.methods)
-    whole = held_out = training_run.load_data(config, device)
-    if searched:
-        part = replace(config, data=replace(config.data, split="validation"))
-        held_out = training_run.load_data(part, device)
-    images = Images(whole, held_out)
-    for data in images:
+    images = held_out = training_run.load_data(config, device)
+    if any(len(choices(config, method)) > 1 for method in config.methods):
+        validation = replace(config, data=replace(config.data, split="validation"))
+        held_out = training_run.load_data(validation, device)
+    for data in (images, held_out):
         sequence(config.task, data, config.tasks, [0])
-    return images
+    return Images(images, held_out)
 
 
 def choices(config: Continual, method: str) -> list[tuple[Any, float]]:
-    """The rates with the strengths from which the best is chosen."""
+    """The pairs of rate and strength from which the best is chosen."""
     return [(lr, s) for lr in alternatives(config.lr) for s in strengths(config, method)]
 
 
 def compare(config: Continual, images: Images, directory: Path) -> None:
-    """Search, where there is a choice, and learn; the tables grow by a method at a time."""
+    """Search rate and strength where there is a choice, then learn; one method after another."""
     training_run.set_threads(config.threads)
     torch.set_flush_denormal(True)  # as in training_run.run
     for method in config.methods:
-        tried = choices(config, method)
-        lr, strength = tried[0]
-        if len(tried) > 1:
-            found = search(config, images.held_out, method, directory / SEARCH)
-            lr, strength = tried[best(found, config.search_seeds)]
-        learning = partial(matrix, replace(config, lr=lr), images.whole, method, [strength])
-        kept(directory / MATRIX, config.task, method, learning)
+        pairs = choices(config, method)
+        lr, strength = pairs[0]
+        if len(pairs) > 1:
+            results = search(config, images.held_out, method, directory / SEARCH)
+            lr, strength = pairs[best(results, config.search_seeds)]
+        learn = partial(matrix, replace(config, lr=lr), images.all, method, [strength])
+        complete(directory / MATRIX, config.task, method, learn)
         runs.write_table(directory / SUMMARY, summary(runs.read_table(directory / MATRIX)))
 
 
-def kept(
+def complete(
     path: Path,
     protocol: str,
     method: str,
     make: Callable[[], pd.DataFrame],
     replicas: range | None = None,
 ) -> pd.DataFrame:
-    """The rows of a table for a protocol and method, of all or some replicas.
+    """The rows of a table for a protocol, method and range of replicas (None: all).
 
-    They are made, and added to the table, where it has none.
+    `make()` gives them, and they are added to the table, if it has none.
     """
     tables = [runs.read_table(path)] if path.exists() else []
     for table in tables:
@@ -127,59 +110,59 @@ def kept(
         rows = rows if replicas is None else rows[rows["replica"].isin(replicas)]
         if len(rows):
             return rows
-    made = make()
-    runs.write_table(path, pd.concat([*tables, made], ignore_index=True))
-    return made
+    rows = make()
+    runs.write_table(path, pd.concat([*tables, rows], ignore_index=True))
+    return rows
 
 
 def search(config: Continual, data: Data, method: str, path: Path) -> pd.DataFrame:
-    """Average accuracy after the last task of every rate with every strength and seed.
+    """Average accuracy after the last task for every rate, strength and seed.
 
-    The table at `path` grows by a rate at a time; replicas are counted through all rates.
+    One rate after another is added to the table at `path`; replicas are counted over all rates.
     """
-    tables = list[pd.DataFrame]()
-    count = len(strengths(config, method)) * len(seed_list(config.search_seeds))
-    for place, lr in enumerate(alternatives(config.lr)):
-        one = replace(config, seeds=config.search_seeds, lr=lr)
-        replicas = range(place * count, (place + 1) * count)
-        trying = partial(trial, one, data, method, replicas.start)
-        tables.append(kept(path, config.task, method, trying, replicas))
+    tables = []
+    count = len(strengths(config, method)) * config.search_seeds
+    for number, lr in enumerate(alternatives(config.lr)):
+        replicas = range(number * count, (number + 1) * count)
+        settings = replace(config, seeds=config.search_seeds, lr=lr)
+        make = partial(trials, settings, data, method, replicas.start)
+        tables.append(complete(path, config.task, method, make, replicas))
     return pd.concat(tables, ignore_index=True)
 
 
-def trial(config: Continual, data: Data, method: str, first: int) -> pd.DataFrame:
+def trials(config: Continual, data: Data, method: str, first: int) -> pd.DataFrame:
     """The rows of one rate, whose replicas are counted from `first`."""
     table = matrix(config, data, method, strengths(config, method), only_last=True)
+    table["replica"] += first
     mean = table.groupby(KEYS, sort=False)["test_accuracy"].mean()
-    found = mean.rename("validation_accuracy").reset_index()
-    return found.assign(replica=found["replica"] + first)
+    return mean.rename("validation_accuracy").reset_index()
 
 
-def best(found: pd.DataFrame, seeds: int) -> int:
-    """The number of the trial with the highest mean over seeds, the first of equals."""
-    trial = found["replica"] // seeds  # as Learner orders its replicas
-    return int(found.groupby(trial)["validation_accuracy"].mean().argmax())
+def best(results: pd.DataFrame, seeds: int) -> int:
+    """The index in `choices` of the highest mean over seeds, the first of equals."""
+    index = results["replica"] // seeds  # as Learner orders its replicas
+    return int(results.groupby(index)["validation_accuracy"].mean().argmax())
 
 
 def matrix(
-    config: Continual, data: Data, method: str, tried: list[float], *, only_last: bool = False
+    config: Continual, data: Data, method: str, strengths: list[float], *, only_last: bool = False
 ) -> pd.DataFrame:
-    """Accuracies on the tasks so far after each of them, or only after the last."""
-    learner, rows = Learner(config, data, method, tried), []
+    """Accuracies on all tasks learned so far, after each task or only after the last."""
+    learner, rows = Learner(config, data, method, strengths), []
     label = f"{config.task} {method}{' search' if only_last else ''}"
     with Progress(config.tasks * config.epochs, label) as progress:
         for done in range(1, config.tasks + 1):
             for _ in learner.learn(done - 1):
                 progress.update(f"task {done} of {config.tasks}")
             for task in range(done if done == config.tasks or not only_last else 0):
-                told = (learner.lr, learner.strength, learner.seeds, learner.test(task))
-                for replica, (lr, strength, seed, right) in enumerate(zip(*told, strict=True)):
-                    key = (config.task, method, lr, strength, replica, seed)
-                    rows.append((*key, done, task + 1, right))
+                columns = (learner.lr, learner.strength, learner.seeds, learner.test(task))
+                for r, (lr, strength, seed, accuracy) in enumerate(zip(*columns, strict=True)):
+                    key = (config.task, method, lr, strength, r, seed)
+                    rows.append((*key, done, task + 1, accuracy))
     return pd.DataFrame(rows, columns=[*KEYS, "after_task", "task", "test_accuracy"])
 
 
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Average accuracy and forgetting of each method, the mean over seeds."""
+    """Average accuracy and forgetting of each method, mean over seeds."""
     by_method = tables["continual_summary"].groupby("method", sort=False)
     return by_method[["average_accuracy", "forgetting"]].mean()

@@ -1,8 +1,7 @@
-"""What keeps earlier tasks while a rule learns the next: a penalty, or steps held back."""
+"""Protection of earlier tasks while a rule learns the next: a penalty, or smaller steps."""
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,16 +11,16 @@ from sascli.rules.gradient import GradientRule
 
 
 class Protection:
-    """Protects nothing; the others act around the steps of a rule's optimiser."""
+    """No protection; subclasses act before and after the steps of a rule's optimiser."""
 
     def __init__(self, rule: GradientRule, strength: Tensor) -> None:
-        """`strength` (replicas,): each replica's own; 0 protects nothing, bit for bit."""
+        """`strength` (replicas,); a replica of strength 0 is unprotected, bit for bit."""
         self.rule, self.network, self.strength = rule, rule.network, strength.view(-1, 1, 1)
 
     def remember(self, fisher: Callable[[], Tensor], shared: int) -> None:
-        """Protect from now on what the first `shared` layers know: a task has ended.
+        """Protect the first `shared` layers, as they are at the end of a task, from now on.
 
-        `fisher()` is the information about m in that task's images, flat like `flat["m"]`.
+        `fisher()` is the information about m in the task's images, flat like `flat["m"]`.
         """
 
 
@@ -47,72 +46,72 @@ class EWC(Protection):
     def remember(self, fisher: Callable[[], Tensor], shared: int) -> None:
         """Add the term of the task that has ended."""
         information = fisher()
-        for number, own in enumerate(self.network.split(information)):
-            own *= self.strength if number < shared else 0
+        for number, layer in enumerate(self.network.split(information)):
+            layer *= self.strength if number < shared else 0
         self.stiffness += information
         self.pull.addcmul_(information, self.network.flat["m"])
 
-    def penalise(self, *_: Any) -> None:
+    def penalise(self, *_: object) -> None:
         """Add the penalty's gradient, lambda sum_k F^k (m - m^k)."""
         grad: Tensor = self.rule.gradients.grads["m"]
         grad.addcmul_(self.stiffness, self.network.flat["m"]).sub_(self.pull)
 
 
-class Held(Protection):
-    """Of every step only a share s, 0 to 1, reaches m, pi and Xi of a connection.
+class SmallerSteps(Protection):
+    """Every step of m, pi and Xi of a connection is scaled by s in [0, 1].
 
-    s is decided by the connection's credit at the end of each task and only ever falls. The
-    projection comes after; s = 0 leaves the three as they are, bit for bit.
+    s depends on the connection's credit at the end of each task and never grows. The projection
+    comes after the scaling; s = 0 keeps the three parameters, bit for bit.
     """
 
     def __init__(self, rule: GradientRule, strength: Tensor) -> None:
         super().__init__(rule, strength)
-        self.share = torch.ones_like(self.network.flat["m"])
+        self.scale = torch.ones_like(self.network.flat["m"])
         self.before = torch.empty_like(self.network.all)
-        rule.optimiser.register_step_pre_hook(self.note)
-        rule.optimiser.register_step_post_hook(self.hold)
+        rule.optimiser.register_step_pre_hook(self.save)
+        rule.optimiser.register_step_post_hook(self.shorten)
 
     @abstractmethod
-    def allowed(self, uncertainty: Tensor) -> Tensor:
-        """The share that connections of a relative variance may move."""
+    def scale_of(self, v: Tensor) -> Tensor:
+        """s of connections of relative variance v."""
 
     def remember(self, fisher: Callable[[], Tensor], shared: int) -> None:
-        """Lower the shares of the shared layers to what their credit now allows."""
-        layers = zip(self.network.split(self.share)[:shared], self.network.layers, strict=False)
-        for own, layer in layers:
-            torch.minimum(own, self.allowed(uncertainty(layer)), out=own)
+        """Lower s of the shared layers to that of their present v."""
+        layers = zip(self.network.split(self.scale)[:shared], self.network.layers, strict=False)
+        for scale, layer in layers:
+            torch.minimum(scale, self.scale_of(uncertainty(layer)), out=scale)
 
-    def note(self, *_: Any) -> None:
-        """Keep the parameters from before the step."""
+    def save(self, *_: object) -> None:
+        """Save the parameters before a step."""
         self.before.copy_(self.network.all)
 
-    def hold(self, *_: Any) -> None:
-        """Go only a share of the way."""
-        torch.lerp(self.before, self.network.all, self.share, out=self.network.all)
+    def shorten(self, *_: object) -> None:
+        """Scale the step that was made."""
+        torch.lerp(self.before, self.network.all, self.scale, out=self.network.all)
 
 
-class VIP(Held):
-    """s = 0 where v < strength, else 1: the VIPs (v = 0) are frozen, and what comes near them."""
+class VIP(SmallerSteps):
+    """s = 0 where v < strength, else 1: VIPs (v = 0) and VIP-like connections are frozen."""
 
-    def allowed(self, uncertainty: Tensor) -> Tensor:
-        """All or nothing."""
-        return (uncertainty >= self.strength).to(uncertainty.dtype)
+    def scale_of(self, v: Tensor) -> Tensor:
+        """0 or 1."""
+        return (v >= self.strength).to(v.dtype)
 
 
-class Certainty(Held):
-    """s = v^strength: the surer a weight, the shorter its steps; a VIP (v = 0) is frozen."""
+class Certainty(SmallerSteps):
+    """s = v^strength: steps are small for certain weights; a VIP (v = 0) is frozen."""
 
-    def allowed(self, uncertainty: Tensor) -> Tensor:
+    def scale_of(self, v: Tensor) -> Tensor:
         """A power of the relative variance."""
-        return uncertainty**self.strength
+        return v**self.strength
 
 
 @torch.no_grad()
 def uncertainty(layer: SpikeSlab) -> Tensor:
-    """v = Var(w) / rho, in [0, 1]: the variance of every weight over its second moment.
+    """v = Var(w) / rho in [0, 1]: the variance of every weight over its second moment rho.
 
-    v is without a unit, 0 for a VIP (of m other than 0) and the spike mass where Xi = 0. Where
-    both are 0, as for UIPs, nothing is lost by moving: v = 1.
+    v is dimensionless, 0 for a VIP with m other than 0, and the spike mass where Xi = 0. Where
+    Var(w) = rho = 0, as for UIPs, the weight is free to move: v = 1.
     """
     var, mu = layer.variance(), layer.mean()
     rho = var + mu * mu

@@ -1,8 +1,7 @@
-"""Tasks in sequence, made of one data set: pairs of its classes, or permutations of its pixels."""
+"""Tasks in sequence from one data set: pairs of its classes, or permutations of its pixels."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,27 +13,29 @@ from sascli.errors import UserError
 
 @dataclass(frozen=True)
 class Permuted(Data):
-    """Images of which each replica sees the pixels in an order of its own, (replicas, n)."""
+    """Images whose pixels each replica sees in the order of its row of (replicas, n)."""
 
     order: Tensor
 
-    def seen(self, x: Tensor) -> Tensor:
-        """(replicas, batch, n) of images that may lack the first axis."""
-        whole = x.expand(len(self.order), *x.shape[-2:])
-        return whole.gather(-1, self.order.unsqueeze(1).expand_as(whole))
+    def permute(self, x: Tensor) -> Tensor:
+        """Images (replicas, batch, n), permuted; the first axis may be absent."""
+        images = x.expand(len(self.order), *x.shape[-2:])
+        return images.gather(-1, self.order.unsqueeze(1).expand_as(images))
 
-    def batches(self, *of: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        """As of images, in the new order."""
-        for x, y in super().batches(*of):
-            yield self.seen(x), y
+    def batches(
+        self, seeds: Sequence[int], epoch: int, size: int, most: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """As `Data.batches`, permuted."""
+        for x, y in super().batches(seeds, epoch, size, most):
+            yield self.permute(x), y
 
     def accuracy(self, logits: Callable[[Tensor], Tensor]) -> Tensor:
-        """As of images, in the new order."""
-        return super().accuracy(lambda x: logits(self.seen(x)))
+        """As `Data.accuracy`, permuted."""
+        return super().accuracy(lambda x: logits(self.permute(x)))
 
 
 def split(data: Data, number: int) -> Data:
-    """The classes 2 number and 2 number + 1, labelled 0 and 1. Raises UserError."""
+    """The classes 2 number and 2 number + 1, labelled 0 and 1. Raises UserError without images."""
     classes = data.classes[2 * number : 2 * number + 2]
     if len(classes) < 2:
         raise UserError(f"task=split has at most {len(data.classes) // 2} tasks with {data.name}")
@@ -52,14 +53,14 @@ def split(data: Data, number: int) -> Data:
 
 
 def permuted(data: Data, number: int, seeds: Sequence[int]) -> Permuted:
-    """All classes, the pixels in an order that each replica draws from its seed."""
+    """All classes, the pixels in a random order of each replica's seed."""
     n = data.train_x.shape[1]
-    drawn = [torch.randperm(n, generator=g) for g in streams(seeds, "permutation", number)]
-    return Permuted(**vars(data), order=torch.stack(drawn).to(data.train_x.device))
+    orders = [torch.randperm(n, generator=g) for g in streams(seeds, "permutation", number)]
+    return Permuted(**vars(data), order=torch.stack(orders).to(data.train_x.device))
 
 
 def sequence(protocol: str, data: Data, count: int, seeds: Sequence[int]) -> list[Data]:
-    """The first `count` tasks of a protocol. Raises UserError where the data have fewer."""
+    """The first `count` tasks of a protocol. Raises UserError if the data have fewer."""
     if protocol == "split":
         return [split(data, number) for number in range(count)]
     return [permuted(data, number, seeds) for number in range(count)]

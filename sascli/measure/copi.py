@@ -1,4 +1,4 @@
-"""What a network trained by COPI shows: decorrelation, receptive fields, linear compression."""
+"""Measurements of networks trained by COPI: decorrelation, features, linear compression."""
 
 from sascli import runs
 from sascli.analysis import decorrelation as correlation
@@ -7,12 +7,12 @@ from sascli.config import Compress, Decorrelation, Features, as_list
 from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
 
-FIRST = 16
-"""Units that are shown where none is named."""
+UNITS = 16
+"""Units shown by default, the first of the layer."""
 
 
 def decorrelation(run: TrainedRun, config: Decorrelation) -> Results:
-    """decorrelation.csv over training and decorrelated.csv, inputs beside ZCA.
+    """decorrelation.csv over training; decorrelated.csv of inputs, beside ZCA.
 
     Raises UserError for a run that does not decorrelate.
     """
@@ -32,7 +32,7 @@ def features(run: TrainedRun, config: Features) -> Results:
     depth = len(run.layers.w)
     layer = max(depth - 1, 1) if config.layer is None else config.layer
     count = run.layers.w[run.checked("layer", layer, depth, first=1) - 1].shape[1]
-    units = range(min(count, FIRST)) if config.unit is None else as_list(config.unit)
+    units = range(min(count, UNITS)) if config.unit is None else as_list(config.unit)
     table = linear.features(
         run.layers,
         run.training_images(config.images),

@@ -1,4 +1,4 @@
-"""What gBP's distributions say of a trained network: entropy, and targeted perturbation."""
+"""Measurements of gBP's distributions: entropy, and targeted perturbation."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from sascli.measure.run import TrainedRun
 
 
 def entropy(run: TrainedRun, config: Entropy) -> Results:
-    """entropy.csv, and entropy_epochs.csv of a run with snapshots."""
+    """entropy.csv; with snapshots also entropy_epochs.csv."""
     tables = {"entropy": entropy_table(run.network, run.seeds, config.estimator)}
     if run.snapshots:
         tables["entropy_epochs"] = entropy_epochs(run.paths, run.seeds, config.estimator)
@@ -18,7 +18,7 @@ def entropy(run: TrainedRun, config: Entropy) -> Results:
 
 
 def perturb(run: TrainedRun, config: Perturb) -> Results:
-    """perturbation.csv, layer by layer. Raises UserError for a layer that does not exist."""
+    """perturbation.csv of the layers. Raises UserError for a layer that does not exist."""
     count = len(run.network.layers)
     layers = range(1, count + 1) if config.layer == "all" else as_list(config.layer)
     tables = [

@@ -1,10 +1,12 @@
-"""The pruning of a run: which connections stay, fine-tuning of the rest, the sparse networks."""
+"""Pruning of a trained run: the connections that stay, fine-tuning, the sparse networks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import accuracy_score
@@ -23,18 +25,19 @@ from sascli.rules.bp import BP
 from sascli.training import loop
 from sascli.training import run as training_run
 
-TENTH = 0.1
-"""Of the learning rate of training is that of fine-tuning."""
+TUNING_RATE = 0.1
+"""Default learning rate of fine-tuning, in units of the run's."""
 
 
 @dataclass(frozen=True)
 class Cut:
     """Networks (replicas, levels) that a criterion leaves: masks and weights of every layer."""
 
-    criterion: str
+    criterion: str  # none for the unpruned network
     levels: Sequence[float]
     masks: Sequence[Tensor]
     weights: Sequence[Tensor]
+    epochs: int = 0  # of fine-tuning
 
 
 class FineTuning(BP):
@@ -53,115 +56,110 @@ class FineTuning(BP):
 
 @torch.no_grad()
 def prune(run: TrainedRun, config: Prune) -> Results:
-    """pruning.csv and the files of the networks of a run, and of the baseline by magnitude.
+    """pruning.csv and the files of a run's networks, and of its baseline pruned by magnitude.
 
     Raises UserError for a baseline of other images or not of BP, and for networks that are
     recurrent or whose inputs are decorrelated.
     """
-    whole = [(run, config.criterion, config.threshold)]
+    pruned = [(run, config)]
     if config.baseline is not None:
-        other = replace(run, directory=runs.locate(config.baseline, Path(config.outputs)))
-        if other.manifest["data"]["checksum"] != run.manifest["data"]["checksum"]:
-            raise UserError(f"{other.directory} and {run.directory} are of different images")
-        if other.manifest["rule"] != "bp" or run.manifest["rule"] == "bp":
-            raise UserError("baseline is a run of rule=bp beside one of another rule")
-        whole.append((other, ["magnitude"], []))
-    rows, files = list[dict[str, Any]](), dict[str, bytes]()
-    for own, criteria, limits in whole:
-        if own.network.r:
-            raise UserError(f"{own.directory} is of rule {own.manifest['rule']}: not sparse")
-        if own.config.model.network != "feedforward":
-            raise UserError(f"{own.directory} has a recurrent network: only others are pruned")
-        for row, content in stored(own, cuts(own, config, criteria, limits)):
-            rows.append(row)
-            files[row["file"]] = content
-    return {"pruning": pd.DataFrame(rows), **files}
+        by_magnitude = replace(config, criterion=["magnitude"], threshold=[])
+        pruned.append((baseline(run, config), by_magnitude))
+    networks = [network for pair in pruned for network in store(pair[0], cuts(*pair))]
+    table = pd.DataFrame([row for row, _ in networks])
+    return {"pruning": table, **{row["file"]: content for row, content in networks}}
 
 
-def cuts(
-    run: TrainedRun, config: Prune, criteria: Sequence[str], limits: Sequence[float]
-) -> Iterator[tuple[int, Cut]]:
-    """Every criterion with its levels: as cut, and after some epochs of fine-tuning."""
+def baseline(run: TrainedRun, config: Prune) -> TrainedRun:
+    """The run of BP that a run is compared with. Raises UserError for an unsuitable one."""
+    other = replace(run, directory=runs.locate(str(config.baseline), Path(config.outputs)))
+    if other.manifest["data"]["checksum"] != run.manifest["data"]["checksum"]:
+        raise UserError(f"{other.directory} and {run.directory} are of different images")
+    if other.manifest["rule"] != "bp" or run.manifest["rule"] == "bp":
+        raise UserError("baseline must be a run of rule=bp, and run one of another rule")
+    return other
+
+
+def cuts(run: TrainedRun, config: Prune) -> Iterator[Cut]:
+    """The unpruned network, then every criterion with its levels, also fine-tuned if set.
+
+    Raises UserError for a network that cannot be pruned.
+    """
     network = run.network
-    masks = {name: (config.keep, fractions(network, name, config.keep)) for name in criteria}
+    if network.r:
+        raise UserError(f"{run.directory} was trained by rule={run.manifest['rule']}: not sparse")
+    if run.config.model.network != "feedforward":
+        raise UserError(f"{run.directory} has a recurrent network: only feed-forward are pruned")
+    mean = network.mean()
+    yield Cut("none", [1.0], [], [w.unsqueeze(1) for w in mean])
+    keep, limits = config.keep, config.threshold
+    masks = {name: (keep, fractions(network, name, keep)) for name in config.criterion}
     if limits:
-        masks["threshold"] = (list(limits), thresholds(network, limits))
-    for criterion, (levels, own) in masks.items():
-        weights = [w.unsqueeze(1) * m for w, m in zip(network.mean(), own, strict=True)]
-        cut = Cut(criterion, levels, own, weights)
-        yield 0, cut
+        masks["threshold"] = (limits, thresholds(network, limits))
+    for criterion, (levels, stays) in masks.items():
+        weights = [w.unsqueeze(1) * mask for w, mask in zip(mean, stays, strict=True)]
+        cut = Cut(criterion, levels, stays, weights)
+        yield cut
         if config.tune.epochs:
-            yield config.tune.epochs, tuned(run, cut, config.tune)
+            yield fine_tune(run, cut, config.tune)
 
 
-def tuned(run: TrainedRun, cut: Cut, how: Tune) -> Cut:
+def fine_tune(run: TrainedRun, cut: Cut, tune: Tune) -> Cut:
     """The networks of a cut after some epochs of BP, all of them side by side."""
     base, count = training_run.setup(run.config, run.data), len(cut.levels)
-    seeds = [seed for seed in base.seeds for _ in cut.levels]
-    rates = [how.lr or TENTH * own for own in base.lr["m"] for _ in cut.levels]
-    decay = [own for own in base.decay["m"] for _ in cut.levels]
-    optim = replace(base.optim, halve_every=None)  # it would halve by the epochs of the run
-    setup = replace(base, seeds=seeds, lr={"m": rates}, decay={"m": decay}, optim=optim)
-    like = run.network.flat["m"]
-    network = FeedForward(run.network.widths, len(seeds), device=like.device, dtype=like.dtype)
+    setup = replace(
+        base,
+        seeds=[seed for seed in base.seeds for _ in cut.levels],
+        lr={"m": [tune.lr or TUNING_RATE * lr for lr in base.lr["m"] for _ in cut.levels]},
+        decay={"m": [decay for decay in base.decay["m"] for _ in cut.levels]},
+        optim=replace(base.optim, halve_every=None),  # it counts the run's epochs
+    )
+    m = run.network.flat["m"]
+    network = FeedForward(run.network.widths, len(setup.seeds), device=m.device, dtype=m.dtype)
     for layer, w in zip(network.layers, cut.weights, strict=True):
         layer.m.data.copy_(w.flatten(0, 1))
     rule = FineTuning(network, setup, cut.masks)
-    for epoch in range(how.epochs):
-        loop.one_epoch(run.config, run.data, rule, run.config.epochs + 1 + epoch)
+    for epoch in range(tune.epochs):
+        loop.one_epoch(run.data, rule, run.config.epochs + 1 + epoch, run.config.batches)
     weights = [layer.m.detach().unflatten(0, (-1, count)) for layer in network.layers]
-    return replace(cut, weights=weights)
+    return replace(cut, weights=weights, epochs=tune.epochs)
 
 
-def stored(
-    run: TrainedRun, found: Iterator[tuple[int, Cut]]
-) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Rows of pruning.csv with their files: the whole networks, then those of every cut."""
-    rule, scales = run.manifest["rule"], run.network.scales
+def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Rows of pruning.csv with their files; the unpruned networks, which come first, also dense.
+
+    n_changed counts the test images whose predicted class is not that of the unpruned network.
+    """
+    rule, network = run.manifest["rule"], run.network
     x, y = run.data.test_x.T.cpu().numpy(), run.data.test_y.cpu().numpy()
-    total = run.network.flat["m"].numel() // run.network.replicas
-    labels = dict[int, Any]()  # of the whole network of each replica
-
-    def row(
-        replica: int, criterion: str, level: float, epochs: int, weights: list[Any], *, csr: bool
-    ) -> tuple[dict[str, Any], bytes]:
-        kept = sparse.without_dead(weights) if csr else weights
-        content = sparse.to_bytes(kept) if csr else sparse.dense_bytes(kept)
-        found = sparse.classified(sparse.from_bytes(content) if csr else kept, x)
-        reference = labels.setdefault(replica, found.labels)
-        stays = sum(int((w != 0).sum()) for w in kept)
-        form = "csr" if csr else "dense"
-        return {
-            "rule": rule,
-            "replica": replica,
-            "seed": run.seeds[replica],
-            "criterion": criterion,
-            "level": level,
-            "epochs": epochs,
-            "format": form,
-            "n_weights": stays,
-            "kept_fraction": stays / total,
-            "n_neurons": sum(w.shape[0] for w in kept[:-1]),
-            "bytes": len(content),
-            "seconds": found.seconds,
-            "test_accuracy": accuracy_score(y, found.labels),
-            "n_changed": int((found.labels != reference).sum()),
-            "file": f"networks/{rule}-{criterion}-{level:g}-e{epochs}-r{replica}-{form}"
-            ".safetensors",
-        }, content
-
-    def numbers(weights: Sequence[Tensor]) -> list[Any]:
-        return [(w * s).cpu().numpy() for w, s in zip(weights, scales, strict=True)]
-
-    for replica in range(run.network.replicas):
-        weights = numbers([w[replica] for w in run.network.mean()])
-        for csr in (True, False):
-            yield row(replica, "none", 1.0, 0, weights, csr=csr)
-    for epochs, cut in found:
-        for replica in range(run.network.replicas):
-            for place, level in enumerate(cut.levels):
-                weights = numbers([w[replica, place] for w in cut.weights])
-                yield row(replica, cut.criterion, level, epochs, weights, csr=True)
+    total = network.flat["m"].numel() // network.replicas
+    unpruned = dict[int, sparse.Matrix]()  # predicted classes by replica
+    for cut in cuts:
+        forms = ("csr", "dense") if cut.criterion == "none" else ("csr",)
+        networks = product(range(network.replicas), enumerate(cut.levels), forms)
+        for replica, (place, level), form in networks:
+            layers = zip(cut.weights, network.scales, strict=True)
+            weights = [(w[replica, place] * scale).cpu().numpy() for w, scale in layers]
+            if form == "csr":
+                weights = sparse.without_dead(weights)
+                content = sparse.to_bytes(weights)
+                result = sparse.classified(sparse.from_bytes(content), x)
+            else:
+                content = sparse.dense_bytes(weights)
+                result = sparse.classified(weights, x)
+            n_weights = sum(np.count_nonzero(w) for w in weights)
+            changed = result.labels != unpruned.setdefault(replica, result.labels)
+            name = f"{rule}-{cut.criterion}-{level:g}-e{cut.epochs}-r{replica}-{form}"
+            row = {
+                "rule": rule, "replica": replica, "seed": run.seeds[replica],
+                "criterion": cut.criterion, "level": level, "epochs": cut.epochs, "format": form,
+                "n_weights": n_weights, "kept_fraction": n_weights / total,
+                "n_neurons": sum(w.shape[0] for w in weights[:-1]),
+                "bytes": len(content), "seconds": result.seconds,
+                "test_accuracy": accuracy_score(y, result.labels), "n_changed": int(changed.sum()),
+                "file": f"networks/{name}.safetensors",
+            }  # fmt: skip
+            yield row, content
 
 
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

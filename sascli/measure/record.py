@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from sascli import runs
-from sascli.config import FromRun, OnImages, config_hash, plain, varied
+from sascli.config import FromRun, Kernel, OnImages, OrderParameters, config_hash, plain, varied
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
 
@@ -16,53 +15,39 @@ Results = Mapping[str, pd.DataFrame | bytes]
 
 
 def measure(
-    command: str, work: Callable[..., Results], config: Any, directory: Path | None = None
+    command: str,
+    work: Callable[..., Results],
+    config: FromRun | Kernel | OrderParameters,
+    directory: Path | None = None,
 ) -> Path:
     """Write what `work` measures into `directory`, or a new version of the command's outputs.
 
     `work` is called with the run of `config.run` and the settings, or with the settings alone
-    where they name no run. Raises UserError for a run that does not exist or cannot be read.
+    where they name no run. The manifest is written last: a directory that has one is complete.
+    Raises UserError for a run that does not exist or cannot be read, and where writing fails.
     """
     training_run.set_threads(config.threads)
-    start = runs.now()
-    if not isinstance(config, FromRun):
-        seeds = list(range(config.seeds))
-        return record(command, config.name, work(config), config, directory, start, seeds=seeds)
-    root = config.data.root if isinstance(config, OnImages) else None
-    location = runs.locate(config.run, Path(config.outputs))
-    run = TrainedRun(location, training_run.pick_device(config.device), root)
-    results, rates = dict(work(run, config)), varied(run.config)
-    for name, result in results.items():
-        if isinstance(result, pd.DataFrame) and "replica" in result:
-            results[name] = runs.told_apart(result, rates)
-    path = location.resolve()  # "." has no name
-    name = config.name or (path.parent.name if path.name.startswith("v") else path.name)
-    about = {key: run.manifest[key] for key in ("model", "rule", "data")}
-    about |= {"run": str(location), "seeds": run.seeds, "device": str(run.device)}
-    return record(command, name, results, config, directory, start, **about)
-
-
-def record(
-    command: str,
-    name: str,
-    results: Results,
-    config: Any,
-    directory: Path | None,
-    start: str,
-    **about: Any,
-) -> Path:
-    """Write results with their settings and manifest into `directory`, or a new version.
-
-    The manifest comes last: a directory that has one is complete. Raises UserError where nothing
-    can be written.
-    """
-    directory = directory or runs.claim(Path(config.outputs) / command / name)
+    start, name = runs.now(), config.name
+    entries: dict[str, object]
+    if isinstance(config, FromRun):
+        run = trained_run(config)
+        results = dict(work(run, config))
+        for table, result in results.items():
+            if isinstance(result, pd.DataFrame) and "replica" in result:
+                results[table] = runs.told_apart(result, varied(run.config))
+        path = run.directory.resolve()  # "." has no name
+        name = name or (path.parent.name if path.name.startswith("v") else path.name)
+        entries = {key: run.manifest[key] for key in ("model", "rule", "data")}
+        entries |= {"run": str(run.directory), "seeds": run.seeds, "device": str(run.device)}
+    else:
+        results, entries = dict(work(config)), {"seeds": list(range(config.seeds))}
+    directory = directory or runs.claim(Path(config.outputs) / command / str(name))
     write(directory, results)
     runs.write_json(directory / runs.CONFIG, plain(config))
     runs.describe(
         directory,
         **runs.provenance(),
-        **about,
+        **entries,
         kind=command,
         config_hash=config_hash(config),
         start=start,
@@ -70,6 +55,13 @@ def record(
         status="finished",
     )
     return directory
+
+
+def trained_run(config: FromRun) -> TrainedRun:
+    """The run that `config.run` names. Raises UserError where there is none."""
+    root = config.data.root if isinstance(config, OnImages) else None
+    location = runs.locate(config.run, Path(config.outputs))
+    return TrainedRun(location, training_run.pick_device(config.device), root)
 
 
 def write(directory: Path, results: Results) -> None:

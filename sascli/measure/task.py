@@ -39,40 +39,36 @@ def psychometric(run: TrainedRun, config: CurveSettings) -> Results:
 
 
 def selectivity(run: TrainedRun, config: SelectivitySettings) -> Results:
-    """selectivity.csv, of the untrained networks too, and responses.csv of the trained ones."""
+    """selectivity.csv of trained and untrained networks, responses.csv of the trained ones."""
     criterion = neurons.Criterion(config.least, config.level, config.permutations)
-    trained, recording = network_of(run), recorded(config, run)
+    trained, recording = network_of(run), recording_of(config, run)
     table, responses = neurons.selectivity(trained, run.seeds, recording, criterion)
     untrained = run.untrained
     assert isinstance(untrained, Recurrent)
     control, _ = neurons.selectivity(untrained, run.seeds, recording, criterion, right=True)
-    together = [table.assign(network="trained"), control.assign(network="untrained")]
-    return {"selectivity": pd.concat(together, ignore_index=True), "responses": responses}
+    tables = [table.assign(network="trained"), control.assign(network="untrained")]
+    return {"selectivity": pd.concat(tables, ignore_index=True), "responses": responses}
 
 
 def trajectories(run: TrainedRun, config: TrajectorySettings) -> Results:
-    """trajectories.csv and components.csv; synapses.csv where the run kept snapshots."""
+    """trajectories.csv and components.csv; with snapshots also synapses.csv."""
     network = network_of(run)
-    if not 1 <= config.layer <= len(network.layers):
-        raise UserError(f"layer must be 1 to {len(network.layers)}, not {config.layer}")
-    paths, shares = components.neural(network, run.seeds, recorded(config, run))
+    layer = run.checked("layer", config.layer, len(network.layers), first=1)
+    rates, variances = components.neural(network, run.seeds, recording_of(config, run))
     if not run.snapshots:
-        print(f"{run.directory} kept no snapshots: train with snapshot_every=10 for synapses.csv")
-        return {"trajectories": paths, "components": shares}
-    synapses, more = components.synaptic(run.paths, run.seeds, config.layer)
-    return {
-        "trajectories": paths,
-        "synapses": synapses,
-        "components": pd.concat([shares, more], ignore_index=True),
-    }
+        print(f"{run.directory} has no snapshots: synapses.csv needs a run with snapshot_every=10")
+        return {"trajectories": rates, "components": variances}
+    synapses, more = components.synaptic(run.paths, run.seeds, layer)
+    variances = pd.concat([variances, more], ignore_index=True)
+    return {"trajectories": rates, "synapses": synapses, "components": variances}
 
 
 def network_of(run: TrainedRun) -> Recurrent:
-    """The trained network. Raises UserError for a run of another task."""
+    """The trained network. Raises UserError for a run of another model."""
     if run.config.model.source != "multisensory":
         raise UserError(
-            f"{run.directory} is of model={run.manifest['model']}: name a run of "
-            "model=multisensory with run="
+            f"{run.directory} is of model={run.manifest['model']}: run= needs one of "
+            "model=multisensory"
         )
     network = run.network
     assert isinstance(network, Recurrent)
@@ -80,11 +76,11 @@ def network_of(run: TrainedRun) -> Recurrent:
 
 
 def timing_of(training: Train, dt: float) -> Timing:
-    """A test's timing with the time constant of the training. Raises UserError as `Timing`."""
+    """A test's timing with the time constant of training. Raises UserError for an invalid dt."""
     return Timing(dt=dt, tau=training.model.tau, fixation=FIXATION)
 
 
-def recorded(config: RecordingSettings, run: TrainedRun) -> trials.Recording:
+def recording_of(config: RecordingSettings, run: TrainedRun) -> trials.Recording:
     """How noise-reduced trials are run and recorded."""
     timing = timing_of(run.config, config.dt)
     return trials.Recording(timing, config.noise, config.trials, config.every)

@@ -1,4 +1,4 @@
-"""The experiments that need no trained run: the tangent kernel, and the order parameters."""
+"""Experiments without a trained run: the tangent kernel, and the order parameters."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def kernel(config: Kernel) -> Results:
 
 
 def kernel_tables(config: KernelSettings, root: str | None) -> Results:
-    """kernel.csv and kernel_decay.csv, and lazy.csv where `lazy.width` is not 0."""
+    """kernel.csv and kernel_decay.csv; lazy.csv unless `lazy.width` is 0."""
     scales = [scales_of(config, alpha) for alpha in config.alpha]
     kernels = [kernel_table(s, config.angles, config.widths, config.seeds) for s in scales]
     table = pd.concat(kernels, ignore_index=True)
@@ -36,28 +36,21 @@ def kernel_tables(config: KernelSettings, root: str | None) -> Results:
 
 
 def scales_of(config: KernelSettings, alpha: float) -> Scales:
-    """The settings' scales with a leak."""
-    return Scales(
-        alpha,
-        config.sigma_in,
-        config.sigma_rec,
-        config.sigma_out,
-        config.sigma_start,
-        config.shared_start,
-    )
+    """The settings' scales with the leak `alpha`."""
+    weights = (config.sigma_in, config.sigma_rec, config.sigma_out)
+    return Scales(alpha, *weights, config.sigma_start, config.shared_start)
 
 
 def two_classes(lazy: LazySettings, root: str | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first training images of 0 (y = -1) and of 1 (y = 1) as rows, (samples, rows, columns).
+    """The first training images of 0 (y = -1) and of 1 (y = 1), (samples, rows, columns).
 
-    Raises UserError where there are too few.
+    Raises UserError if there are too few.
     """
-    where = Path(root or "data")
-    whole = data.load(lazy.source, root=where, train_size="all", test_size=1)
-    chosen = [torch.nonzero(whole.train_y == label)[: lazy.images, 0] for label in (0, 1)]
-    if any(len(some) < lazy.images for some in chosen):
-        raise UserError(f"lazy.images={lazy.images}, but there are fewer of 0 or 1")
-    x = whole.train_x[torch.cat(chosen)].unflatten(1, whole.image_shape[1:])
+    images = data.load(lazy.source, root=Path(root or "data"), train_size="all", test_size=1)
+    digits = [torch.nonzero(images.train_y == label)[: lazy.images, 0] for label in (0, 1)]
+    if any(len(places) < lazy.images for places in digits):
+        raise UserError(f"lazy.images={lazy.images}, but there are fewer images of 0 or 1")
+    x = images.train_x[torch.cat(digits)].unflatten(1, images.image_shape[1:])
     return x, torch.tensor([-1.0, 1.0]).repeat_interleave(lazy.images)
 
 

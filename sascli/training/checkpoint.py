@@ -1,16 +1,15 @@
-"""Weights (safetensors) and resumable state, with its checksum, on disk."""
+"""Weights (safetensors) and resumable state on disk, with checksums."""
 
 import contextlib
 import hashlib
 import io
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,22 +24,17 @@ from sascli.errors import UserError
 FORMAT = 1
 WEIGHTS, STATE, INDEX = "weights.safetensors", "state-{epoch}.pt", "checkpoint.json"
 SNAPSHOT = "weights-{epoch:04d}.safetensors"
-"""Copies of the weights during training, of epoch 0 before it."""
+"""Copies of the weights during training; epoch 0 is before it."""
 CHECKSUM = "sha256"
 
 
 def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None:
-    """Named tensors `layers.1.m` ... of shape (replicas, n_out, n_in), readable by any program."""
-    tensors = {
-        f"layers.{number}.{kind}": getattr(layer, kind).detach().contiguous().cpu()
-        for number, layer in enumerate(network.layers, 1)
-        for kind in KINDS
-    }
+    """Write tensors `layers.1.m` ... (replicas, n_out, n_in) in a file that any program reads."""
+    tensors = {name: value.contiguous().cpu() for name, value in named(network).items()}
     header = {"format": str(FORMAT), "widths": json.dumps(network.widths)}
     if isinstance(network, Recurrent):
         header["dynamics"] = json.dumps(asdict(network.dynamics))
     if network.r:
-        tensors |= {f"layers.{n}.r": r.contiguous().cpu() for n, r in enumerate(network.r, 1)}
         header["slope"] = str(network.slope)
     header["seeds"] = json.dumps(list(seeds))
     content = to_bytes(tensors, metadata=header | {CHECKSUM: checksum(tensors, header)})
@@ -48,10 +42,20 @@ def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None
         file.write(content)
 
 
+def named(network: FeedForward) -> dict[str, Tensor]:
+    """The tensors of a network by their names in a file."""
+    tensors = {
+        f"layers.{number}.{kind}": getattr(layer, kind).detach()
+        for number, layer in enumerate(network.layers, 1)
+        for kind in KINDS
+    }
+    return tensors | {f"layers.{number}.r": r for number, r in enumerate(network.r, 1)}
+
+
 def checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
-    """SHA-256 of a header without its checksum and of the tensors' names and numbers."""
-    own = {key: value for key, value in header.items() if key != CHECKSUM}
-    digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode())
+    """SHA-256 of a header, without its checksum, and of the tensors' names and numbers."""
+    content = {key: value for key, value in header.items() if key != CHECKSUM}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].cpu().numpy().data)
@@ -71,7 +75,7 @@ def load_network(
 def load_weights(path: Path, *, device: torch.device | str = "cpu") -> FeedForward:
     """The network of a file that `save_weights` wrote.
 
-    Raises UserError where it is damaged or of another format version.
+    Raises UserError for a damaged file and for another format version.
     """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
@@ -79,8 +83,8 @@ def load_weights(path: Path, *, device: torch.device | str = "cpu") -> FeedForwa
             if header.get("format") != str(FORMAT):
                 raise UserError(f"{path} has format version {header.get('format')}, not {FORMAT}")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        own = checksum(tensors, header)
-        if header.get(CHECKSUM, own) != own:
+        actual = checksum(tensors, header)
+        if header.get(CHECKSUM, actual) != actual:
             raise UserError(f"{path} is damaged (its checksum differs): train again")
         return _network(tensors, header, device)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
@@ -90,43 +94,36 @@ def load_weights(path: Path, *, device: torch.device | str = "cpu") -> FeedForwa
 def _network(
     tensors: Mapping[str, Tensor], header: Mapping[str, str], device: torch.device | str
 ) -> FeedForward:
-    """The network of a file's tensors. Raises ValueError, KeyError, TypeError for a wrong one."""
-    first, widths = tensors["layers.1.m"], json.loads(header["widths"])
-    time = json.loads(header["dynamics"]) if "dynamics" in header else None
-    sizes = list(pairwise(widths))
-    if time is not None:
-        sizes.insert(1, (widths[1], widths[1]))
-    kinds = (*KINDS, "r") if "layers.1.r" in tensors else KINDS
-    for number, (n_in, n_out) in enumerate(sizes, 1):  # before anything is made of it
-        for kind in kinds:
-            shape = (len(first), n_in if kind == "r" else n_out, n_in)
-            if tensors[f"layers.{number}.{kind}"].shape != shape:
-                raise ValueError(f"{kind} of layer {number} is not as widths={widths}")
-    room: dict[str, Any] = {"replicas": len(first), "device": device, "dtype": first.dtype}
-    network = (
-        FeedForward(widths, **room)
-        if time is None
-        else Recurrent(widths, Dynamics(**time), **room)
-    )
-    with torch.no_grad():
-        for number, layer in enumerate(network.layers, 1):
-            for kind in KINDS:
-                getattr(layer, kind).copy_(tensors[f"layers.{number}.{kind}"])
-    if "r" in kinds:
-        r = [tensors[f"layers.{number}.r"] for number in range(1, len(widths))]
-        network.decorrelate(r, float(header["slope"]))
+    """The network of a file's tensors. Raises ValueError, KeyError, TypeError for wrong ones."""
+    widths, m = json.loads(header["widths"]), tensors["layers.1.m"]
+    if min(widths) < 1:
+        raise ValueError(f"{widths=} must be positive")
+    if "dynamics" in header:
+        time = Dynamics(**json.loads(header["dynamics"]))
+        empty: FeedForward = Recurrent(widths, time, 0, dtype=m.dtype)
+    else:
+        empty = FeedForward(widths, 0, dtype=m.dtype)
+    if "layers.1.r" in tensors:
+        r = [m.new_empty(0, n, n) for n in widths[:-1]]
+        empty.decorrelate(r, float(header["slope"]))
+    for name, value in named(empty).items():  # before memory is allocated
+        if tensors[name].shape != (len(m), *value.shape[1:]):
+            raise ValueError(f"{name} does not have the shape of {widths=}")
+    network = empty.like(len(m), device)
+    for name, value in named(network).items():
+        value.copy_(tensors[name])
     return network
 
 
 def save_state(directory: Path, epoch: int, state: dict[str, Any]) -> None:
-    """Keep the state after `epoch`; the one before it stays until this one is whole."""
+    """Write the state after `epoch`; the previous one remains until this one is complete."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "epoch": epoch} | state, buffer)
     name = STATE.format(epoch=epoch)
     with runs.replacing(directory / name) as file:
         file.write(buffer.getbuffer())
-    own = hashlib.sha256(buffer.getbuffer()).hexdigest()
-    index = {"format": FORMAT, "epoch": epoch, "file": name, CHECKSUM: own}
+    digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
+    index = {"format": FORMAT, "epoch": epoch, "file": name, CHECKSUM: digest}
     runs.write_json(directory / INDEX, index)
     for old in directory.glob(STATE.format(epoch="*")):
         if old.name != name:
@@ -135,9 +132,9 @@ def save_state(directory: Path, epoch: int, state: dict[str, Any]) -> None:
 
 
 def load_state(directory: Path, device: torch.device | str) -> dict[str, Any] | None:
-    """The last state kept in a run directory, None before the first.
+    """The last state in a run directory, None before the first.
 
-    Raises UserError when it is damaged or of another format version.
+    Raises UserError for a damaged state and for another format version.
     """
     if not (directory / INDEX).exists():
         return None
@@ -145,19 +142,16 @@ def load_state(directory: Path, device: torch.device | str) -> dict[str, Any] | 
     if index.get("format") != FORMAT:
         raise UserError(
             f"{directory} has a checkpoint of format version {index.get('format')}, "
-            f"not {FORMAT}: begin a new run"
+            f"not {FORMAT}: start a new run"
         )
     if not index.keys() >= {"file", CHECKSUM}:
-        raise UserError(f"{directory / INDEX} is damaged: begin a new run")
+        raise UserError(f"{directory / INDEX} is damaged: start a new run")
     path = directory / str(index["file"])
     try:
         content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    if hashlib.sha256(content).hexdigest() != index[CHECKSUM]:
-        raise UserError(f"{path} is damaged (its checksum differs): begin a new run")
-    try:
+        if hashlib.sha256(content).hexdigest() != index[CHECKSUM]:
+            raise UserError(f"{path} is damaged (its checksum differs): start a new run")
         state: dict[str, Any] = torch.load(io.BytesIO(content), device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RuntimeError, UnpicklingError, BadZipFile) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     return state

@@ -1,127 +1,129 @@
 """The training loop, read top to bottom. It does not know which rule it runs."""
 
 import time
-from collections.abc import Collection, Iterable
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 from statistics import fmean
-from typing import Any
 
 import pandas as pd
 import torch
 
 from sascli import runs
-from sascli.config import Train, varied
+from sascli.analysis.ensemble import ensemble
+from sascli.analysis.layers import entropies
 from sascli.core.streams import streams
 from sascli.data import Data
 from sascli.errors import DivergedError
 from sascli.rules.base import Rule
 from sascli.training import checkpoint
+from sascli.training.population import Log, Population, Row, Schedule, Trained
 from sascli.training.progress import Part, Progress
-from sascli.training.replicas import Held
 from sascli.training.signals import Stopping
 
-HISTORY = ["replica", "seed", "epoch", "train_loss", "test_accuracy", "test_accuracy_mean"]
-HISTORY += ["seconds"]
+KEY = ["replica", "seed", "epoch"]
+HISTORY = [*KEY, "train_loss", "test_accuracy", "test_accuracy_mean", "seconds"]
+METRICS = [*KEY, "layer", "name", "value"]
 MEASURED = 1000
-"""Training images, the first, on which a rule measures itself."""
-METRICS = ["replica", "seed", "epoch", "layer", "name", "value"]
-Ends = list[int | None]
-"""The epoch in which each replica was stopped by its loss, None for one that was not."""
+"""The number of training images, the first, that a rule's measurements are made on."""
 
 
-def train(
-    config: Train,
-    directory: Path,
-    data: Data,
-    rule: Rule,
-    progress: Progress | Part,
-    first: int = 0,
-) -> Ends:
-    """Epochs from the last checkpoint, or the beginning, until the last or all replicas stopped.
+class Frozen:
+    """Keeps some replicas of a rule as they are now while their companions learn.
 
-    `first` is the number of the rule's first replica in the tables. A replica whose loss stops it
-    (`config.stop_loss`) keeps its numbers while its companions learn; its rows end there. Returns
-    the epoch in which each replica stopped. Raises Stopped after the epoch in which a signal came,
-    which is kept.
+    `restore` puts back their parameters and the optimiser's state, in place and without waiting
+    for the device.
     """
-    state = checkpoint.load_state(directory, data.train_x.device)
-    history, metrics, epoch = [], [], 0
-    ends: Ends = [None] * len(rule.setup.seeds)
-    if state is None:
-        rule.initialise()
-        metrics += measured(rule, data, epoch, first, ends)
-        snapshot(config, directory, rule, epoch)
-    else:
-        rule.load(state["rule"])
-        history, metrics, epoch = state["history"], state["metrics"], state["epoch"]
-        ends = state.get("ends", ends)  # a checkpoint of before has none
-        progress.skip(epoch)
-    del state  # its tensors take room on the device
-    held = Held(rule, stopped(ends)) if any(ends) else None
+
+    @torch.no_grad()
+    def __init__(self, rule: Rule, replicas: Sequence[int]) -> None:
+        self._saved = [(tensor, mask, tensor.clone()) for tensor, mask in rule.masks(replicas)]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Undo the steps since the last call."""
+        for tensor, mask, value in self._saved:
+            torch.where(mask, value, tensor, out=tensor)
+
+
+def train(population: Population, progress: Progress | Part) -> Trained:
+    """Train from the last checkpoint, or from the start, and measure the trained networks.
+
+    Training ends with the last epoch, or when all replicas have stopped. A replica whose loss
+    stops it (`stop_loss`) keeps its numbers while its companions learn; its rows end there.
+    Raises Stopped after the epoch in which a signal came; that epoch is saved.
+    """
+    data, setup, schedule = population.data, population.setup, population.schedule
+    rule, log = load(population, population.device) or start(population)
+    progress.skip(log.epoch)
+    frozen = Frozen(rule, log.stopped) if log.stopped else None
     with Stopping() as stopping:
-        while epoch < config.epochs and not all(ends):
-            epoch += 1
-            start = time.perf_counter()
-            loss = one_epoch(config, data, rule, epoch, held)
-            learned = [r for r, end in enumerate(ends) if end is None]
-            now = [r for r in learned if stops(config, epoch, loss[r])]
-            test, mean = evaluate(config, data, rule, epoch, now)
-            seconds = time.perf_counter() - start
-            for r in learned:
-                seed = rule.setup.seeds[r]
-                history.append([first + r, seed, epoch, loss[r], test[r], mean[r], seconds])
-            metrics += measured(rule, data, epoch, first, ends)
-            if now:
-                ends = [epoch if r in now else end for r, end in enumerate(ends)]
-                held = Held(rule, stopped(ends))
-            means = [fmean(values[r] for r in learned) for values in (loss, test)]
+        while log.epoch < schedule.epochs and log.learning:
+            log.epoch += 1
+            before = time.perf_counter()
+            loss = one_epoch(data, rule, log.epoch, schedule.batches, frozen)
+            learning = log.learning
+            ending = [r for r in learning if schedule.stops(log.epoch, loss[r])]
+            test, mean = evaluate(data, rule, log.epoch, schedule, ending)
+            seconds = time.perf_counter() - before
+            for r in learning:
+                key = [population.first + r, setup.seeds[r], log.epoch]
+                log.history.append([*key, loss[r], test[r], mean[r], seconds])
+            log.metrics += measurements(population, rule, log)
+            if ending:
+                log.ends = [log.epoch if r in ending else end for r, end in enumerate(log.ends)]
+                frozen = Frozen(rule, log.stopped)
+            means = [fmean(values[r] for r in learning) for values in (loss, test)]
             progress.update("loss {:.4f}, accuracy {:.4f}".format(*means))
-            snapshot(config, directory, rule, epoch)
-            stop = stopping.signal is not None  # one that comes later is seen an epoch later
-            last = epoch == config.epochs or all(ends)
-            if epoch % config.checkpoint_every == 0 or last or stop:
-                keep(config, directory, rule, epoch, history, metrics, ends)
-            if stop:
+            save_snapshot(population, rule, log.epoch)
+            signalled = stopping.signal is not None  # a later signal waits for the next epoch
+            last = log.epoch == schedule.epochs or not log.learning
+            if log.epoch % schedule.checkpoint_every == 0 or last or signalled:
+                save(population, rule, log)
+            if signalled:
                 break
         else:
-            progress.skip(config.epochs - epoch)  # what no replica needed
-    return ends
+            progress.skip(schedule.epochs - log.epoch)  # epochs that no replica needed
+    return measure(population, rule, log)
 
 
-def stops(config: Train, epoch: int, loss: float) -> bool:
-    """Whether a replica stops after an epoch of this training loss."""
-    return config.stop_loss is not None and epoch > config.stop_after and loss < config.stop_loss
+def start(population: Population) -> tuple[Rule, Log]:
+    """The rule with initial parameters, measured, and its log."""
+    rule = population.make_rule(population.setup, population.device)
+    rule.initialise()
+    log = Log([None] * len(population.setup.seeds))
+    log.metrics += measurements(population, rule, log)
+    save_snapshot(population, rule, log.epoch)
+    return rule, log
 
 
-def stopped(ends: Ends) -> list[int]:
-    """The replicas that have stopped."""
-    return [r for r, end in enumerate(ends) if end is not None]
-
-
-def snapshot(config: Train, directory: Path, rule: Rule, epoch: int) -> None:
-    """A copy of the weights, where one is due."""
-    if config.snapshot_every and epoch % config.snapshot_every == 0:
-        path = directory / checkpoint.SNAPSHOT.format(epoch=epoch)
-        checkpoint.save_weights(path, rule.network, rule.setup.seeds)
+def load(population: Population, device: torch.device) -> tuple[Rule, Log] | None:
+    """The rule and the log of the last checkpoint, None before the first."""
+    state = checkpoint.load_state(population.directory, device)
+    if state is None:
+        return None
+    rule = population.make_rule(population.setup, device)
+    rule.load(state["rule"])
+    ends = state.get("ends", [None] * len(population.setup.seeds))  # none in earlier versions
+    return rule, Log(ends, state["epoch"], state["history"], state["metrics"])
 
 
 def one_epoch(
-    config: Train, data: Data, rule: Rule, epoch: int, held: Held | None = None
+    data: Data, rule: Rule, epoch: int, batches: int | None = None, frozen: Frozen | None = None
 ) -> list[float]:
-    """All batches of an epoch; mean training loss by replica. What is `held` stands still.
+    """Train on all batches of an epoch, `batches` at most; mean training loss by replica.
 
     Raises DivergedError when the loss or a parameter is no longer a finite number.
     """
     setup, size = rule.setup, 0
     rule.start_epoch(epoch)
     total = torch.zeros(len(setup.seeds), device=data.train_x.device, dtype=torch.float64)
-    for x, y in data.batches(setup.seeds, epoch, setup.batch_size, config.batches):
+    for x, y in data.batches(setup.seeds, epoch, setup.batch_size, batches):
         total += rule.step(x, y) * x.shape[1]
         size += x.shape[1]
-        if held is not None:
-            held.restore()
-    # The parameters too, or the last batch's divergence were in a checkpoint before it is seen.
-    if not all(own.isfinite().all() for own in (total, rule.network.all, *rule.network.r)):
+        if frozen is not None:
+            frozen.restore()
+    # also the parameters: the last batch may diverge, and a checkpoint must not contain that
+    if not all(values.isfinite().all() for values in (total, rule.network.all, *rule.network.r)):
         raise DivergedError(epoch, largest(rule))
     return (total / size).tolist()
 
@@ -137,60 +139,71 @@ def largest(rule: Rule) -> str:
     return f"the largest parameter is {worst}, |{worst.split()[0]}| = {sizes[worst]:.3g}"
 
 
-def measured(rule: Rule, data: Data, epoch: int, first: int, ends: Ends) -> list[list[Any]]:
-    """The rule's own measurements as rows of metrics.csv; epoch 0 is before training.
-
-    None of replicas that stopped in an earlier epoch.
-    """
-    rows = []
-    for row in rule.measure(data.train_x[:MEASURED]):
-        if ends[row["replica"]] is not None:
-            continue
-        own: dict[str, Any] = row | {"seed": rule.setup.seeds[row["replica"]], "epoch": epoch}
-        own["replica"] += first
-        rows.append([own[key] for key in METRICS])
-    return in_order(rows)
-
-
-def in_order(rows: Iterable[list[Any]]) -> list[list[Any]]:
-    """Rows of metrics.csv by epoch, layer, name and replica."""
-    order = [METRICS.index(name) for name in ("epoch", "layer", "name", "replica")]
-    return sorted(rows, key=lambda row: [row[place] for place in order])
-
-
 def evaluate(
-    config: Train, data: Data, rule: Rule, epoch: int, ending: Collection[int] = ()
+    data: Data, rule: Rule, epoch: int, schedule: Schedule, ending: Collection[int] = ()
 ) -> tuple[list[float], list[float | None]]:
     """Test accuracy by replica: mean-field, and of the mean network (None where not due).
 
-    The latter is due every so many epochs, after the last, and for replicas `ending` now.
+    The latter is due every `eval.mean_every` epochs, after the last, and for replicas `ending`
+    in this epoch.
     """
     noise = streams(rule.setup.seeds, "evaluation", epoch, device=data.test_x.device)
-    test = data.accuracy(lambda some: rule.logits(some, noise)).tolist()
-    every = epoch % config.eval.mean_every == 0 or epoch == config.epochs
-    if not every and not ending:
+    test = data.accuracy(lambda x: rule.logits(x, noise)).tolist()
+    due = epoch % schedule.eval.mean_every == 0 or epoch == schedule.epochs
+    if not due and not ending:
         return test, [None] * len(test)
     mean = data.accuracy(rule.logits).tolist()
-    return test, [value if every or r in ending else None for r, value in enumerate(mean)]
+    return test, [value if due or r in ending else None for r, value in enumerate(mean)]
 
 
-def keep(
-    config: Train,
-    directory: Path,
-    rule: Rule,
-    epoch: int,
-    history: list[Any],
-    metrics: list[Any],
-    ends: Ends,
-) -> None:
-    """history.csv, metrics.csv where the rule measures something, and the checkpoint.
+def measurements(population: Population, rule: Rule, log: Log) -> list[Row]:
+    """The rule's measurements of learning replicas as rows of metrics.csv; epoch 0: untrained."""
+    rows = []
+    for row in rule.measure(population.data.train_x[:MEASURED]):
+        r = row["replica"]
+        if log.ends[r] is None:
+            key = [population.first + r, population.setup.seeds[r], log.epoch]
+            rows.append([*key, row["layer"], row["name"], row["value"]])
+    return in_order(rows)
 
-    The checkpoint comes last: what a kill before it leaves undone is done again.
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Rows of metrics.csv by epoch, layer, name and replica."""
+    order = (METRICS.index(name) for name in ("epoch", "layer", "name", "replica"))
+    return sorted(rows, key=itemgetter(*order))
+
+
+def save_snapshot(population: Population, rule: Rule, epoch: int) -> None:
+    """Save a copy of the weights if one is due."""
+    every = population.schedule.snapshot_every
+    if every and epoch % every == 0:
+        path = population.directory / checkpoint.SNAPSHOT.format(epoch=epoch)
+        checkpoint.save_weights(path, rule.network, rule.setup.seeds)
+
+
+def save(population: Population, rule: Rule, log: Log) -> None:
+    """Write history.csv, metrics.csv if the rule measures anything, and the checkpoint.
+
+    The checkpoint is written last: after a kill before it, these epochs are trained again.
     """
-    tables = {"history": pd.DataFrame(history, columns=HISTORY)}
-    if metrics:
-        tables["metrics"] = pd.DataFrame(metrics, columns=METRICS)
+    tables = {"history": pd.DataFrame(log.history, columns=HISTORY)}
+    if log.metrics:
+        tables["metrics"] = pd.DataFrame(log.metrics, columns=METRICS)
     for name, table in tables.items():
-        runs.write_table(directory / f"{name}.csv", table, varied(config))
-    state = {"rule": rule.state(), "history": history, "metrics": metrics, "ends": ends}
-    checkpoint.save_state(directory, epoch, state)
+        runs.write_table(population.directory / f"{name}.csv", table, population.rates)
+    save_checkpoint(population, rule, log)
+
+
+def save_checkpoint(population: Population, rule: Rule, log: Log) -> None:
+    """Write the checkpoint, from which `load` continues the training bit for bit."""
+    checkpoint.save_state(population.directory, log.epoch, {"rule": rule.state()} | vars(log))
+
+
+def measure(population: Population, rule: Rule, log: Log) -> Trained:
+    """Measure on the device what the tables of a trained population need."""
+    network, seeds, settings = rule.network, population.setup.seeds, population.schedule.eval
+    score = population.data.accuracy
+    table = ensemble(network, seeds, score, settings.samples, settings.redraw)
+    table["replica"] += population.first
+    entropy = [layer.cpu() for layer in entropies(network, seeds, "paper")]
+    return Trained(network.select(slice(None), "cpu"), entropy, table, len(seeds), log.ends)

@@ -1,20 +1,19 @@
-"""Peak memory of a run: what the device tells of it, and how it is given back."""
+"""Peak memory of a run, measured and released."""
 
 import gc
 import resource
 import sys
-from typing import Any
 
 import torch
 
 UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in one unit of ru_maxrss
 
 
-def peak_memory(device: torch.device, replicas: int) -> dict[str, Any]:
-    """Peak in bytes, its share of each of the replicas trained side by side, and the measure.
+def peak_memory(device: torch.device, replicas: int) -> dict[str, str | int]:
+    """Peak in bytes, the same per replica trained side by side, and the name of the measure.
 
-    On a GPU it is the most that torch has had allocated since `free`. On the CPU it is the
-    largest resident set that the process ever had, Python, torch and the data included.
+    On a GPU it is the largest allocation by torch since `free`; on the CPU the largest resident
+    set of the process so far, including Python, torch and the data.
     """
     if device.type == "cuda":
         measure, peak = "torch.cuda.max_memory_allocated", torch.cuda.max_memory_allocated(device)
@@ -29,7 +28,7 @@ def largest_resident_set() -> int:
 
 
 def free(device: torch.device) -> None:
-    """Give back what a GPU keeps for nothing, and begin to measure its peak anew."""
+    """Release unused memory of a GPU and reset its peak."""
     if device.type == "cuda":
         gc.collect()
         torch.cuda.empty_cache()

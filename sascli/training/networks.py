@@ -1,6 +1,9 @@
-"""The network that `model`, `depth` and `width` choose, for given data."""
+"""The network of the settings `model`, `depth` and `width` for a data set."""
+
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from sascli.config import IDENTITY, Train, hidden_widths, initial
 from sascli.core.network import FeedForward
@@ -11,40 +14,43 @@ from sascli.data.tasks import Task
 from sascli.errors import UserError
 
 
-def make_network(config: Train, data: Data, replicas: int, device: torch.device) -> FeedForward:
-    """The network for the data's images and classes. Raises UserError where there is none."""
-    hidden = hidden_widths(config.width, config.depth)
-    dtype = getattr(torch, config.precision)
+def network_maker(config: Train, data: Data) -> Callable[[int, torch.device], FeedForward]:
+    """The function that makes a network of so many replicas for the data's images and classes.
+
+    Raises UserError for data that do not fit the network.
+    """
+    hidden, dtype = hidden_widths(config.width, config.depth), getattr(torch, config.precision)
     if config.model.network == "feedforward":
         widths = [data.train_x.shape[1], *hidden, len(data.classes)]
-        return FeedForward(widths, replicas, device=device, dtype=dtype)
-    n_in = step_size(config, data)
-    time, widths = dynamics(config, data), [n_in, *hidden, len(data.classes)]
-    network = Recurrent(widths, time, replicas, device=device, dtype=dtype)
-    if config.model.ordinary_inputs:
-        network.freeze(0, "pi", 0.0)
-        network.freeze(0, "xi", 0.0)
-    if isinstance(data, Task):
-        for kind, value in (("m", 0.0), ("pi", 1.0), ("xi", 0.0)):
-            network.freeze(0, kind, value, blocked(hidden[0]))
-    return network
-
-
-def dynamics(config: Train, data: Data) -> Dynamics:
-    """How the network runs in time; a task with a timing of its own is read out at every step."""
-    model = config.model
-    return Dynamics(
-        steps=data.train_x.shape[1] // step_size(config, data),
+        return lambda replicas, device: FeedForward(widths, replicas, device=device, dtype=dtype)
+    n_in, model = step_size(config, data), config.model
+    widths = [n_in, *hidden, len(data.classes)]
+    time = Dynamics(
+        steps=data.train_x.shape[1] // n_in,
         alpha=model.dt / model.tau,
         start=model.start,
         sigma=model.sigma,
         every_step=isinstance(data, Task),
         loss=model.loss,
     )
+    frozen: list[tuple[str, float, Tensor | None]] = []  # parameters of the input layer
+    if model.ordinary_inputs:
+        frozen += [("pi", 0.0, None), ("xi", 0.0, None)]
+    if isinstance(data, Task):
+        mask = blocked(hidden[0])
+        frozen += [("m", 0.0, mask), ("pi", 1.0, mask), ("xi", 0.0, mask)]
+
+    def make(replicas: int, device: torch.device) -> Recurrent:
+        network = Recurrent(widths, time, replicas, device=device, dtype=dtype)
+        for kind, value, mask in frozen:
+            network.freeze(0, kind, value, mask)
+        return network
+
+    return make
 
 
 def step_size(config: Train, data: Data) -> int:
-    """Numbers that enter at one time step. Raises UserError where samples do not divide by it."""
+    """Numbers that enter at one time step. Raises UserError if they do not divide a sample."""
     row, pixels = data.image_shape[-1], data.train_x.shape[1]
     n_in = config.model.n_in or row
     if isinstance(data, Task) and n_in != row:
@@ -55,17 +61,18 @@ def step_size(config: Train, data: Data) -> int:
 
 
 def initial_variances(config: Train, data: Data) -> list[float | None]:
-    """Variance of the initial m of each layer, None for the unit matrix.
+    """Variance of the initial m of each layer, None for the identity.
 
-    Where `init.m_var` leaves it open: 2 / number of inputs; for images in sequence n_in / n_rec
-    around a unit matrix w_rec; for a task 1 / n upstream.
+    The defaults of `init.m_var`: 2 / inputs for feed-forward networks; n_in / n_rec for images in
+    sequence, w_rec being the identity; 1 / (neurons upstream) for the multisensory task.
     """
-    given = initial(config, "m_var")
-    own: list[float | str] = [2 / data.train_x.shape[1]] * len(given)
+    settings = initial(config, "m_var")
+    defaults: list[float | str] = [2 / data.train_x.shape[1]] * len(settings)
     if config.model.network == "recurrent":
         n_in, (n_rec,) = step_size(config, data), hidden_widths(config.width, config.depth)
-        own = [n_in / n_rec, IDENTITY, n_in / n_rec]
+        defaults = [n_in / n_rec, IDENTITY, n_in / n_rec]
         if isinstance(data, Task):
-            own = [1 / n_in, 1 / n_rec, 1 / n_rec]
-    chosen = [new if old is None else old for old, new in zip(given, own, strict=True)]
-    return [None if value == IDENTITY else float(value) for value in chosen]
+            defaults = [1 / n_in, 1 / n_rec, 1 / n_rec]
+    pairs = zip(settings, defaults, strict=True)
+    values = [default if setting is None else setting for setting, default in pairs]
+    return [None if value == IDENTITY else float(value) for value in values]

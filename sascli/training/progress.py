@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, a line now and then elsewhere."""
+"""Progress: a bar on a terminal, a line every ten seconds elsewhere."""
 
 import sys
 import time
@@ -6,21 +6,21 @@ import time
 from tqdm import tqdm
 
 SECONDS = 10.0
-FORMAT = "{l_bar}{bar}| {elapsed} gone, {remaining} left {postfix}"
+FORMAT = "{l_bar}{bar}| {elapsed} elapsed, {remaining} left {postfix}"
 
 
 class Progress:
-    """Counts work of known amount; `update` also says how things stand."""
+    """Counts work of a known total and prints it with a note."""
 
     def __init__(self, total: float, label: str = "") -> None:
         self.total, self.label = total, label
         self.done, self._skipped = 0.0, 0.0
-        self._start = self._said = time.monotonic()
+        self._start = self._printed = time.monotonic()
         terminal = sys.stderr.isatty()
         self._bar = tqdm(total=total, desc=label, bar_format=FORMAT) if terminal else None
 
     def skip(self, work: float) -> None:
-        """Work that was done before this run; the time left is not reckoned from it."""
+        """Count work done before this process, excluded from the estimate of the time left."""
         self.done += work
         self._skipped += work
         if self._bar is not None:
@@ -28,23 +28,19 @@ class Progress:
             self._bar.update(work)
 
     def update(self, note: str, work: float = 1) -> None:
-        """Go on by some work."""
+        """Count work done since the last call."""
         self.done += work
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(work)
             return
-        moment = time.monotonic()
-        if moment - self._said >= SECONDS or self.done >= self.total:
-            self._said = moment
-            pace = (moment - self._start) / max(self.done - self._skipped, 1e-9)
+        now = time.monotonic()
+        if now - self._printed >= SECONDS or self.done >= self.total:
+            self._printed = now
+            pace = (now - self._start) / max(self.done - self._skipped, 1e-9)
             left = pace * (self.total - self.done)
-            share = f"{self.label} {self.done / self.total:.0%}".strip()
-            print(f"{share}, {note}, {left:.0f} s left", flush=True)
-
-    def part(self, name: str, steps: int, work: float) -> "Part":
-        """A part of the whole, counted in its own steps."""
-        return Part(self, name, work / max(steps, 1))
+            done = f"{self.label} {self.done / self.total:.0%}".strip()
+            print(f"{done}, {note}, {left:.0f} s left", flush=True)
 
     def __enter__(self) -> "Progress":
         return self
@@ -55,24 +51,18 @@ class Progress:
 
 
 class Part:
-    """Steps of one part of a larger progress."""
+    """A part of a larger progress, counted in steps of `work` each."""
 
-    def __init__(self, whole: "Progress | Part", name: str, work: float) -> None:
-        self.whole, self.name, self.work = whole, name, work
+    def __init__(self, parent: "Progress | Part", name: str, work: float) -> None:
+        self.parent, self.name, self.work = parent, name, work
         self.done = 0.0
 
     def skip(self, steps: float) -> None:
-        """Steps done before."""
+        """Count steps done before this process."""
         self.done += steps
-        self.whole.skip(steps * self.work)
+        self.parent.skip(steps * self.work)
 
     def update(self, note: str, steps: float = 1) -> None:
-        """Go on by some steps."""
+        """Count steps done since the last call."""
         self.done += steps
-        self.whole.update(f"{self.name}: {note}", steps * self.work)
-
-    def __enter__(self) -> "Part":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """The whole goes on."""
+        self.parent.update(f"{self.name}: {note}", steps * self.work)

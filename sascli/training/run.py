@@ -1,164 +1,117 @@
-"""One run: from settings to a finished run directory, new or gone on with."""
+"""One training run: from settings to a finished run directory, new or resumed."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import fields
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 
 from sascli import rules, runs
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
-from sascli.config import (
-    Train,
-    config_hash,
-    decisive,
-    initial,
-    plain,
-    population,
-    run_name,
-    typed,
-    varied,
-)
+from sascli.config import Train, decisive, initial, plain, run_name, varied
+from sascli.config import population as members_of
 from sascli.data import Data, load
 from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError
 from sascli.rules.base import Rule, Setup
-from sascli.training import checkpoint
+from sascli.training import checkpoint, loop, split
+from sascli.training.directories import begin, resumed, settings_of
 from sascli.training.memory import free, peak_memory
-from sascli.training.networks import initial_variances, make_network
+from sascli.training.networks import initial_variances, network_maker
+from sascli.training.population import Population, Schedule, Trained
 from sascli.training.progress import Part, Progress
-from sascli.training.replicas import some
-from sascli.training.split import Population, Trained
 
 
 def run(config: Train, directory: Path | None = None, progress: Part | None = None) -> Path:
-    """Train as configured and return the run directory, a new version unless it resumes.
+    """Train as configured and return the run directory, a new version unless it resumes one.
 
-    With a `directory`, that one is used, and continued if it holds an unfinished run of the same
-    settings; with a `progress`, that one counts the epochs. Raises UserError for settings that
-    cannot be, before any work.
+    A given `directory` is used, and continued if it contains an unfinished run of the same
+    settings; a given `progress` counts the epochs. Raises UserError for invalid settings, before
+    any work.
     """
-    settings, kind = config.rule, rules.rule_class(config.rule)
-    if config.model.network not in kind.networks:
-        raise UserError(f"rule={settings.name} cannot train a {config.model.network} network")
+    if config.model.network not in rules.rule_class(config.rule).networks:
+        raise UserError(f"rule={config.rule.name} cannot train a {config.model.network} network")
     device = pick_device(config.device)
     set_threads(config.threads)
     torch.set_flush_denormal(True)  # moments of dead pixels decay to denormals: 10 x slower
-    directory = directory or resumed(config)
-    if directory is not None and finished(config, directory):
+    parent = Path(config.outputs) / "train" / run_name(config)
+    directory = directory or resumed(parent, config)
+    if directory is not None and is_finished(config, directory):
         if progress is None:
-            print(f"{directory} is finished already")
+            print(f"{directory} is already finished")
         else:
             progress.skip(config.epochs)
         return directory
-    begun = directory is not None and runs.begun(directory)
-    data = load_data(config, device, recorded_data(directory) if directory and begun else None)
-    if directory is not None and begun:
-        same_data(directory, data)
-    members = setup(config, data)
-
-    def make(own: Setup, where: torch.device) -> Rule:
-        return kind(make_network(config, data, len(own.seeds), where), settings, own)
-
-    make(some(members, slice(1)), torch.device("cpu"))  # refuses what cannot be
-    directory = directory or runs.claim(Path(config.outputs) / "train" / run_name(config))
-    go_on = None if progress else f"sas train ... resume={directory}"
+    data = load_data(config, device, directory)
+    replicas, make_rule = setup(config, data), rule_maker(config, data)
+    make_rule(replicas.select(slice(1)), torch.device("cpu"))  # raises UserError if invalid
+    directory = directory or runs.claim(parent)
+    schedule, rates = make_schedule(config), varied(config)
+    population = Population(data, replicas, make_rule, schedule, rates, directory, directory)
+    hint = None if progress else f"sas train ... resume={directory}"
     with runs.lock(directory):
-        begin(directory, config, data, device)
-        with runs.recorded(directory, go_on) as found:
+        begin(directory, config, manifest(config, population, device), diverged=None)
+        with (
+            runs.recorded(directory, hint) as results,
+            nullcontext(progress) if progress else Progress(config.epochs, "epochs") as counter,
+        ):
             free(device)
-            with progress or Progress(config.epochs, "epochs") as counted:
-                whole = Population(config, data, make, members, directory, directory)
-                try:
-                    trained = whole.train(counted)
-                except DivergedError as error:
-                    runs.describe(directory, diverged=error.epoch)
-                    raise
-            finish(config, directory, members.seeds, trained)
-            found["peak_memory"] = peak_memory(device, trained.together)
-            found["stopped"] = trained.ends
+            trained = None
+            try:
+                with suppress(torch.OutOfMemoryError):
+                    if not split.is_split(population):
+                        trained = loop.train(population, counter)
+                trained = trained or split.train_halves(population, counter)
+            except DivergedError as error:
+                runs.describe(directory, diverged=error.epoch)
+                raise
+            save_results(population, trained)
+            results["peak_memory"] = peak_memory(device, trained.together)
+            results["stopped"] = trained.ends
     if progress is None:
         print(f"run directory: {directory}", flush=True)
     return directory
 
 
-def resumed(config: Train) -> Path | None:
-    """The run that `resume` means, None for a new one."""
-    if isinstance(config.resume, str):
-        return runs.locate(config.resume, Path(config.outputs), unfinished=True)
-    if not config.resume:
-        return None
-    parent = Path(config.outputs) / "train" / run_name(config)
-    return runs.of_settings(parent, config_hash(config))
+def is_finished(config: Train, directory: Path) -> bool:
+    """Whether the run in `directory` has trained all its epochs.
 
-
-def finished(config: Train, directory: Path) -> bool:
-    """Whether the run in `directory` has nothing left to do.
-
-    Settings that an earlier version did not have are as it behaved, the schema's defaults. Raises
-    UserError when its settings are others than these, `epochs` that grow excepted.
+    Raises UserError when its settings are different, except for `epochs` that grow.
     """
     if not runs.begun(directory):
         return False
-    manifest = runs.manifest_of(directory)
-    complete = typed(OmegaConf.create(runs.read_json(directory / runs.CONFIG)), Train)
-    before, after = decisive(plain(complete)), decisive(plain(config))
+    before, after = (decisive(plain(settings)) for settings in (settings_of(directory), config))
     different = sorted(key for key in after if after[key] != before.get(key))
     if "epochs" in different and after["epochs"] > before["epochs"]:
         different.remove("epochs")
     if different:
-        raise UserError(f"{directory} was run with another {', '.join(different)}")
-    return bool(manifest["status"] == "finished") and after["epochs"] == before["epochs"]
+        raise UserError(f"{directory} was run with different settings: {', '.join(different)}")
+    status = runs.manifest_of(directory)["status"]
+    return bool(status == "finished" and after["epochs"] == before["epochs"])
 
 
-def recorded_data(directory: Path) -> str:
-    """The name of the data that the run in a directory was begun with."""
-    return str(runs.manifest_of(directory)["data"]["name"])
+def manifest(config: Train, population: Population, device: torch.device) -> dict[str, object]:
+    """The entries of a new run's manifest."""
+    return {
+        "kind": "train",
+        "model": config.model.name,
+        "rule": config.rule.name,
+        "seeds": population.setup.seeds,
+        **population.rates,
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "threads": torch.get_num_threads(),
+        "data": population.data.description,
+        "warnings": [],
+    }
 
 
-def same_data(directory: Path, data: Data) -> None:
-    """Refuse images that a run was not begun with: its test images may be among them."""
-    before = runs.manifest_of(directory)["data"]["checksum"]
-    if before != data.checksum:
-        raise UserError(
-            f"{directory} is of other images: theirs have the checksum {before}, those that are "
-            f"there now {data.checksum}"
-        )
-
-
-def begin(directory: Path, config: Train, data: Data, device: torch.device) -> None:
-    """The manifest and the resolved settings; a resumed run keeps its start.
-
-    In an order that a kill between the two cannot make a run without settings, or one that is
-    to have more epochs and counts as finished.
-    """
-    resumes = runs.begun(directory)
-    about = {"config_hash": config_hash(config), **runs.at_work(), "diverged": None}
-    if resumes:
-        runs.describe(directory, **about)
-    runs.write_json(directory / runs.CONFIG, plain(config))
-    if not resumes:
-        runs.describe(
-            directory,
-            **runs.provenance(),
-            kind="train",
-            model=config.model.name,
-            rule=config.rule.name,
-            seeds=[member.seed for member in population(config)],
-            **varied(config),
-            device=str(device),
-            device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-            threads=torch.get_num_threads(),
-            data=data.description,
-            start=runs.now(),
-            warnings=[],
-            **about,
-        )
-
-
-def finish(config: Train, directory: Path, seeds: Sequence[int], trained: Trained) -> None:
-    """What a trained network leaves: weights and tables."""
+def save_results(population: Population, trained: Trained) -> None:
+    """Write the weights and the tables of a trained population."""
+    directory, seeds = population.directory, population.setup.seeds
     network, entropy = trained.network, trained.entropy
     checkpoint.save_weights(directory / checkpoint.WEIGHTS, network, seeds)
     for name, table in {
@@ -166,65 +119,84 @@ def finish(config: Train, directory: Path, seeds: Sequence[int], trained: Traine
         "histograms": histograms(network, seeds, entropy),
         "ensemble": trained.ensemble,
     }.items():
-        runs.write_table(directory / f"{name}.csv", table, varied(config))
+        runs.write_table(directory / f"{name}.csv", table, population.rates)
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that `device` means; auto is the GPU where there is one. Raises UserError."""
+    """The device that `device` names; auto is the GPU if there is one. Raises UserError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"device must be auto, cpu, cuda or cuda:N, not '{name}'") from error
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"device must be auto, cpu, cuda or cuda:N, not '{name}'")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"device={name}, but there are {torch.cuda.device_count()} CUDA devices")
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"device must be auto, cpu, cuda or cuda:N, not '{name}'")
     return device
 
 
 def set_threads(number: int | None) -> None:
-    """Let torch use so many threads of the CPU, its own choice for None. Raises UserError."""
-    if number is not None and number < 1:
-        raise UserError(f"threads must be at least 1 or null, not {number}")
+    """Set torch's number of CPU threads; None leaves it."""
     if number is not None:
         torch.set_num_threads(number)
 
 
-def load_data(config: Train, device: torch.device, recorded: str | None = None) -> Data:
-    """The model's data set as tensors on the device. Raises UserError where they do not fit.
+def load_data(config: Train, device: torch.device, run: Path | None = None) -> Data:
+    """The model's data set as tensors on the device, the same as of a `run` that has begun.
 
-    `recorded` is the name of the data in a run's manifest, for a run that is read or resumed.
+    Raises UserError for data that do not fit on the device, or that are not the run's.
     """
+    recorded = runs.manifest_of(run)["data"] if run is not None and runs.begun(run) else {}
     try:
         if config.model.source == "multisensory":
-            return multisensory(config, device)
-        return load(
-            config.model.source,
-            root=Path(config.data.root),
-            train_size=config.train_size,
-            test_size=config.test_size,
-            split=config.data.split,
-            image_size=config.model.image_size,
-            grey=config.model.grey,
-            recorded=recorded,
-            device=device,
-            dtype=getattr(torch, config.precision),
-        )
+            data: Data = multisensory(config, device)
+        else:
+            data = load(
+                config.model.source,
+                root=Path(config.data.root),
+                train_size=config.train_size,
+                test_size=config.test_size,
+                split=config.data.split,
+                image_size=config.model.image_size,
+                grey=config.model.grey,
+                recorded=recorded.get("name"),
+                device=device,
+                dtype=getattr(torch, config.precision),
+            )
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"the data do not fit into the memory of {device}: lower train_size or test_size, or "
             "train with device=cpu"
         ) from error
+    expected = recorded.get("checksum", data.checksum)
+    if data.checksum != expected:  # the run's test images may be among new training images
+        raise UserError(
+            f"image checksum changed: expected {expected} of {run}, found {data.checksum}"
+        )
+    return data
+
+
+def rule_maker(config: Train, data: Data) -> Callable[[Setup, torch.device], Rule]:
+    """The function that makes the rule, with its network, of the replicas of a setup."""
+    rule, settings = rules.rule_class(config.rule), config.rule
+    make_network = network_maker(config, data)
+
+    def make(replicas: Setup, device: torch.device) -> Rule:
+        return rule(make_network(len(replicas.seeds), device), settings, replicas)
+
+    return make
+
+
+def make_schedule(config: Train) -> Schedule:
+    """The schedule that the settings of a run contain."""
+    return Schedule(**{field.name: getattr(config, field.name) for field in fields(Schedule)})
 
 
 def setup(config: Train, data: Data) -> Setup:
-    """What the rule needs of the settings; a batch larger than T becomes T, with a warning."""
+    """The rule's setup of all replicas; a batch larger than T becomes T, with a warning."""
     size = len(data.train_y)
     if config.batch_size > size:
-        print(f"warning: batch_size {config.batch_size} is more than T; using {size}", flush=True)
-    members = population(config)
+        print(f"warning: batch_size {config.batch_size} exceeds T; using {size}", flush=True)
+    members = members_of(config)
     return Setup(
         seeds=[member.seed for member in members],
         batch_size=min(config.batch_size, size),

@@ -10,9 +10,9 @@ class Stopped(SystemExit):
 
 
 class Stopping:
-    """While open, the first signal is remembered in `signal`; a second one stops at once.
+    """Stores the first signal in `signal`; a second one stops at once.
 
-    Closing it raises Stopped where a signal came, so that none is lost.
+    Its end raises Stopped if a signal came, so that none is lost.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Many points: who trains together, what is done already, the outer progress bar."""
+"""Sweeps: points that train one after another, and the tables gathered from them."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,26 +16,28 @@ from sascli.config import (
     Train,
     as_list,
     config_hash,
-    plain,
     population,
     seed_list,
     training_of,
 )
 from sascli.errors import DivergedError, UserError
 from sascli.training import run as training_run
+from sascli.training.directories import RESUME, begin, resumed
 from sascli.training.progress import Part, Progress
 from sascli.training.workers import share
 
 WAIT = 2.0
-"""Seconds between two looks at points that other processes train."""
+"""Seconds to wait while other processes train all remaining points."""
 GATHERED = ("history", "layers", "histograms", "ensemble")
+LAYER_COLUMNS = ["rule", "depth", "train_size", "seed", "layer", "sparsity", "xi_mean"]
+LAYER_COLUMNS += ["variance_mean", "entropy", "vip_fraction", "uip_fraction"]
 
 
 @dataclass(frozen=True)
 class Point:
     """One configuration of a sweep; its seeds train side by side in one run directory.
 
-    `group` is the name that tables have for the points of several directories, by default `name`.
+    `group` names the point in tables, by default `name`; several points may share it.
     """
 
     name: str
@@ -44,30 +46,26 @@ class Point:
 
     @property
     def key(self) -> dict[str, Any]:
-        """The columns that tell this point's rows from another's."""
-        config = self.config
-        return {
-            "rule": config.rule.name,
-            "depth": config.depth,
-            "train_size": config.train_size,
-            "point": self.group or self.name,
-        }
+        """The columns that identify the point in gathered tables."""
+        config, point = self.config, self.group or self.name
+        sizes = {"depth": config.depth, "train_size": config.train_size}
+        return {"rule": config.rule.name, **sizes, "point": point}
 
     @property
     def work(self) -> float:
-        """Roughly proportional to the time that it takes: images seen in training and tests."""
-        c = self.config
-        images = c.train_size * (3 if c.rule.name != "bp" else 1.5) + 10_000
-        return float(c.epochs * len(population(c)) * images * c.depth)
+        """Roughly proportional to the duration: images seen in training and tests."""
+        config = self.config
+        images = config.train_size * (1.5 if config.rule.name == "bp" else 3) + 10_000
+        return float(config.epochs * len(population(config)) * images * config.depth)
 
 
 def point(config: Train, **changes: Any) -> Point:
-    """A point of a sweep: `config` with some settings changed, named after what tells it."""
-    own = replace(config, **changes)
-    lr = own.lr.get("default") if isinstance(own.lr, Mapping) else own.lr
+    """A point of a sweep: `config` with changes, named by rule, depth, T and rate."""
+    config = replace(config, **changes)
+    lr = config.lr.get("default") if isinstance(config.lr, Mapping) else config.lr
     rate = "search" if isinstance(lr, list) else f"lr{lr}"
-    name = f"{own.rule.name}-L{own.depth}-T{own.train_size}-{rate}"
-    return Point(name, replace(own, name=name, resume=False))
+    name = f"{config.rule.name}-L{config.depth}-T{config.train_size}-{rate}"
+    return Point(name, replace(config, name=name, resume=False))
 
 
 def train_points(
@@ -76,32 +74,41 @@ def train_points(
     done: Callable[[Point, Path], None] | None = None,
     *,
     tolerant: bool = False,
-) -> list[Path]:
-    """Train every point in parent/<name>, those that are finished excepted.
+) -> None:
+    """Train every unfinished point in parent/<name>.
 
-    Points that other processes train are left to them, and waited for at the end. `done` is
-    called with each point and its directory as it finishes. A tolerant sweep goes on where a
-    point diverges, and does not try it again.
+    Points that other processes train are left to them and waited for at the end. `done` is called
+    with each point and its directory when it is finished. A `tolerant` sweep continues when a
+    point diverges, and does not train that point again.
     """
-    left = list(points)
-    with Progress(sum(p.work for p in points), "sweep") as progress:
-        while left:
-            own = next((own for own in left if not runs.busy(parent / own.name)), None)
-            if own is None:
+    remaining = list(points)
+    with Progress(sum(point.work for point in points), "sweep") as progress:
+        while remaining:
+            point = next((p for p in remaining if not runs.busy(parent / p.name)), None)
+            if point is None:
                 time.sleep(WAIT)
                 continue
-            directory = parent / own.name
+            directory = parent / point.name
             runs.make(directory)
-            part = progress.part(own.name, own.config.epochs, own.work)
+            part = Part(progress, point.name, point.work / point.config.epochs)
             with suppress(runs.BusyError):  # another process was faster
-                if tolerant:
-                    run_or_diverge(own.config, directory, part)
-                else:
-                    training_run.run(own.config, directory, part)
-                left.remove(own)
+                train_point(point, directory, part, tolerant)
+                remaining.remove(point)
                 if done is not None:
-                    done(own, directory)
-    return [parent / own.name for own in points]
+                    done(point, directory)
+
+
+def train_point(point: Point, directory: Path, part: Part, tolerant: bool) -> None:
+    """Train a point; a `tolerant` sweep reports divergence, and skips what diverged before."""
+    if tolerant and diverged(directory):
+        part.skip(point.config.epochs)
+        return
+    try:
+        training_run.run(point.config, directory, part)
+    except DivergedError as error:
+        if not tolerant:
+            raise
+        print(f"{point.config.name}: {error}", flush=True)
 
 
 def diverged(directory: Path) -> bool:
@@ -109,23 +116,12 @@ def diverged(directory: Path) -> bool:
     return runs.begun(directory) and runs.manifest_of(directory)["diverged"] is not None
 
 
-def run_or_diverge(config: Train, directory: Path, part: Part) -> None:
-    """Train, and say it where that diverges, now or before."""
-    if diverged(directory):
-        part.skip(config.epochs)
-        return
-    try:
-        training_run.run(config, directory, part)
-    except DivergedError as error:
-        print(f"{config.name}: {error}", flush=True)
-
-
 def gather(table: str, points: Iterable[Point], parent: Path) -> pd.DataFrame:
-    """One table of all points, led by their key columns."""
+    """One table of all points, with their key columns first. Raises UserError without points."""
     frames = []
-    for own in points:
-        frame = runs.read_table(parent / own.name / f"{table}.csv")
-        for place, (key, value) in enumerate(own.key.items()):
+    for point in points:
+        frame = runs.read_table(parent / point.name / f"{table}.csv")
+        for place, (key, value) in enumerate(point.key.items()):
             frame.insert(place, key, value)
         frames.append(frame)
     if not frames:
@@ -134,96 +130,78 @@ def gather(table: str, points: Iterable[Point], parent: Path) -> pd.DataFrame:
 
 
 def datasize(history: pd.DataFrame, ensemble: pd.DataFrame) -> pd.DataFrame:
-    """datasize.csv: final mean-field test error, and error over sampled networks, by seed."""
+    """datasize.csv: final mean-field test error, and error of sampled networks, by seed."""
     keys = ["rule", "depth", "train_size", "seed"]
     last = runs.last_epochs(history).set_index(keys)
     error = last["test_accuracy"].rsub(1).rename("test_error")
-    sampled = (
-        ensemble.groupby(keys)["test_error"].agg(["mean", "std"]).add_prefix("sampled_error_")
-    )
-    return pd.concat([error, sampled], axis=1).reset_index()
-
-
-def datasize_layers(layers: pd.DataFrame) -> pd.DataFrame:
-    """datasize_layers.csv: per-layer statistics by depth, T and seed."""
-    columns = ["rule", "depth", "train_size", "seed", "layer", "sparsity", "xi_mean"]
-    return layers[[*columns, "variance_mean", "entropy", "vip_fraction", "uip_fraction"]]
+    sampled = ensemble.groupby(keys)["test_error"].agg(["mean", "std"])
+    return pd.concat([error, sampled.add_prefix("sampled_error_")], axis=1).reset_index()
 
 
 def write_gathered(points: Sequence[Point], parent: Path, directory: Path) -> None:
-    """The tables of all points together, and what is derived from them."""
+    """Write the tables of all points together, datasize.csv and datasize_layers.csv."""
     tables = {name: gather(name, points, parent) for name in GATHERED}
     tables["datasize"] = datasize(tables["history"], tables["ensemble"])
-    tables["datasize_layers"] = datasize_layers(tables["layers"])
+    tables["datasize_layers"] = tables["layers"][LAYER_COLUMNS]
     for name, table in tables.items():
         runs.write_table(directory / f"{name}.csv", table)
 
 
 def too_many(size: int, available: int) -> UserError:
-    """The message for more training images than there are."""
+    """The error for more training images than there are."""
     return UserError(f"train_size={size}, but there are {available} training images")
 
 
 def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path:
-    """Every depth with every T, in one versioned directory that `resume=true` continues.
+    """Train every depth with every T in `directory`, or a versioned one; return it.
 
-    With a `directory`, that one is used, and continued if it was begun; workers have one of
-    their own.
+    `resume=true` continues the newest of these settings; workers of the same settings share one.
     """
     base = replace(training_of(config), seeds=seed_list(config.seeds))
-    available = len(
-        training_run.load_data(replace(base, train_size="all"), torch.device("cpu")).train_y
-    )
-    sizes = {available if size == "all" else size: None for size in as_list(config.train_size)}
-    if max(sizes) > available:
-        raise too_many(max(sizes), available)
-    depths = dict.fromkeys(as_list(config.depth))  # each once, in the order given
+    sizes, depths = train_sizes(config, base), list(dict.fromkeys(as_list(config.depth)))
     points = [point(base, depth=depth, train_size=size) for depth in depths for size in sizes]
     name = config.name or f"{config.model.name}-{config.rule.name}"
-    parent, wanted = Path(config.outputs) / "sweep-datasize" / name, config_hash(config)
+    parent = Path(config.outputs) / "sweep-datasize" / name
 
-    def begin(directory: Path) -> None:
-        runs.write_json(directory / runs.CONFIG, plain(config))
-        runs.describe(
-            directory,
-            **runs.provenance(),
-            kind="sweep-datasize",
-            model=config.model.name,
-            rule=config.rule.name,
-            seeds=base.seeds,
-            config_hash=wanted,
-            reference={"depth": min(depths), "train_size": max(sizes), "deep": max(depths)},
-            start=runs.now(),
-            **runs.at_work(),
-        )
+    def start(directory: Path) -> None:
+        entries = {
+            "kind": "sweep-datasize",
+            "model": config.model.name,
+            "rule": config.rule.name,
+            "seeds": base.seeds,
+            "reference": {"depth": min(depths), "train_size": max(sizes), "deep": max(depths)},
+        }
+        begin(directory, config, entries)
 
     def finish(directory: Path) -> None:
+        finished = list[Point]()
+
+        def update_tables(point: Point, run: Path) -> None:
+            finished.append(point)
+            write_gathered(finished, run.parent, directory)
+
         with runs.lock(directory):
-            if not runs.begun(directory):
-                begin(directory)
-            runs.describe(directory, **runs.at_work())
-            with runs.recorded(directory, "the same command and resume=true"):
-                train_points(points, directory / "runs", Gatherer(directory))
+            start(directory)
+            with runs.recorded(directory, RESUME):
+                train_points(points, directory / "runs", update_tables)
 
     if config.worker is not None:
+        settings = config_hash(config)
         directory = share(
-            parent, wanted, begin, lambda own: train_points(points, own / "runs"), finish
+            parent, settings, start, lambda path: train_points(points, path / "runs"), finish
         )
     else:
-        found = runs.of_settings(parent, wanted) if config.resume else None
-        directory = directory or found or runs.claim(parent)
+        directory = directory or resumed(parent, config) or runs.claim(parent)
         finish(directory)
     print(f"{directory}/datasize.csv")
     return directory
 
 
-class Gatherer:
-    """Writes the tables of all points so far, as each is finished."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.points = directory, list[Point]()
-
-    def __call__(self, own: Point, run: Path) -> None:
-        """One more point."""
-        self.points.append(own)
-        write_gathered(self.points, run.parent, self.directory)
+def train_sizes(config: SweepDatasize, base: Train) -> list[int]:
+    """The sizes T of a sweep, each once. Raises UserError for one above what is available."""
+    images = training_run.load_data(replace(base, train_size="all"), torch.device("cpu"))
+    available = len(images.train_y)
+    sizes = [available if size == "all" else size for size in as_list(config.train_size)]
+    if max(sizes) > available:
+        raise too_many(max(sizes), available)
+    return list(dict.fromkeys(sizes))

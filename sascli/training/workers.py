@@ -11,22 +11,23 @@ PATIENCE = 60.0
 
 def share(
     parent: Path,
-    config_hash: str,
-    begin: Callable[[Path], None],
+    settings: str,
+    start: Callable[[Path], None],
     train: Callable[[Path], object],
     finish: Callable[[Path], None],
     checksum: str | None = None,
 ) -> Path:
-    """Train what no other worker trains; the one that is done first finishes the directory.
+    """Train what no other worker trains; the first worker that is done finishes the directory.
 
-    The first of all claims and begins it; with a `checksum` all have the same images. Raises
-    BusyError where claiming takes a minute.
+    The first worker also claims and starts it. Workers share a directory if they have the same
+    hash of `settings` and, if given, the same `checksum` of images. Raises BusyError if another
+    worker holds `parent` for a minute.
     """
     runs.make(parent)
     with runs.lock(parent, patience=PATIENCE):
-        directory = runs.of_settings(parent, config_hash, checksum) or runs.claim(parent)
+        directory = runs.of_settings(parent, settings, checksum) or runs.claim(parent)
         if not runs.begun(directory):
-            begin(directory)
+            start(directory)
     before = runs.manifest_of(directory)["status"]
     train(directory)
     if before != "finished" and runs.manifest_of(directory)["status"] == "finished":
@@ -35,5 +36,5 @@ def share(
     try:
         finish(directory)
     except runs.BusyError:
-        print(f"another worker finishes {directory}")
+        print(f"another worker is finishing {directory}")
     return directory

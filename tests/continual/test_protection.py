@@ -54,7 +54,7 @@ def remember(protection: Protection, task: int, shared: int = 3) -> None:
 # ---------------------------------------------------------------- elastic weight consolidation
 
 
-def test_the_penaltys_gradient_is_that_of_the_penalty() -> None:
+def test_gradient_of_the_penalty() -> None:
     """lambda / 2 sum_k sum_i F_i^k (m_i - m_i^k)^2, two tasks, a lambda for each replica."""
     strength = torch.tensor([7.0, 300.0], dtype=torch.float64)
     rule = begun("bp")
@@ -79,7 +79,7 @@ def test_the_penaltys_gradient_is_that_of_the_penalty() -> None:
     torch.testing.assert_close(rule.gradients.grads["m"], m.grad, rtol=1e-10, atol=1e-10)
 
 
-def test_the_penalty_reaches_the_step() -> None:
+def test_penalty_changes_the_step() -> None:
     def moved(strength: float) -> Tensor:
         rule = begun("bp")
         protection = EWC(rule, torch.full((2,), strength, dtype=torch.float64))
@@ -123,18 +123,18 @@ def test_frozen_connections_keep_their_parameters_bit_for_bit(dtype: torch.dtype
     train(rule, 1, 100)
     remember(protection, 1, shared=2)
     before = rule.network.all.clone()
-    frozen = protection.share == 0
+    frozen = protection.scale == 0
     slabs = zip(rule.network.split(frozen), rule.network.layers, strict=True)
-    for number, (own, layer) in enumerate(slabs):
+    for number, (mask, layer) in enumerate(slabs):
         vips = (layer.vip() & (layer.m != 0))[0]
-        assert torch.equal(own[0], vips if number < 2 else torch.zeros_like(vips))
+        assert torch.equal(mask[0], vips if number < 2 else torch.zeros_like(vips))
     assert 10 < frozen.sum() < 0.9 * frozen.numel()
     train(rule, 2, 100)
     assert torch.equal(rule.network.all[:, frozen], before[:, frozen])
     assert (rule.network.flat["m"] != before[0])[~frozen].all()
 
 
-def test_a_step_goes_the_share_that_certainty_allows() -> None:
+def test_certainty_scales_steps_by_the_relative_variance() -> None:
     """theta + v^gamma (theta' - theta), then the projection."""
     rule, free = begun("gbp"), begun("gbp")
     gamma = torch.tensor([0.5, 2.0], dtype=torch.float64)
@@ -155,14 +155,14 @@ def test_a_step_goes_the_share_that_certainty_allows() -> None:
     torch.testing.assert_close(rule.network.all, expected, rtol=1e-12, atol=1e-15)
 
 
-def test_shares_only_fall() -> None:
+def test_scales_never_grow() -> None:
     rule = begun("gbp")
     protection = Certainty(rule, torch.ones(2, dtype=torch.float64))
-    seen = [protection.share.clone()]
+    seen = [protection.scale.clone()]
     for task in (1, 2, 3):
         train(rule, task)
         remember(protection, task, shared=2)
-        seen.append(protection.share.clone())
+        seen.append(protection.scale.clone())
         assert (seen[-1] <= seen[-2]).all() and (seen[-1] < seen[-2]).any()
     assert (rule.network.split(seen[-1])[2] == 1).all()
 
@@ -172,7 +172,7 @@ def test_shares_only_fall() -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("bp", EWC), ("gbp", VIP), ("gbp", Certainty)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_strength_zero_is_no_protection_bit_for_bit(
+def test_strength_zero_protects_nothing_bit_for_bit(
     name: str, kind: type[Protection], dtype: torch.dtype
 ) -> None:
     """For a replica of strength 0 even beside one that is protected."""
@@ -186,7 +186,7 @@ def test_strength_zero_is_no_protection_bit_for_bit(
             train(protection.rule, task)
             remember(protection, task)
     for one, other in zip(plain.network.layers, protected.network.layers, strict=True):
-        for own in KINDS:
-            first, second = getattr(one, own), getattr(other, own)
+        for kind in KINDS:
+            first, second = getattr(one, kind), getattr(other, kind)
             assert torch.equal(first[0], second[0])
         assert not torch.equal(one.m[1], other.m[1])

@@ -22,6 +22,7 @@ from sascli.jobs.multirun import Multirun
 from sascli.jobs.record import recorded
 from sascli.jobs.status import status_of
 from sascli.training import loop
+from sascli.training.population import Population, Trained
 
 TINY = "width=6 train_size=60 test_size=30 batch_size=30 threads=1 device=cpu eval.samples=2"
 TINY = f"{TINY} outputs=here"
@@ -152,9 +153,9 @@ def test_failed_and_lost_jobs_are_told_and_only_they_run_again(
         trained: list[str] = []
         work = loop.train
 
-        def counted(config: Any, directory: Path, *rest: Any) -> None:
-            trained.append(directory.name)
-            work(config, directory, *rest)
+        def counted(population: Population, *rest: Any) -> Trained:
+            trained.append(population.run.name)
+            return work(population, *rest)
 
         monkeypatch.setattr(loop, "train", counted)
         (again,) = re.findall(r"^  (sas .*)$", said, re.MULTILINE)

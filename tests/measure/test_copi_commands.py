@@ -1,4 +1,4 @@
-"""`sas decorrelation`, `sas features`, `sas compress` on trained runs; divergence told."""
+"""`sas decorrelation`, `sas features`, `sas compress` on trained runs; divergence."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def outputs(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of both; from now on nothing is trained."""
+    """The outputs of both runs; any further training fails the test."""
     monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained"))
     return trained
 
@@ -41,7 +41,7 @@ def measured(command: str, outputs: Path, *words: str) -> Path:
     return sorted((outputs / command).glob("*/v*"))[-1]
 
 
-def test_decorrelation_tells_every_epoch_and_shows_images(
+def test_decorrelation_has_every_epoch_and_the_images(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = measured("decorrelation", outputs, "images=3", "replica=1")
@@ -50,14 +50,14 @@ def test_decorrelation_tells_every_epoch_and_shows_images(
     wanted = [f"{name}.csv" for name in left]
     wanted += [f"{name}.{kind}" for name in reversed(left) for kind in ("pdf", "png")]
     assert capsys.readouterr().out.split() == [str(directory / name) for name in wanted]
-    found = tables(directory)
-    table = found["decorrelation"]
+    results = tables(directory)
+    table = results["decorrelation"]
     assert len(table) == 2 * 4 * 3 and set(table["epoch"]) == {0, 1, 2, 3}
     start = table[table["epoch"] == 0]
     assert (start["before"] == start["after"]).all()  # R is the identity
     end = table[table["epoch"] == 3]
     assert (end["after"] < end["before"]).all()
-    assert len(found["decorrelated"]) == 3 * 3 * 64
+    assert len(results["decorrelated"]) == 3 * 3 * 64
     about = runs.manifest_of(directory)
     assert (about["kind"], about["rule"], about["seeds"]) == ("decorrelation", "copi", [4, 5])
 
@@ -71,7 +71,7 @@ def test_features_of_units_and_of_the_last_hidden_layer(outputs: Path) -> None:
     assert len(usual) == 16 * 64
 
 
-def test_compress_begins_with_the_tested_accuracy(outputs: Path) -> None:
+def test_compression_by_no_layer_has_the_run_accuracy(outputs: Path) -> None:
     directory = measured("compress", outputs, "images=all")
     table = tables(directory)["compression"].set_index(["part", "k", "seed"])["test_accuracy"]
     run = outputs / "train" / NAME / "v001"
@@ -82,7 +82,7 @@ def test_compress_begins_with_the_tested_accuracy(outputs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("decorrelation run=gbp", "rule=gbp, which does not decorrelate"),
         ("features run=gbp", "`sas train experiment=copi_digits` makes a run that does"),
@@ -100,32 +100,32 @@ def test_compress_begins_with_the_tested_accuracy(outputs: Path) -> None:
         ("compress run=nothing", "there is no finished run 'nothing'"),
     ],
 )
-def test_mistakes(
-    words: str, said: str, outputs: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_settings(
+    words: str, message: str, outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command, *rest = words.split()
     run = [] if any(word.startswith("run=") for word in rest) else [f"run={NAME}"]
     before = set(outputs.rglob("*"))
     assert main([command, f"outputs={outputs}", *run, *rest]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert set(outputs.rglob("*")) == before
 
 
-def test_divergence_is_told_with_its_epoch(tmp_path: Path) -> None:
+def test_divergence_is_recorded_with_its_epoch(tmp_path: Path) -> None:
     config = composed("train", *SMALL.split(), "lr.m=1e3", f"outputs={tmp_path}")
-    with pytest.raises(DivergedError, match="diverged in epoch 2: .* lower lr") as told:
+    with pytest.raises(DivergedError, match="diverged in epoch 2: .* lower lr") as raised:
         training_run.run(config)
     (directory,) = tmp_path.glob("train/*/*")
     about = runs.manifest_of(directory)
-    assert told.value.epoch == 2
+    assert raised.value.epoch == 2
     assert (about["status"], about["diverged"]) == ("failed", 2)
 
 
-def test_the_networks_r_is_kept_where_there_is_one(outputs: Path) -> None:
+def test_decorrelated_layers_use_the_r_of_the_network(outputs: Path) -> None:
     from sascli.core.copi import Decorrelated
 
     network = load_network(NAME, outputs=outputs)
-    own = Decorrelated(network, network.slope)
-    assert all(a is b for a, b in zip(own.r, network.r, strict=True))
+    layers = Decorrelated(network, network.slope)
+    assert all(a is b for a, b in zip(layers.r, network.r, strict=True))
     metrics = pd.read_csv(outputs / "train" / NAME / "v001/metrics.csv")
     assert set(metrics["name"]) == {"correlation", "correlation_before"}

@@ -20,15 +20,15 @@ from sascli.cli import main
 from sascli.config import DataSettings, Evaluate, Model, Prune, Tune
 from sascli.errors import UserError
 from sascli.measure import record
-from sascli.measure.evaluate import foreign, opened, others
-from sascli.measure.prune import Cut, prune, tuned
+from sascli.measure.evaluate import images_of_no_class, load_all, other_images
+from sascli.measure.prune import Cut, fine_tune, prune
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
 
 
 @pytest.fixture
 def run(tiny: Making) -> Path:
-    """A finished run of two seeds, of which every kind of connection is there."""
+    """A finished run of two seeds with every kind of connection."""
     return training_run.run(tiny(seeds=[3, 8], lr={"default": 0.2}, epochs=6, train_size=600))
 
 
@@ -57,16 +57,16 @@ def tree(run: Path, tmp_path: Path) -> Path:
 # ---------------------------------------------------------------- sas evaluate
 
 
-def test_accuracies_are_those_that_the_run_itself_measured(
+def test_evaluation_has_the_accuracies_of_the_run(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = made("evaluate", tmp_path / "outputs", "samples=2")
-    found = tables(directory)["evaluation"].set_index(["way", "seed"])["test_accuracy"]
+    accuracies = tables(directory)["evaluation"].set_index(["way", "seed"])["test_accuracy"]
     history = pd.read_csv(run / "history.csv").query("epoch == 6").set_index("seed")
-    assert found["mean_field"].to_dict() == history["test_accuracy"].to_dict()
-    assert found["mean"].to_dict() == history["test_accuracy_mean"].to_dict()
-    told = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines()[-3:])
-    assert float(told["mean"]) == pytest.approx(history["test_accuracy_mean"].mean(), abs=1e-4)
+    assert accuracies["mean_field"].to_dict() == history["test_accuracy"].to_dict()
+    assert accuracies["mean"].to_dict() == history["test_accuracy_mean"].to_dict()
+    overview = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines()[-3:])
+    assert float(overview["mean"]) == pytest.approx(history["test_accuracy_mean"].mean(), abs=1e-4)
     names = {path.name for path in directory.iterdir()}
     pictures = {f"{n}.{kind}" for n in ("confusion", "reliability", "uncertainty")
                 for kind in ("pdf", "png")}  # fmt: skip
@@ -75,30 +75,28 @@ def test_accuracies_are_those_that_the_run_itself_measured(
     assert (about["kind"], about["run"], about["status"]) == ("evaluate", str(run), "finished")
 
 
-def test_other_images_of_the_same_classes(run: Path, tree: Path, tmp_path: Path) -> None:
+def test_evaluation_of_other_images(run: Path, tree: Path, tmp_path: Path) -> None:
     words = ["model=folder", f"data.root={tree}", "samples=2"]
     other = tables(made("evaluate", tmp_path / "outputs", *words))
-    own = tables(made("evaluate", tmp_path / "outputs", "samples=2"))
+    usual = tables(made("evaluate", tmp_path / "outputs", "samples=2"))
     assert other["evaluation"]["n_images"].unique() == [60]  # all of a tree without a test part
     columns = ["test_accuracy", "log_loss", "entropy"]
-    mean = [t["evaluation"].query("way == 'mean'")[columns].to_numpy() for t in (own, other)]
+    mean = [t["evaluation"].query("way == 'mean'")[columns].to_numpy() for t in (usual, other)]
     assert np.abs(mean[0] - mean[1]).max() < 0.02  # 256 grey levels for 17
-    classes = [t["classes"].query("way == 'mean' and seed == 3") for t in (own, other)]
+    classes = [t["classes"].query("way == 'mean' and seed == 3") for t in (usual, other)]
     assert classes[0]["n_images"].tolist() == classes[1]["n_images"].tolist()
 
 
-def test_a_run_of_folders_is_tested_on_other_folders_and_not_on_its_training_images(
-    tree: Path, tiny: Making, tmp_path: Path
-) -> None:
+def test_folders_exclude_the_training_images(tree: Path, tiny: Making, tmp_path: Path) -> None:
     model = Model(name="folder", source="folder")
     settings = {"model": model, "train_size": "all", "test_size": "all", "epochs": 1}
-    own = trained(training_run.run(tiny(data=DataSettings(root=str(tree)), **settings)))
-    assert len(foreign(own, "folder", tree)[0]) == len(own.data.test_x) == 12  # a fifth of 60
+    run = trained(training_run.run(tiny(data=DataSettings(root=str(tree)), **settings)))
+    assert len(other_images(run, "folder", tree)[0]) == len(run.data.test_x) == 12  # a fifth of 60
     shutil.copytree(tree, tmp_path / "other")
-    assert len(foreign(own, "folder", tmp_path / "other")[0]) == 60
+    assert len(other_images(run, "folder", tmp_path / "other")[0]) == 60
 
 
-def test_other_images_in_the_place_of_a_runs_own_are_told(
+def test_changed_images_raise_an_error(
     tree: Path, tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model(name="folder", source="folder")
@@ -112,12 +110,12 @@ def test_other_images_in_the_place_of_a_runs_own_are_told(
     next(moved.glob("*/*.png")).unlink()
     for words in (["evaluate"], ["perturb"]):
         assert main([*words, f"run={run}", f"data.root={moved}", f"outputs={tmp_path}"]) == 2
-        assert "is of other images: theirs have the checksum sha256:" in capsys.readouterr().err
-    with pytest.raises(UserError, match="is of other images"):
+        assert "image checksum changed: expected sha256:" in capsys.readouterr().err
+    with pytest.raises(UserError, match="image checksum changed"):
         training_run.run(replace(longer, epochs=3))
 
 
-def test_rates_of_replicas_are_told(tiny: Making, tmp_path: Path) -> None:
+def test_tables_have_the_rates_of_replicas(tiny: Making, tmp_path: Path) -> None:
     run = training_run.run(tiny(lr={"default": [0.05, 0.1]}, epochs=1))
     assert main(["evaluate", f"run={run}", f"outputs={tmp_path}", "samples=1"]) == 0
     (path,) = tmp_path.glob("evaluate/*/*/evaluation.csv")
@@ -125,40 +123,41 @@ def test_rates_of_replicas_are_told(tiny: Making, tmp_path: Path) -> None:
     assert table.groupby("replica")["lr"].unique().map(list).tolist() == [[0.05], [0.1]]
 
 
-def test_a_test_part_is_what_a_folder_is_tested_on(run: Path, tree: Path) -> None:
+def test_folder_with_a_test_part_is_tested_on_it(run: Path, tree: Path) -> None:
     inner = tree.parent / "split"
     inner.mkdir()
     tree.rename(inner / "test")
     (inner / "train").symlink_to(inner / "test")
-    x, y = foreign(trained(run), "folder", inner)
-    own = trained(run).data
-    assert x.shape == own.test_x.shape and y.bincount().tolist() == own.test_y.bincount().tolist()
+    x, y = other_images(trained(run), "folder", inner)
+    data = trained(run).data
+    assert x.shape == data.test_x.shape
+    assert y.bincount().tolist() == data.test_y.bincount().tolist()
 
 
-def test_classes_are_known_by_their_names(run: Path, tree: Path, tmp_path: Path) -> None:
+def test_classes_are_matched_by_name(run: Path, tree: Path, tmp_path: Path) -> None:
     described = runs.manifest_of(run)["data"]
     assert described["classes"] == list("0123456789") and described["image_shape"] == [1, 8, 8]
-    _, y = foreign(trained(run), "folder", tree)
+    _, y = other_images(trained(run), "folder", tree)
     runs.describe(run, data=described | {"classes": list("9876543210")})
-    assert torch.equal(foreign(trained(run), "folder", tree)[1], 9 - y)
+    assert torch.equal(other_images(trained(run), "folder", tree)[1], 9 - y)
     old = {name: described[name] for name in ("name", "checksum")}  # of a run before there were
     runs.describe(run, data=old)
-    assert torch.equal(foreign(trained(run), "folder", tree)[1], y)
+    assert torch.equal(other_images(trained(run), "folder", tree)[1], y)
 
 
-def test_what_is_not_of_these_classes(run: Path, tree: Path) -> None:
-    own = trained(run)
-    x = own.data.test_x
-    shuffled = others(own, "shuffled", x, tree)
+def test_images_of_no_class(run: Path, tree: Path) -> None:
+    source = trained(run)
+    x = source.data.test_x
+    shuffled = images_of_no_class(source, "shuffled", x, tree)
     assert torch.equal(shuffled.sort(-1).values, x.sort(-1).values)
     assert not torch.equal(shuffled[0].argsort(), x[0].argsort())
-    assert torch.equal(shuffled, others(own, "shuffled", x, tree))
-    assert others(own, "folder", x, tree).shape[1] == 64
-    assert opened(own, "folder", tree).image_shape == (1, 8, 8)
+    assert torch.equal(shuffled, images_of_no_class(source, "shuffled", x, tree))
+    assert images_of_no_class(source, "folder", x, tree).shape[1] == 64
+    assert load_all(source, "folder", tree).image_shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("model=folder data.root={tree}/7", "must hold one folder of images per class"),
         ("model=folder data.root={tree}", "do not have the same classes: 9, nine"),
@@ -169,25 +168,25 @@ def test_what_is_not_of_these_classes(run: Path, tree: Path) -> None:
         ("run=nothing", "there is no finished run 'nothing'"),
     ],
 )
-def test_mistakes_of_evaluate(
-    words: str, said: str, run: Path, tree: Path, tmp_path: Path,
+def test_invalid_settings_of_evaluate(
+    words: str, message: str, run: Path, tree: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("socket.socket.connect", lambda *_: (_ for _ in ()).throw(OSError()))
     (tree / "9").rename(tree / "nine")
     line = words.format(tree=tree).split()
     assert main(["evaluate", f"outputs={tmp_path}/outputs", *line]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "outputs/evaluate").exists()
 
 
-def test_a_directory_of_another_command_is_no_run(
+def test_directory_of_another_command_raises_an_error(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs.describe(run, kind="continual")
     assert main(["evaluate", f"run={run}"]) == 2
-    told = capsys.readouterr().err
-    assert f"{run} is of `sas continual`; what is needed is a run of `sas train`" in told
+    error = capsys.readouterr().err
+    assert f"{run} is of `sas continual`; what is needed is a run of `sas train`" in error
 
 
 def test_model_is_no_group_of_evaluate() -> None:
@@ -199,7 +198,7 @@ def test_model_is_no_group_of_evaluate() -> None:
 # ---------------------------------------------------------------- sas prune
 
 
-def test_the_script_of_the_readme_predicts_what_sas_reports(run: Path, tmp_path: Path) -> None:
+def test_script_of_the_readme_predicts_as_sas_does(run: Path, tmp_path: Path) -> None:
     words = ["keep=[0.5,0.1]", "threshold=[1]", "tune.epochs=1"]
     directory = made("prune", tmp_path / "outputs", *words)
     table, data = tables(directory)["pruning"], trained(run).data
@@ -223,7 +222,7 @@ def test_the_script_of_the_readme_predicts_what_sas_reports(run: Path, tmp_path:
     assert pictures == {"pruning.pdf", "pruning.png", "sparse.pdf", "sparse.png"}
 
 
-def test_what_the_rows_say_of_the_networks(run: Path) -> None:
+def test_rows_describe_the_networks(run: Path) -> None:
     config = Prune(keep=[1.0, 0.3], threshold=[1.0], criterion=["snr"])
     results = prune(trained(run), config)
     table = results.pop("pruning")
@@ -239,46 +238,46 @@ def test_what_the_rows_say_of_the_networks(run: Path) -> None:
         assert row.n_neurons <= 16 and row.rule == "gbp"
     by = table.query("format == 'csr'").set_index(["criterion", "level", "replica"])
     for r in range(2):
-        whole = by.loc["none", 1.0, r]
-        assert whole["n_weights"] <= total - uip[r]
+        unpruned = by.loc["none", 1.0, r]
+        assert unpruned["n_weights"] <= total - uip[r]
         for criterion in ("threshold", "snr"):  # without the UIPs, and with everything
             same = by.loc[criterion, 1.0, r]
             for column in ("n_weights", "n_neurons", "bytes", "test_accuracy", "n_changed"):
-                assert same[column] == whole[column]
-        assert whole["n_changed"] == 0 < by.loc["snr", 0.3, r]["n_changed"]
+                assert same[column] == unpruned[column]
+        assert unpruned["n_changed"] == 0 < by.loc["snr", 0.3, r]["n_changed"]
         assert by.loc["snr", 0.3, r]["n_weights"] <= round(0.3 * total)
 
 
-def test_fine_tuning_leaves_what_is_gone_and_learns_the_rest(run: Path) -> None:
-    own = trained(run)
-    network = own.network
+def test_fine_tuning_trains_only_remaining_connections(run: Path) -> None:
+    source = trained(run)
+    network = source.network
     drawn = torch.Generator().manual_seed(0)
     shapes = [(2, 3, *layer.m.shape[1:]) for layer in network.layers]
     masks = [torch.rand(shape, generator=drawn) < 0.7 for shape in shapes]
     weights = [w.unsqueeze(1) * m for w, m in zip(network.mean(), masks, strict=True)]
     cut = Cut("any", (1, 2, 3), masks, [w.detach() for w in weights])
-    x, y = own.data.train_x, own.data.train_y
+    x, y = source.data.train_x, source.data.train_y
 
     def loss(weights: list[torch.Tensor]) -> torch.Tensor:
         logits = network.run([w.flatten(0, 1) for w in weights], x)
         return torch.nn.functional.cross_entropy(logits.mT, y.expand(6, -1), reduction="none")
 
-    found = tuned(own, cut, Tune(3))
-    for w, mask, before in zip(found.weights, masks, cut.weights, strict=True):
+    tuned = fine_tune(source, cut, Tune(3))
+    for w, mask, before in zip(tuned.weights, masks, cut.weights, strict=True):
         assert w.shape == mask.shape and (w[~mask] == 0).all()
         assert (w[mask] != before[mask]).double().mean() > 0.5
-    assert (loss(list(found.weights)).mean(-1) < loss(list(cut.weights)).mean(-1)).all()
-    alone = tuned(own, Cut("any", (2,), [m[:, 1:2] for m in masks],
+    assert (loss(list(tuned.weights)).mean(-1) < loss(list(cut.weights)).mean(-1)).all()
+    alone = fine_tune(source, Cut("any", (2,), [m[:, 1:2] for m in masks],
                            [w[:, 1:2].detach() for w in weights]), Tune(3))  # fmt: skip
-    for w, single in zip(found.weights, alone.weights, strict=True):
+    for w, single in zip(tuned.weights, alone.weights, strict=True):
         torch.testing.assert_close(w[:, 1:2], single, rtol=1e-3, atol=1e-4)
-    slow = tuned(own, cut, Tune(3, 1e-6))
+    slow = fine_tune(source, cut, Tune(3, 1e-6))
     assert max(
         float((w - b).abs().max()) for w, b in zip(slow.weights, cut.weights, strict=True)
     ) < 1e-3  # fmt: skip
 
 
-def test_a_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
+def test_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
     settings = {"seeds": [3, 8], "epochs": 1, "train_size": 600}
     bp = training_run.run(tiny(rule={"name": "bp"}, name="bp", **settings))
     table = prune(trained(run), Prune(keep=[0.5], baseline=str(bp)))["pruning"]
@@ -288,7 +287,7 @@ def test_a_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
     }  # fmt: skip
 
 
-def test_nothing_counts_as_finished_before_the_networks_are_there(
+def test_manifest_is_written_after_the_networks(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -300,17 +299,17 @@ def test_nothing_counts_as_finished_before_the_networks_are_there(
     assert (directory / "pruning.csv").exists() and not runs.begun(directory)
 
 
-def test_fine_tuning_knows_no_halving_of_rates(run: Path) -> None:
-    own = trained(run)
-    kept = Cut("any", (1,), *([w.unsqueeze(1) for w in part] for part in (
-        [torch.ones_like(w) for w in own.network.mean()], own.network.mean())))  # fmt: skip
-    plain = tuned(own, kept, Tune(1)).weights
-    own.config.optim.halve_every = 1
-    for w, other in zip(plain, tuned(own, kept, Tune(1)).weights, strict=True):
+def test_fine_tuning_does_not_halve_rates(run: Path) -> None:
+    source = trained(run)
+    cut = Cut("any", (1,), *([w.unsqueeze(1) for w in part] for part in (
+        [torch.ones_like(w) for w in source.network.mean()], source.network.mean())))  # fmt: skip
+    plain = fine_tune(source, cut, Tune(1)).weights
+    source.config.optim.halve_every = 1
+    for w, other in zip(plain, fine_tune(source, cut, Tune(1)).weights, strict=True):
         assert torch.equal(w, other)
 
 
-def test_a_rule_that_predicts_no_probabilities_is_told(
+def test_warning_for_a_rule_without_probabilities(
     tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copi = training_run.run(tiny(epochs=1, rule={"name": "copi"}))
@@ -319,7 +318,7 @@ def test_a_rule_that_predicts_no_probabilities_is_told(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("criterion=[credit]", "there is no criterion 'credit'"),
         ("keep=[0,0.5]", "keep must lie in (0, 1], not [0.0, 0.5]"),
@@ -328,14 +327,14 @@ def test_a_rule_that_predicts_no_probabilities_is_told(
         ("tune.lr=0", "tune.lr must be above 0, not 0"),
         ("baseline=nothing", "there is no finished run 'nothing'"),
         ("baseline=other", "are of different images"),
-        ("run=copi", "is of rule copi"),
-        ("baseline=RUN", "baseline is a run of rule=bp beside one of another rule"),
+        ("run=copi", "was trained by rule=copi"),
+        ("baseline=RUN", "baseline must be a run of rule=bp, and run one of another rule"),
         ("keep=[]", "keep needs at least one value"),
         ("criterion=[]", "criterion needs at least one value"),
     ],
 )
-def test_mistakes_of_prune(
-    words: str, said: str, run: Path, tiny: Making, tmp_path: Path,
+def test_invalid_settings_of_prune(
+    words: str, message: str, run: Path, tiny: Making, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     if words.endswith("other"):
@@ -344,5 +343,5 @@ def test_mistakes_of_prune(
     if words.endswith("copi"):
         training_run.run(tiny(epochs=1, name="copi", rule={"name": "copi"}))
     assert main(["prune", f"outputs={tmp_path}/outputs", f"run={run}", *words.split()]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "outputs/prune").exists()

@@ -1,4 +1,4 @@
-"""`sas entropy` and `sas perturb`: measurements of a trained run, each in its own version."""
+"""`sas entropy` and `sas perturb`: measurements of a trained run in versioned directories."""
 
 from dataclasses import replace
 from itertools import product
@@ -35,7 +35,7 @@ CLASSES = [
 
 @pytest.fixture
 def run(tiny: Making, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A finished run of two seeds; from now on nothing is trained."""
+    """A finished run of two seeds; any further training fails the test."""
     directory = training_run.run(tiny(seeds=[3, 8], lr={"default": 0.2}))
     monkeypatch.setattr(loop, "train", lambda *_: pytest.fail("trained"))
     return directory
@@ -63,7 +63,7 @@ def test_entropy_of_the_newest_run(
 
 
 @pytest.mark.parametrize("named", ["digits-gbp-L4-T120", "PATH", "latest", "."])
-def test_a_run_is_named_by_path_name_or_latest(
+def test_run_is_a_path_a_name_or_latest(
     named: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(run)
@@ -73,7 +73,7 @@ def test_a_run_is_named_by_path_name_or_latest(
     assert set(tables(directory)["entropy"]["estimator"]) == {"mixed"}
 
 
-def test_perturbation_of_some_layers(run: Path, tmp_path: Path) -> None:
+def test_perturbation_of_selected_layers(run: Path, tmp_path: Path) -> None:
     words = ["layer=[1,3]", "kind=[vip_off,uip_on]", "fractions=[0,1]", "samples=2", "draw=1"]
     first = measured("perturb", tmp_path / "outputs", *words)
     assert (first.parent.name, first.name) == ("digits-gbp-L4-T120", "v001")
@@ -84,15 +84,15 @@ def test_perturbation_of_some_layers(run: Path, tmp_path: Path) -> None:
         of.network, of.seeds, of.data.accuracy, layer=3,
         kinds=["vip_off", "uip_on"], fractions=[0.0, 1.0], samples=2, draw=1,
     )  # fmt: skip
-    own = table.query("layer == 3").reset_index(drop=True)
-    pd.testing.assert_frame_equal(own, expected, check_exact=True)
+    rows = table.query("layer == 3").reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows, expected, check_exact=True)
     second = measured("perturb", tmp_path / "outputs", *words, "layer=all", "name=mine")
     assert (second.parent.name, second.name) == ("mine", "v001")
     assert set(tables(second)["perturbation"]["layer"]) == {1, 2, 3}
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("perturb kind=[vip_of]", "there is no kind 'vip_of'; did you mean 'vip_off'?"),
         ("perturb layer=4", "layer must be 1 to 3, not 4"),
@@ -108,21 +108,19 @@ def test_perturbation_of_some_layers(run: Path, tmp_path: Path) -> None:
         ("entropy device=gpu", "device must be auto, cpu, cuda or cuda:N"),
     ],
 )
-def test_mistakes(
-    words: str, said: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_settings(
+    words: str, message: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command, *rest = words.split()
     assert main([command, f"outputs={tmp_path}/outputs", *rest]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "outputs" / command).exists()
 
 
-def test_run_keeps_its_copy_of_the_images_when_another_comes_first(
-    tiny: Making, tmp_path: Path
-) -> None:
+def test_run_keeps_its_copy_of_the_images(tiny: Making, tmp_path: Path) -> None:
     def tree(name: str, value: int) -> None:
-        for part, own in product(("train", "test"), CIFAR_CLASSES):
-            paint(tmp_path / name / part / own / "0.png", value, size=(32, 32))
+        for part, name_of_class in product(("train", "test"), CIFAR_CLASSES):
+            paint(tmp_path / name / part / name_of_class / "0.png", value, size=(32, 32))
 
     def perturbed() -> pd.DataFrame:
         words = ["fractions=[0]", "samples=1", "layer=1", f"data.root={tmp_path}"]

@@ -19,6 +19,7 @@ from sascli.studies.base import reproduce
 from sascli.studies.copi import Comparison, Copi, best, best_name
 from sascli.studies.registry import STUDIES
 from sascli.training import loop
+from sascli.training.population import Population, Trained
 from sascli.training.signals import Stopped
 
 SMALL = "model=digits preset=smoke train_size=200 test_size=60 width=6 threads=1 device=cpu"
@@ -305,14 +306,18 @@ def test_correlations_are_of_the_rules_that_decorrelate(unbroken: Path) -> None:
 
 def diverging(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let the runs of these names diverge in their second epoch."""
-    one_epoch = loop.one_epoch
+    evaluate, train = loop.evaluate, loop.train
 
-    def diverged(config: Any, data: Any, rule: Any, epoch: int) -> list[float]:
-        if config.name in names and epoch == 2:
-            raise DivergedError(epoch, "the largest parameter is m of layer 1")
-        return one_epoch(config, data, rule, epoch)
+    def diverging(population: Population, *rest: Any) -> Trained:
+        def diverged(data: Any, rule: Any, epoch: int, *settings: Any) -> Any:
+            if population.run.name in names and epoch == 2:
+                raise DivergedError(epoch, "the largest parameter is m of layer 1")
+            return evaluate(data, rule, epoch, *settings)
 
-    monkeypatch.setattr(loop, "one_epoch", diverged)
+        monkeypatch.setattr(loop, "evaluate", diverged)
+        return train(population, *rest)
+
+    monkeypatch.setattr(loop, "train", diverging)
 
 
 def test_a_seed_that_diverges_stops_neither_the_others_nor_the_study(
@@ -356,9 +361,9 @@ def test_what_is_done_is_not_done_twice(
     trained: list[str] = []
     work = loop.train
 
-    def counted(config: Any, *rest: Any) -> None:
-        trained.append(config.name)
-        work(config, *rest)
+    def counted(population: Population, *rest: Any) -> Trained:
+        trained.append(population.run.name)
+        return work(population, *rest)
 
     monkeypatch.setattr(loop, "train", counted)
     assert reproduce(Copi(config)) == directory

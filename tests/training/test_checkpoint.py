@@ -1,4 +1,4 @@
-"""Weights and resumable state on disk: whole when read back, refused when damaged."""
+"""Weights and resumable state on disk: equal when loaded, an error when damaged."""
 
 import json
 from collections.abc import Callable
@@ -47,26 +47,26 @@ def cut(path: Path) -> None:
 # ---------------------------------------------------------------- weights
 
 
-def test_weights_come_back_bit_for_bit(run: Path, network: FeedForward) -> None:
+def test_loaded_weights_equal_the_saved_ones_bit_for_bit(run: Path, network: FeedForward) -> None:
     loaded = checkpoint.load_network(run)
     assert loaded.widths == [5, 4, 3] and loaded.replicas == 2
     assert loaded.all.dtype == torch.float64 and torch.equal(loaded.all, network.all)
 
 
-def test_any_program_can_read_the_weights(run: Path, network: FeedForward) -> None:
+def test_weights_are_readable_without_sas(run: Path, network: FeedForward) -> None:
     with safe_open(run / "weights.safetensors", framework="numpy") as file:
         names = [f"layers.{layer}.{kind}" for layer in (1, 2) for kind in ("m", "pi", "xi")]
         assert sorted(file.keys()) == names
         assert file.get_tensor("layers.1.m").shape == (2, 4, 5)
         for layer, kind in ((1, "m"), (2, "xi")):
-            own = getattr(network.layers[layer - 1], kind).detach().numpy()
-            assert (file.get_tensor(f"layers.{layer}.{kind}") == own).all()
+            value = getattr(network.layers[layer - 1], kind).detach().numpy()
+            assert (file.get_tensor(f"layers.{layer}.{kind}") == value).all()
         header = file.metadata()
         assert len(header.pop("sha256")) == 64
         assert header == {"format": "1", "widths": "[5, 4, 3]", "seeds": "[3, 8]"}
 
 
-def test_a_network_is_found_by_the_name_of_its_run(run: Path, network: FeedForward) -> None:
+def test_network_is_found_by_the_run_name(run: Path, network: FeedForward) -> None:
     place = run / "outputs" / "train" / "mine" / "v001"
     place.mkdir(parents=True)
     for name in (runs.MANIFEST, checkpoint.WEIGHTS):
@@ -79,7 +79,7 @@ def test_a_network_is_found_by_the_name_of_its_run(run: Path, network: FeedForwa
 
 
 @pytest.mark.parametrize("damage", [cut, lambda path: flip(path, 0.01), Path.unlink, Path.touch])
-def test_damaged_weights_are_refused(run: Path, damage: Callable[[Path], None]) -> None:
+def test_damaged_weights_raise_an_error(run: Path, damage: Callable[[Path], None]) -> None:
     path = run / checkpoint.WEIGHTS
     if damage is Path.touch:
         path.unlink()
@@ -89,7 +89,9 @@ def test_damaged_weights_are_refused(run: Path, damage: Callable[[Path], None]) 
 
 
 @pytest.mark.parametrize("header", [None, {"format": "2", "widths": "[1, 1]"}])
-def test_weights_of_another_format_are_refused(run: Path, header: dict[str, str] | None) -> None:
+def test_weights_of_another_format_raise_an_error(
+    run: Path, header: dict[str, str] | None
+) -> None:
     tensors = {f"layers.1.{kind}": torch.zeros(1, 1, 1) for kind in KINDS}
     save_file(tensors, run / checkpoint.WEIGHTS, metadata=header)
     with pytest.raises(UserError, match=r"format version (None|2), not 1"):
@@ -99,23 +101,23 @@ def test_weights_of_another_format_are_refused(run: Path, header: dict[str, str]
 # ---------------------------------------------------------------- resumable state
 
 
-def test_state_comes_back(run: Path) -> None:
+def test_loaded_state_equals_the_saved_one(run: Path) -> None:
     state = checkpoint.load_state(run, "cpu")
     assert state is not None and (state["epoch"], state["format"]) == (3, 1)
     assert state["rule"]["list"] == [1, None] and state["rule"]["x"].tolist() == [0, 1, 2, 3]
 
 
-def test_no_state_before_the_first(tmp_path: Path) -> None:
+def test_load_state_without_checkpoint_returns_none(tmp_path: Path) -> None:
     assert checkpoint.load_state(tmp_path, "cpu") is None
 
 
-def test_only_the_last_state_is_kept(run: Path) -> None:
+def test_save_state_removes_earlier_states(run: Path) -> None:
     checkpoint.save_state(run, 12, {})
     assert [path.name for path in run.glob("*.pt")] == ["state-12.pt"]
     assert json.loads((run / checkpoint.INDEX).read_text())["epoch"] == 12
 
 
-def test_a_kill_before_the_index_leaves_the_state_before(
+def test_kill_before_the_index_keeps_the_previous_state(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(path: Path, content: object) -> None:
@@ -129,13 +131,13 @@ def test_a_kill_before_the_index_leaves_the_state_before(
 
 
 @pytest.mark.parametrize("damage", [cut, flip])
-def test_a_damaged_state_is_refused(run: Path, damage: Callable[[Path], None]) -> None:
+def test_damaged_state_raises_an_error(run: Path, damage: Callable[[Path], None]) -> None:
     damage(run / "state-3.pt")
     with pytest.raises(UserError, match="state-3.pt is damaged .its checksum differs."):
         checkpoint.load_state(run, "cpu")
 
 
-def test_a_missing_state_or_a_damaged_index_is_refused(run: Path) -> None:
+def test_missing_state_or_damaged_index_raises_an_error(run: Path) -> None:
     (run / "state-3.pt").unlink()
     with pytest.raises(UserError, match="state-3.pt cannot be read: .*No such file"):
         checkpoint.load_state(run, "cpu")
@@ -144,7 +146,7 @@ def test_a_missing_state_or_a_damaged_index_is_refused(run: Path) -> None:
         checkpoint.load_state(run, "cpu")
 
 
-def test_a_state_of_another_format_is_refused(run: Path) -> None:
+def test_state_of_another_format_raises_an_error(run: Path) -> None:
     index = runs.read_json(run / checkpoint.INDEX)
     runs.write_json(run / checkpoint.INDEX, index | {"format": 2})
     with pytest.raises(UserError, match="checkpoint of format version 2, not 1"):
@@ -152,14 +154,14 @@ def test_a_state_of_another_format_is_refused(run: Path) -> None:
 
 
 class Trap:
-    """Something that runs code of its own when it is unpickled by a careless reader."""
+    """An object that runs code when a careless reader unpickles it."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         """Call `print`."""
         return print, ("trapped",)
 
 
-def test_a_state_cannot_run_code(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_state_with_code_raises_an_error(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoint.save_state(run, 4, {"rule": Trap()})
     with pytest.raises(UserError, match="state-4.pt cannot be read"):
         checkpoint.load_state(run, "cpu")

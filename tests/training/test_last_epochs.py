@@ -1,9 +1,8 @@
-"""The last epoch is each replica's own: in claims, listings, tables, pictures and documents."""
+"""The last epoch of each replica: in claims, listings, tables, pictures and documents."""
 
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import copi_tables
 import pandas as pd
@@ -15,6 +14,7 @@ from conftest import composed
 from test_stop_loss import TASK, unequal
 
 from sascli import claims, figures, runs
+from sascli.config import Train
 from sascli.figures.draw.rows import carried, stopping
 from sascli.jobs import listing
 from sascli.measure.run import TrainedRun
@@ -34,7 +34,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def cut(history: pd.DataFrame, early: int = EARLY) -> pd.DataFrame:
-    """The same last epochs, those of seed 0 some epochs earlier and its first ones left out."""
+    """The history with the last epochs of seed 0 moved to earlier ones, without its first."""
     moved = history.assign(epoch=history["epoch"] - early * (history["seed"] == 0))
     return moved[moved["epoch"] > 0]
 
@@ -45,8 +45,8 @@ def test_last_epochs_of_each_replica() -> None:
          for seed in (0, 1) for epoch in range(1, last[seed] + 1)],
         columns=["rule", "seed", "epoch"],
     )  # fmt: skip
-    found = runs.last_epochs(history)
-    assert found["epoch"].tolist() == [3, 5, 4, 2]
+    last = runs.last_epochs(history)
+    assert last["epoch"].tolist() == [3, 5, 4, 2]
     assert runs.last_epochs(history, 2)["epoch"].tolist() == [2, 3, 4, 5, 3, 4, 1, 2]
     assert runs.last_epochs(history.assign(lr=float("nan")))["epoch"].tolist() == [3, 5, 4, 2]
 
@@ -73,9 +73,7 @@ def test_claims_of_replicas_that_stopped_early(
     assert other["history"]["epoch"].max() == longest["epoch"].max()
 
 
-def test_tables_and_listings_of_replicas_that_stopped_early(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_and_listings_of_replicas_that_stopped_early(tmp_path: Path) -> None:
     history = maker.tables()["history"].query("rule == 'gbp'").assign(point="x")
     networks = pd.DataFrame(
         {"rule": "gbp", "depth": 4, "train_size": 10_000, "seed": [0, 0, 1, 1, 2, 2],
@@ -85,32 +83,29 @@ def test_tables_and_listings_of_replicas_that_stopped_early(
     pd.testing.assert_frame_equal(one, two)
     assert one["test_error"].notna().sum() == 3
 
-    found = []
-    for number, table in enumerate((history, cut(history))):
-        runs.write_table(tmp_path / "history.csv", table)
-        found.append((listing.accuracy(tmp_path), tmp_path / f"{number}"))
-    assert found[0][0] == found[1][0] is not None
-
-    point = sweep.Point("x", None)  # type: ignore[arg-type]
-    monkeypatch.setattr(credit, "population", lambda config: [_member()] * 3)
+    accuracies, searches = [], []
+    config = Train(rule={"name": "gbp"}, train_size=10_000, seeds=[0, 1, 2])
+    point = sweep.Point("x", config)
+    (tmp_path / "x").mkdir()
     for table in (history, cut(history)):
-        monkeypatch.setattr(credit.sweeps, "gather", lambda *rest, table=table: table.copy())
-        found.append((credit.found([point], tmp_path), tmp_path))
-    pd.testing.assert_frame_equal(found[2][0], found[3][0])
+        runs.write_table(tmp_path / "history.csv", table)
+        accuracies.append(listing.accuracy(tmp_path))
+        rows = table.drop(columns=list(point.key))
+        runs.write_table(tmp_path / "x/history.csv", rows)
+        searches.append(credit.found([point], tmp_path))
+    assert accuracies[0] == accuracies[1] is not None
+    pd.testing.assert_frame_equal(*searches)
+    assert len(searches[0]) == 3
 
 
-def _member() -> Any:
-    return type("Member", (), {"lr": {"m": 0.1}})
-
-
-def test_curves_go_on_at_the_last_accuracy() -> None:
+def test_curves_continue_at_the_last_accuracy() -> None:
     history = temporal_tables.tables()["history"].query("model == 'multisensory'")
     early = cut(history)
-    whole = carried(early)
+    continued = carried(early)
     last = history["epoch"].max()
-    assert whole.groupby("epoch")["seed"].nunique().loc[last] == history["seed"].nunique()
-    own = whole.query("seed == 0 and rule == 'gbp'").set_index("epoch")["test_accuracy"]
-    assert (own.loc[last - EARLY :] == own.loc[last - EARLY]).all() and own.nunique() > 1
+    assert continued.groupby("epoch")["seed"].nunique().loc[last] == history["seed"].nunique()
+    row = continued.query("seed == 0 and rule == 'gbp'").set_index("epoch")["test_accuracy"]
+    assert (row.loc[last - EARLY :] == row.loc[last - EARLY]).all() and row.nunique() > 1
     assert stopping(history) == "" and "its last accuracy" in stopping(early)
     pd.testing.assert_frame_equal(carried(history), history.reset_index(drop=True))
 

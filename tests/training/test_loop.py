@@ -1,4 +1,4 @@
-"""The loop: batches, orders, loss and divergence, with a rule that only looks."""
+"""The loop: batches, orders, loss and divergence, with a rule that records its batches."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from sascli.data import Data
 from sascli.errors import UserError
 from sascli.rules.base import Rule, RuleSettings
 from sascli.training.loop import evaluate, one_epoch
-from sascli.training.run import setup
+from sascli.training.run import make_schedule, setup
 
 T, V = 120, 2001
 
 
 class Looker(Rule):
-    """Remembers its batches; the loss of an image is its first pixel, its label the second."""
+    """Records its batches; the loss of an image is its first pixel, its label the second."""
 
     def __init__(self, network: FeedForward, settings: RuleSettings, setup: Any) -> None:
         super().__init__(network, settings, setup)
@@ -61,7 +61,7 @@ def data() -> Data:
 
 
 def looker(tiny: Making, data: Data, **changes: Any) -> Looker:
-    """The rule for seeds 3 and 8 unless told otherwise."""
+    """The rule, for seeds 3 and 8 by default."""
     config = tiny(**{"seeds": [3, 8], **changes})
     network = FeedForward([2, 2, 2], len(config.seeds or []), dtype=torch.float64)
     return Looker(network, RuleSettings("looker"), setup(config, data))
@@ -70,20 +70,18 @@ def looker(tiny: Making, data: Data, **changes: Any) -> Looker:
 def orders(tiny: Making, data: Data, epoch: int = 1, **changes: Any) -> Tensor:
     """The order in which each replica sees the images, (replicas, T)."""
     rule = looker(tiny, data, **changes)
-    one_epoch(tiny(), data, rule, epoch)
+    one_epoch(data, rule, epoch)
     return torch.cat([x[..., 0] for x, _ in rule.batches], 1)
 
 
-def test_the_last_smaller_batch_is_used(tiny: Making, data: Data) -> None:
+def test_last_smaller_batch_is_used(tiny: Making, data: Data) -> None:
     rule = looker(tiny, data)
-    one_epoch(tiny(), data, rule, 1)
+    one_epoch(data, rule, 1)
     assert [x.shape for x, _ in rule.batches] == [(2, 50, 2), (2, 50, 2), (2, 20, 2)]
     assert all(torch.equal(x[..., 1].long(), y) for x, y in rule.batches)
 
 
-def test_each_replica_sees_every_image_once_in_an_order_of_its_own(
-    tiny: Making, data: Data
-) -> None:
+def test_replica_sees_every_image_once_in_its_own_order(tiny: Making, data: Data) -> None:
     seen = orders(tiny, data)
     assert torch.equal(seen.sort(1).values, torch.arange(T).double().expand(2, T))
     assert not torch.equal(seen[0], seen[1])
@@ -91,52 +89,52 @@ def test_each_replica_sees_every_image_once_in_an_order_of_its_own(
     assert torch.equal(seen, orders(tiny, data))
 
 
-def test_an_order_is_its_seeds_alone(tiny: Making, data: Data) -> None:
+def test_order_depends_on_the_seed_alone(tiny: Making, data: Data) -> None:
     assert torch.equal(orders(tiny, data)[1], orders(tiny, data, seeds=[8])[0])
 
 
-def test_the_loss_is_the_mean_over_images_not_over_batches(tiny: Making, data: Data) -> None:
-    loss = one_epoch(tiny(), data, looker(tiny, data), 1)
+def test_loss_is_the_mean_over_images(tiny: Making, data: Data) -> None:
+    loss = one_epoch(data, looker(tiny, data), 1)
     assert loss == pytest.approx([(T - 1) / 2] * 2, rel=1e-12)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_divergence_names_epoch_layer_and_parameter(
+def test_divergence_error_names_epoch_layer_and_parameter(
     tiny: Making, data: Data, value: float
 ) -> None:
     rule = looker(tiny, data)
     rule.factor = value
     rule.network.layers[0].m.data[1, 0, 1] = -30.0
     rule.network.layers[1].xi.data[0, 1, 1] = 2e9
-    said = r"training diverged in epoch 7: the largest parameter is xi of layer 2, \|xi\| = 2e\+09"
-    with pytest.raises(UserError, match=said):
-        one_epoch(tiny(), data, rule, 7)
+    message = (
+        r"training diverged in epoch 7: the largest parameter is xi of layer 2, \|xi\| = 2e\+09"
+    )
+    with pytest.raises(UserError, match=message):
+        one_epoch(data, rule, 7)
     rule.network.layers[0].pi.data[0, 0, 0] = float("nan")
     with pytest.raises(UserError, match=r"pi of layer 1, \|pi\| = inf; lower lr"):
-        one_epoch(tiny(), data, rule, 7)
+        one_epoch(data, rule, 7)
     rule.factor = 1  # the loss was finite still: the last batch's change was not
     with pytest.raises(UserError, match=r"diverged in epoch 7: .* pi of layer 1"):
-        one_epoch(tiny(), data, rule, 7)
+        one_epoch(data, rule, 7)
 
 
-def test_both_accuracies_are_of_the_whole_test_set(tiny: Making, data: Data) -> None:
-    test, mean = evaluate(tiny(), data, looker(tiny, data), 2)
+def test_accuracies_are_of_the_complete_test_set(tiny: Making, data: Data) -> None:
+    test, mean = evaluate(data, looker(tiny, data), 2, make_schedule(tiny()))
     assert test == [1.0, 0.0] and mean == [1.0, 1.0]
 
 
-def test_the_mean_network_is_evaluated_now_and_then_and_at_the_end(
-    tiny: Making, data: Data
-) -> None:
-    rule, config = looker(tiny, data), tiny(epochs=5)
-    measured = [evaluate(config, data, rule, epoch)[1][0] for epoch in range(1, 6)]
+def test_mean_network_is_evaluated_when_due_and_at_the_end(tiny: Making, data: Data) -> None:
+    rule, schedule = looker(tiny, data), make_schedule(tiny(epochs=5))
+    measured = [evaluate(data, rule, epoch, schedule)[1][0] for epoch in range(1, 6)]
     assert measured == [None, 1.0, None, 1.0, 1.0]
 
 
-def test_a_batch_larger_than_t_becomes_t_with_a_warning(
+def test_batch_larger_than_t_becomes_t_with_a_warning(
     tiny: Making, data: Data, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert setup(tiny(batch_size=T), data).batch_size == T
     assert not capsys.readouterr().out
     assert setup(tiny(batch_size=T + 1), data).batch_size == T
-    said = capsys.readouterr().out
-    assert said == f"warning: batch_size {T + 1} is more than T; using {T}\n"
+    message = capsys.readouterr().out
+    assert message == f"warning: batch_size {T + 1} exceeds T; using {T}\n"

@@ -13,7 +13,7 @@ from sascli.data import Data
 from sascli.data.multisensory import blocked
 from sascli.errors import UserError
 from sascli.training import run as training_run
-from sascli.training.networks import initial_variances, make_network
+from sascli.training.networks import initial_variances, network_maker
 
 CPU = torch.device("cpu")
 
@@ -29,7 +29,7 @@ def made(data: Data | None = None, *words: str) -> tuple[Any, Train, Data]:
     """The network of a command line, its settings and its data."""
     config = composed("train", *words)
     data = training_run.load_data(config, CPU) if data is None else data
-    return make_network(config, data, 2, CPU), config, data
+    return network_maker(config, data)(2, CPU), config, data
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,9 @@ def made(data: Data | None = None, *words: str) -> tuple[Any, Train, Data]:
         (["model=rnn_rows", "model.n_in=null"], [28, 100, 10], Dynamics(28, 0.1, 0.1)),
     ],
 )
-def test_images_in_sequence(words: list[str], widths: list[int], time: Dynamics) -> None:
+def test_network_for_images_in_sequence(
+    words: list[str], widths: list[int], time: Dynamics
+) -> None:
     network, config, data = made(images(28, 28), *words)
     assert isinstance(network, Recurrent) and network.replicas == 2
     assert (network.widths, network.dynamics) == (widths, time)
@@ -49,7 +51,7 @@ def test_images_in_sequence(words: list[str], widths: list[int], time: Dynamics)
     assert initial_variances(config, data) == [ratio, None, ratio]
 
 
-def test_the_multisensory_network() -> None:
+def test_network_for_the_multisensory_task() -> None:
     network, config, data = made(None, "model=multisensory")
     assert network.widths == [5, 150, 2]
     assert network.dynamics == Dynamics(125, 0.2, 0.0, 0.15, True, loss="half_per_step")
@@ -63,16 +65,16 @@ def test_the_multisensory_network() -> None:
     assert (w_rec.pi == 0.5).all() and (w_rec.xi == 0.5).all()
 
 
-def test_only_ordinary_inputs_are_frozen() -> None:
-    for model, kept in (("rnn_rows", 0.5), ("rnn_pixels", 0.0)):
+def test_ordinary_inputs_freeze_pi_and_xi() -> None:
+    for model, value in (("rnn_rows", 0.5), ("rnn_pixels", 0.0)):
         network, _, _ = made(images(28, 28), f"model={model}")
         network.all.fill_(0.5)
         network.project_()
         w_in = network.layers[0]
-        assert (w_in.m == 0.5).all() and (w_in.pi == kept).all() and (w_in.xi == kept).all()
+        assert (w_in.m == 0.5).all() and (w_in.pi == value).all() and (w_in.xi == value).all()
 
 
-def test_a_feedforward_network_has_one_variance_for_every_layer() -> None:
+def test_feedforward_layers_share_one_variance() -> None:
     network, config, data = made(images(8, 8), "model=digits", "depth=5", "width=[7,6,5]")
     assert type(network) is FeedForward and network.widths == [64, 7, 6, 5, 10]
     assert initial_variances(config, data) == [2 / 64] * 4
@@ -80,7 +82,7 @@ def test_a_feedforward_network_has_one_variance_for_every_layer() -> None:
     assert initial_variances(config, data) == [0.25] * 4
 
 
-def test_settings_of_a_layer_come_before_the_papers_own() -> None:
+def test_variance_of_a_layer_overrides_the_default() -> None:
     words = ["model=rnn_rows", "init.m_var.rec=0.1", "init.m_var.out=identity"]
     _, config, data = made(images(28, 28), *words)
     assert initial_variances(config, data) == [0.28, 0.1, None]
@@ -89,7 +91,7 @@ def test_settings_of_a_layer_come_before_the_papers_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "words", "said"),
+    ("data", "words", "message"),
     [
         (
             images(28, 28),
@@ -99,8 +101,8 @@ def test_settings_of_a_layer_come_before_the_papers_own() -> None:
         (None, ["model=multisensory", "model.n_in=25"], "multisensory has 5 inputs"),
     ],
 )
-def test_samples_that_do_not_divide_are_refused(
-    data: Data | None, words: list[str], said: str
+def test_samples_that_do_not_divide_raise_an_error(
+    data: Data | None, words: list[str], message: str
 ) -> None:
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         made(data, *words)

@@ -26,14 +26,20 @@ SMALL = "eval.samples=2 eval.mean_every=2 checkpoint_every=2 threads=1"
 
 def trained(tmp_path: Path, line: str, *words: str) -> Path:
     """The run directory of a command line."""
-    given = ["name=own", f"outputs={tmp_path / 'outputs'}", *line.split(), *SMALL.split(), *words]
-    assert main(["train", *given]) == 0
-    return max((tmp_path / "outputs/train/own").iterdir())
+    settings = [
+        "name=mine",
+        f"outputs={tmp_path / 'outputs'}",
+        *line.split(),
+        *SMALL.split(),
+        *words,
+    ]
+    assert main(["train", *settings]) == 0
+    return max((tmp_path / "outputs/train/mine").iterdir())
 
 
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
 @pytest.mark.parametrize("line", ["digits", "task"])
-def test_the_same_directory_and_tables_as_of_any_run(rule: str, line: str, tmp_path: Path) -> None:
+def test_recurrent_run_writes_the_usual_files(rule: str, line: str, tmp_path: Path) -> None:
     directory = trained(tmp_path, LINES[line], f"rule={rule}", "replicas=2", "snapshot_every=3")
     left = tables(directory)
     assert set(left) == {"history", "layers", "histograms", "ensemble"}
@@ -53,7 +59,7 @@ def test_the_same_directory_and_tables_as_of_any_run(rule: str, line: str, tmp_p
 
 @pytest.mark.parametrize("redraw", ["once", "step"])
 @pytest.mark.parametrize("line", ["digits", "task"])
-def test_a_reloaded_network_is_as_accurate_as_its_tables_say(
+def test_reloaded_network_has_the_accuracies_of_its_tables(
     line: str, redraw: str, tmp_path: Path
 ) -> None:
     words = [f"eval.redraw={redraw}", "seed=5", "lr.pi=0.01", "lr.rec.pi=0.01"]
@@ -70,7 +76,7 @@ def test_a_reloaded_network_is_as_accurate_as_its_tables_say(
     assert sampled == left["ensemble"]["test_accuracy"].tolist()
 
 
-def test_weights_of_every_step_are_the_same_for_all_inputs() -> None:
+def test_weights_of_a_step_are_the_same_for_all_inputs() -> None:
     data = training_run.load_data(composed("train", *DIGITS.split()), torch.device("cpu"))
     network = Recurrent([8, 12, 10], Dynamics(8, 0.25, 0.1), 2)
     network.all.uniform_(0, 0.5, generator=torch.Generator().manual_seed(1))
@@ -81,7 +87,7 @@ def test_weights_of_every_step_are_the_same_for_all_inputs() -> None:
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_broken_run_ends_where_the_unbroken_one_ends(
+def test_interrupted_run_resumes_bit_for_bit(
     line: str, tmp_path: Path, signal_in: Callable[..., None]
 ) -> None:
     words = ["replicas=2", "optim.halve_every=1", "snapshot_every=3"]
@@ -95,18 +101,18 @@ def test_a_broken_run_ends_where_the_unbroken_one_ends(
 
 
 @pytest.mark.parametrize("line", ["digits", "task"])
-def test_a_replica_is_what_it_is_alone(line: str, tmp_path: Path) -> None:
+def test_replica_equals_its_run_alone(line: str, tmp_path: Path) -> None:
     words = ["precision=float64", "lr=[0.001,0.002]", "lr.pi=0.01", "lr.rec.pi=0.02"]
-    both = trained(tmp_path, LINES[line], "seeds=[3,8]", *words)
+    population = trained(tmp_path, LINES[line], "seeds=[3,8]", *words)
     alone = trained(tmp_path, LINES[line], "seeds=[8]", *words[:1], "lr=0.002", *words[2:])
-    together, single = load_network(both), load_network(alone)
-    for mine, theirs in zip(single.layers, together.layers, strict=True):
+    together, single = load_network(population), load_network(alone)
+    for single_layer, layer in zip(single.layers, together.layers, strict=True):
         for kind in ("m", "pi", "xi"):
-            difference = getattr(mine, kind)[0] - getattr(theirs, kind)[3]
+            difference = getattr(single_layer, kind)[0] - getattr(layer, kind)[3]
             assert difference.abs().max() < 1e-6, kind
 
 
-def test_the_input_mask_stays(tmp_path: Path) -> None:
+def test_input_mask_remains_after_training(tmp_path: Path) -> None:
     for rule in ("gbp", "bp"):
         network = load_network(trained(tmp_path, TASK, f"rule={rule}"))
         w_in, where = network.layers[0], blocked(15)
@@ -124,35 +130,35 @@ def test_sweeps_entropies_and_perturbations_of_recurrent_models(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAS_OUTPUTS", "outputs")
-    sizes = [100, 200] if line == "digits" else [30]
+    train_sizes = [100, 200] if line == "digits" else [30]
     sweep = LINES[line].replace("train_size=300", "train_size=[100,200]")
-    words = [*sweep.split(), *SMALL.split(), "seeds=2", f"rule={rule}", "name=own"]
+    words = [*sweep.split(), *SMALL.split(), "seeds=2", f"rule={rule}", "name=mine"]
     assert main(["sweep-datasize", *words]) == 0
-    (directory,) = Path("outputs/sweep-datasize/own").iterdir()
+    (directory,) = Path("outputs/sweep-datasize/mine").iterdir()
     table = pd.read_csv(directory / "datasize.csv")
-    assert list(table["train_size"]) == sorted(sizes * 2) and set(table["depth"]) == {3}
+    assert list(table["train_size"]) == sorted(train_sizes * 2) and set(table["depth"]) == {3}
 
     network = load_network(trained(tmp_path, LINES[line], f"rule={rule}"))
-    assert main(["entropy", "run=own"]) == 0
+    assert main(["entropy", "run=mine"]) == 0
     thresholds = ["tolerance=0.5", "xi_max=0.05", "m_min=0.1"]
     words = ["layer=[1,2]", "samples=2", "fractions=[0,1]", *thresholds]
-    assert main(["perturb", "run=own", *words]) == 0
-    entropy = pd.read_csv(next(Path("outputs/entropy/own").iterdir()) / "entropy.csv")
-    own = [layer.m.numel() for layer in network.layers]
-    assert list(entropy["n_connections"]) == own * 2
-    table = pd.read_csv(next(Path("outputs/perturb/own").iterdir()) / "perturbation.csv")
+    assert main(["perturb", "run=mine", *words]) == 0
+    entropy = pd.read_csv(next(Path("outputs/entropy/mine").iterdir()) / "entropy.csv")
+    sizes = [layer.m.numel() for layer in network.layers]
+    assert list(entropy["n_connections"]) == sizes * 2
+    table = pd.read_csv(next(Path("outputs/perturb/mine").iterdir()) / "perturbation.csv")
     assert len(table) == 2 * 4 * 2 * 2 and set(table["layer"]) == {1, 2}
-    whole = table.query("fraction == 0").groupby(["layer", "sample"])["test_error"]
-    assert (whole.nunique() == 1).all()
+    unperturbed = table.query("fraction == 0").groupby(["layer", "sample"])["test_error"]
+    assert (unperturbed.nunique() == 1).all()
     rec = network.layers[1]
     alike = (rec.pi <= 0.5) & (rec.xi <= 0.05) & (rec.m.abs() >= 0.1)
     off = table.query("layer == 2 and fraction == 1").groupby("kind")["n_weights"].first()
-    assert 0 < alike.sum() < own[1]
+    assert 0 < alike.sum() < sizes[1]
     assert off["vip_off"] == off["random_off"] == alike.sum()
 
 
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
-def test_pixel_by_pixel_input_weights_are_ordinary(rule: str, tmp_path: Path) -> None:
+def test_pixel_input_weights_are_ordinary(rule: str, tmp_path: Path) -> None:
     line = f"{DIGITS} model=rnn_pixels model.source=digits train_size=100 epochs=1 rule={rule}"
     directory = trained(tmp_path, line, "eval.redraw=step")
     network = load_network(directory)
@@ -163,22 +169,22 @@ def test_pixel_by_pixel_input_weights_are_ordinary(rule: str, tmp_path: Path) ->
     assert tables(directory)["history"]["train_loss"].between(0.01, 1e30).all()
 
 
-def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
+def test_evaluate_and_prune_refuse_unsuitable_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAS_OUTPUTS", "outputs")
     run = trained(tmp_path, DIGITS)
-    assert main(["evaluate", "run=own", "samples=2"]) == 0
-    found = tables(next(Path("outputs/evaluate/own").iterdir()))["evaluation"]
-    own = tables(run)["history"].iloc[-1]
-    accuracies = found.set_index("way")["test_accuracy"]
-    assert accuracies["mean_field"] == own["test_accuracy"]
-    assert accuracies["mean"] == own["test_accuracy_mean"]
-    assert main(["prune", "run=own"]) == 2
-    assert "has a recurrent network: only others are pruned" in capsys.readouterr().err
+    assert main(["evaluate", "run=mine", "samples=2"]) == 0
+    evaluation = tables(next(Path("outputs/evaluate/mine").iterdir()))["evaluation"]
+    last = tables(run)["history"].iloc[-1]
+    accuracies = evaluation.set_index("way")["test_accuracy"]
+    assert accuracies["mean_field"] == last["test_accuracy"]
+    assert accuracies["mean"] == last["test_accuracy_mean"]
+    assert main(["prune", "run=mine"]) == 2
+    assert "has a recurrent network: only feed-forward are pruned" in capsys.readouterr().err
     trained(tmp_path, TASK)
-    assert main(["evaluate", "run=own"]) == 2
+    assert main(["evaluate", "run=mine"]) == 2
     assert "is of a task without images" in capsys.readouterr().err
 
 
@@ -186,7 +192,7 @@ def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (
             "model=rnn_digits depth=4",
@@ -207,7 +213,7 @@ def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
         ("model=multisensory model.loss=sum", "no model.loss 'sum'"),
         ("model=multisensory stop_loss=-1", "stop_loss must be at least 0, not -1"),
         ("model=multisensory stop_after=-1", "stop_after must be at least 0, not -1"),
-        ("model=rnn_digits optim.clip=0", "optim.clip must be a number > 0 or null"),
+        ("model=rnn_digits optim.clip=0", "optim.clip must be above 0, not 0.0"),
         ("model=rnn_digits optim.halve=[p]", "no optim.halve 'p'"),
         ("model=rnn_digits optim.halve_every=0", "optim.halve_every must be at least 1"),
         ("model=digits eval.redraw=step", "eval.redraw=step needs a recurrent network"),
@@ -216,24 +222,24 @@ def test_evaluation_is_of_images_and_pruning_of_feedforward_networks(
         ("model=multisensory model.dt=200", "model.dt must be > 0 and at most model.tau=100"),
     ],
 )
-def test_what_cannot_be_is_refused_before_any_work(
-    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_settings_raise_an_error_before_any_work(
+    words: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", *words.split(), f"outputs={tmp_path}"]) == 2
     err = capsys.readouterr().err
-    assert said in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert message in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
-def test_a_run_that_diverges_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_divergence_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*DIGITS.split(), "model.dt=4", "init.m_var.rec=1e20", f"outputs={tmp_path}"]
     assert main(["train", *words]) == 2
     assert "training diverged in epoch 1: the largest parameter" in capsys.readouterr().err
 
 
 @pytest.mark.mnist
-def test_rows_of_real_images_are_learned(tmp_path: Path) -> None:
+def test_mnist_is_learned_row_by_row(tmp_path: Path) -> None:
     have(DATA / "MNIST" / "raw" / "t10k-labels-idx1-ubyte")
     line = f"model=rnn_rows width=50 epochs=1 test_size=1000 data.root={DATA}"
     left = tables(trained(tmp_path, line))
     assert left["history"]["test_accuracy"].iloc[-1] > 0.4
-    assert runs.manifest_of(max((tmp_path / "outputs/train/own").iterdir()))["seeds"] == [0]
+    assert runs.manifest_of(max((tmp_path / "outputs/train/mine").iterdir()))["seeds"] == [0]

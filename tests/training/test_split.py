@@ -1,4 +1,4 @@
-"""Out of memory: the population is split in two, and the run ends as if it had not been."""
+"""Out of memory: a population is split in halves, and the run ends like an undivided one."""
 
 import weakref
 from collections.abc import Callable
@@ -19,9 +19,10 @@ from sascli.rules.base import Rule
 from sascli.training import loop
 from sascli.training import run as training_run
 from sascli.training.checkpoint import load_state
+from sascli.training.population import Log
 from sascli.training.progress import Part, Progress
 from sascli.training.signals import Stopped
-from sascli.training.split import history_of, metrics_of
+from sascli.training.split import join_logs
 
 RATES = {"lr": {"default": [0.05, 0.02], "pi": 0.1}, "decay": [0.0, 1e-2]}
 RULES: dict[str, dict[str, Any]] = {
@@ -35,9 +36,10 @@ Room = Callable[..., list[tuple[int, int]]]
 
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Room:
-    """`room(2, 3)`: from epoch 3 on memory holds two replicas; the epochs trained are returned.
+    """`room(2, 3)`: from epoch 3 on memory holds two replicas.
 
-    They are pairs of the number of replicas and the epoch. No two rules are there at a time.
+    Returns the trained epochs, pairs of the number of replicas and the epoch. Asserts that only
+    one rule is alive at a time.
     """
     one_epoch = loop.one_epoch
 
@@ -45,14 +47,14 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
         seen: list[tuple[int, int]] = []
         alive: weakref.WeakSet[Rule] = weakref.WeakSet()
 
-        def limited(config: Train, data: Data, rule: Rule, now: int, *rest: Any) -> list[float]:
+        def limited(data: Data, rule: Rule, now: int, *rest: Any) -> list[float]:
             alive.add(rule)
             assert len(alive) == 1
             count = len(rule.setup.seeds)
             if now >= epoch and count > replicas:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             seen.append((count, now))
-            return one_epoch(config, data, rule, now, *rest)
+            return one_epoch(data, rule, now, *rest)
 
         monkeypatch.setattr(loop, "one_epoch", limited)
         return seen
@@ -61,14 +63,14 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
 
 
 def population(tiny: Making, rule: str = "gbp", **changes: Any) -> Train:
-    """Settings in double precision, of five replicas unless told otherwise."""
+    """Settings in double precision, by default of five replicas."""
     several = {"replicas": 5, "precision": "float64", "device": "cpu"}
     settings = {"name": rule, **RULES[rule]}
     return tiny(rule=settings, **(several | changes))
 
 
 def assert_close(one: Path, other: Path) -> None:
-    """Two runs left the same files, with the same rows and, to 1e-6, the same numbers."""
+    """Both runs have the same files and rows, and the same numbers to 1e-6."""
     assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
     first, second = tables(one), tables(other)
     for name, table in first.items():
@@ -80,7 +82,7 @@ def assert_close(one: Path, other: Path) -> None:
             torch.testing.assert_close(value, right[name], rtol=1e-6, atol=1e-6)
 
 
-# ---------------------------------------------------------------- as if it had not been
+# ---------------------------------------------------------------- results
 
 
 @pytest.mark.parametrize(
@@ -94,58 +96,56 @@ def assert_close(one: Path, other: Path) -> None:
     ],
     ids=["gbp", "gbp, rates", "bp, rates", "copi", "bp_decor"],
 )
-def test_a_run_split_in_two_ends_as_one_that_was_not(
+def test_split_run_equals_an_undivided_one(
     rule: str, changes: dict[str, Any], since: int, tiny: Making, room: Room
 ) -> None:
     config = population(tiny, rule, epochs=5, **changes)
-    whole = training_run.run(config)
-    members = len(runs.manifest_of(whole)["seeds"])
+    undivided = training_run.run(config)
+    replicas = len(runs.manifest_of(undivided)["seeds"])
     seen = room(2, since)
     split = training_run.run(config)
     before = {1: 0, 4: 3 if config.checkpoint_every == 1 else 2}[since]
-    assert seen[: since - 1] == [(members, epoch) for epoch in range(1, since)]
+    assert seen[: since - 1] == [(replicas, epoch) for epoch in range(1, since)]
     assert min(epoch for _, epoch in seen[since - 1 :]) == before + 1
     last = [count for count, epoch in seen if epoch == 5]
-    assert sorted(last) == ([2] * 4 if members == 8 else [1, 2, 2])
-    assert_close(whole, split)
+    assert sorted(last) == ([2] * 4 if replicas == 8 else [1, 2, 2])
+    assert_close(undivided, split)
 
 
-def test_the_joined_checkpoint_goes_on_as_the_whole_one(tiny: Making, room: Room) -> None:
+def test_joined_checkpoint_resumes_like_an_undivided_one(tiny: Making, room: Room) -> None:
     config = population(tiny, replicas=1, **RATES)
-    whole = training_run.run(config)
+    undivided = training_run.run(config)
     room(1, 3)
     split = training_run.run(config)
     room(8)
-    for directory in (whole, split):
+    for directory in (undivided, split):
         training_run.run(population(tiny, replicas=1, epochs=6, resume=str(directory), **RATES))
-    assert_close(whole, split)
+    assert_close(undivided, split)
 
 
-def test_what_is_measured_at_the_end_may_not_fit_either(
+def test_final_measurement_out_of_memory_is_split(
     tiny: Making, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sascli.training import split
-
     config = population(tiny)
-    whole, measure = training_run.run(config), split.ensemble
+    undivided, measure = training_run.run(config), loop.ensemble
 
     def limited(network: Any, seeds: list[int], *rest: Any) -> pd.DataFrame:
         if len(seeds) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return measure(network, seeds, *rest)
 
-    monkeypatch.setattr(split, "ensemble", limited)
-    assert_close(whole, training_run.run(config))
+    monkeypatch.setattr(loop, "ensemble", limited)
+    assert_close(undivided, training_run.run(config))
 
 
-# ---------------------------------------------------------------- said and counted
+# ---------------------------------------------------------------- reports
 
 
-def test_a_split_is_a_warning_on_the_screen_and_in_the_manifest(
+def test_split_is_reported_on_the_screen_and_in_the_manifest(
     tiny: Making, room: Room, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = runs.manifest_of(training_run.run(population(tiny)))
-    assert whole["warnings"] == []
+    undivided = runs.manifest_of(training_run.run(population(tiny)))
+    assert undivided["warnings"] == []
     room(2)
     manifest = runs.manifest_of(training_run.run(population(tiny)))
     assert manifest["warnings"] == [
@@ -154,13 +154,13 @@ def test_a_split_is_a_warning_on_the_screen_and_in_the_manifest(
     ]
     out = capsys.readouterr().out
     assert all(f"warning: {text}\n" in out for text in manifest["warnings"])
-    for own, together in ((whole, 5), (manifest, 2)):
-        peak = own["peak_memory"]
+    for entries, together in ((undivided, 5), (manifest, 2)):
+        peak = entries["peak_memory"]
         assert peak["measure"] == "ru_maxrss of the process"
         assert peak["bytes_per_replica"] == peak["bytes"] // together > 2**20
 
 
-def test_every_epoch_of_every_replica_is_counted_once(tiny: Making, room: Room) -> None:
+def test_split_run_counts_every_epoch_once(tiny: Making, room: Room) -> None:
     room(2, 3)
     progress = Progress(10, "two runs")
     part = Part(progress, "first", 5 / 4)
@@ -169,34 +169,36 @@ def test_every_epoch_of_every_replica_is_counted_once(tiny: Making, room: Room) 
     assert part.done == pytest.approx(4) and progress.done == pytest.approx(5)
 
 
-def test_an_epoch_takes_as_long_as_that_of_both_halves() -> None:
+def test_joined_epoch_takes_as_long_as_both_halves() -> None:
     before = [[r, 7 + r, 1, 0.6, 0.8, None, 1.0] for r in (0, 1, 2)]
     first = [[0, 7, 2, 0.5, 0.9, None, 2.0], [0, 7, 3, 0.4, 0.9, 0.8, 3.0]]
     second = [[r, 7 + r, e, 0.5, 0.9, None, 2.0 * e] for e in (2, 3) for r in (1, 2)]
-    rows = history_of(before, [first, second])
+    halves = [Log([None], 3, rows) for rows in (first, second)]
+    rows = join_logs(Log([None], 1, before), halves).history
     assert [(row[2], row[0]) for row in rows] == [(e, r) for e in (1, 2, 3) for r in (0, 1, 2)]
     assert [row[-1] for row in rows] == [1.0] * 3 + [6.0] * 3 + [9.0] * 3
     assert rows[6][3:6] == [0.4, 0.9, 0.8]
-    assert history_of(rows, [first, second]) == rows
+    assert join_logs(Log([None], 3, rows), halves).history == rows
 
 
-def test_metrics_of_both_halves_stand_in_one_order() -> None:
-    halves = [[[r, r, e, layer, "x", 0.5] for e in (1, 2) for layer in (1, 2)] for r in (0, 1)]
-    rows = metrics_of([], halves)
-    assert [(row[2], row[3], row[0]) for row in rows] == [
+def test_joined_metrics_are_in_order() -> None:
+    rows = [[[r, r, e, layer, "x", 0.5] for e in (1, 2) for layer in (1, 2)] for r in (0, 1)]
+    halves = [Log([None], 2, metrics=half) for half in rows]
+    metrics = join_logs(None, halves).metrics
+    assert [(row[2], row[3], row[0]) for row in metrics] == [
         (e, layer, r) for e in (1, 2) for layer in (1, 2) for r in (0, 1)
     ]
-    assert metrics_of(rows, halves) == rows
+    assert join_logs(Log([None], 2, metrics=metrics), halves).metrics == metrics
 
 
-# ---------------------------------------------------------------- stopped and gone on with
+# ---------------------------------------------------------------- stopped and resumed
 
 
-def test_a_split_run_that_is_stopped_goes_on_where_it_was(
+def test_stopped_split_run_resumes(
     tiny: Making, room: Room, signal_in: Callable[..., None]
 ) -> None:
     config = population(tiny, replicas=4)
-    whole = training_run.run(config)
+    undivided = training_run.run(config)
     seen = room(2)
     signal_in(3)
     with pytest.raises(Stopped):
@@ -207,17 +209,17 @@ def test_a_split_run_that_is_stopped_goes_on_where_it_was(
     seen = room(8)  # there may be room again: what is begun is ended by halves
     assert training_run.run(population(tiny, replicas=4, resume=True)) == split
     assert seen == [(2, 4), (2, 1), (2, 2), (2, 3), (2, 4)]
-    assert_close(whole, split)
+    assert_close(undivided, split)
     assert len(runs.manifest_of(split)["warnings"]) == 1
 
 
-def test_a_kill_before_the_second_half_is_begun_loses_nothing(
+def test_kill_before_the_second_half_loses_nothing(
     tiny: Making, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sascli.training import split
 
     config = population(tiny, replicas=4)
-    whole, save_state = training_run.run(config), split.checkpoint.save_state
+    undivided, save_state = training_run.run(config), split.checkpoint.save_state
 
     def killed(directory: Path, *rest: Any) -> None:
         if directory.name == "2":
@@ -231,16 +233,16 @@ def test_a_kill_before_the_second_half_is_begun_loses_nothing(
     monkeypatch.setattr(split.checkpoint, "save_state", save_state)
     split = training_run.run(population(tiny, replicas=4, resume=True))
     assert split.name == "v002"
-    assert_close(whole, split)
+    assert_close(undivided, split)
 
 
-def test_a_kill_while_the_halves_are_removed_is_mended(
+def test_kill_while_halves_are_removed_is_repaired(
     tiny: Making, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sascli.training import split
 
     config = population(tiny, replicas=4)
-    whole, replace = training_run.run(config), split.os.replace
+    undivided, replace = training_run.run(config), split.os.replace
 
     def killed(source: Path, target: Path) -> None:
         if Path(source).name == split.PARTS:
@@ -253,10 +255,10 @@ def test_a_kill_while_the_halves_are_removed_is_mended(
         training_run.run(config)
     monkeypatch.setattr(split.os, "replace", replace)
     split = training_run.run(population(tiny, replicas=4, resume=True))
-    assert_close(whole, split)
+    assert_close(undivided, split)
 
 
-def test_a_replica_that_does_not_fit_alone(tiny: Making, room: Room) -> None:
+def test_single_replica_out_of_memory_raises_an_error(tiny: Making, room: Room) -> None:
     config = population(tiny, replicas=2)
     room(0, 3)
     with pytest.raises(UserError, match="a single replica does not fit .* of cpu: lower batch_"):

@@ -1,4 +1,4 @@
-"""Replicas that their loss stops: they keep their numbers, their companions go on learning."""
+"""Replicas that their loss stops: they keep their numbers while their companions learn."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,14 +15,11 @@ from test_split import RATES, RULES, Room, assert_close, room
 
 from sascli import runs
 from sascli.config import Train
-from sascli.core.network import FeedForward
 from sascli.errors import UserError
-from sascli.rules import rule_class
 from sascli.training import run as training_run
 from sascli.training.checkpoint import load_state
-from sascli.training.networks import make_network
+from sascli.training.loop import Frozen
 from sascli.training.progress import Part, Progress
-from sascli.training.replicas import Held
 from sascli.training.signals import Stopped
 
 __all__ = ["room"]
@@ -34,8 +31,8 @@ def several(tiny: Making, rule: str = "gbp", **changes: Any) -> Train:
     """Settings in double precision of four seeds."""
     lr = {} if rule in ("gbp", "bp") else {"lr": 1e-4}
     settings = {"name": rule, **RULES[rule]}
-    given = {"seeds": SEEDS, "precision": "float64", "device": "cpu", "epochs": EPOCHS} | lr
-    return tiny(rule=settings, **(given | changes))
+    defaults = {"seeds": SEEDS, "precision": "float64", "device": "cpu", "epochs": EPOCHS} | lr
+    return tiny(rule=settings, **(defaults | changes))
 
 
 def last_epochs(directory: Path) -> list[int]:
@@ -45,7 +42,7 @@ def last_epochs(directory: Path) -> list[int]:
 
 
 def unequal(config: Train, after: int = 0) -> Train:
-    """The settings with a stop_loss by which replicas stop in different epochs, or never."""
+    """The settings with a stop_loss that stops replicas in different epochs, or never."""
     history = tables(training_run.run(config))["history"]
     losses = history[history["epoch"] > after].pivot(
         index="epoch", columns="replica", values="train_loss"
@@ -61,7 +58,7 @@ def unequal(config: Train, after: int = 0) -> Train:
 
 
 @pytest.mark.parametrize("rule", ["gbp", "copi", "bp_decor"])
-def test_a_stopped_replica_is_what_it_is_alone(rule: str, tiny: Making) -> None:
+def test_stopped_replica_equals_its_run_alone(rule: str, tiny: Making) -> None:
     config = unequal(several(tiny, rule))
     directory = training_run.run(config)
     ends = runs.manifest_of(directory)["stopped"]
@@ -72,38 +69,38 @@ def test_a_stopped_replica_is_what_it_is_alone(rule: str, tiny: Making) -> None:
         alone = training_run.run(replace(config, seeds=[seed]))
         assert runs.manifest_of(alone)["stopped"] == [ends[replica]]
         for name in ("history", "layers", "ensemble"):
-            mine = together[name].query("seed == @seed").drop(columns="replica")
-            theirs = tables(alone)[name].drop(columns="replica")
+            rows = together[name].query("seed == @seed").drop(columns="replica")
+            expected_rows = tables(alone)[name].drop(columns="replica")
             pd.testing.assert_frame_equal(
-                mine.reset_index(drop=True), theirs, rtol=1e-6, atol=1e-9, obj=name
+                rows.reset_index(drop=True), expected_rows, rtol=1e-6, atol=1e-9, obj=name
             )
         one, other = (load_file(path / "weights.safetensors") for path in (directory, alone))
         for name, value in other.items():
             torch.testing.assert_close(one[name][replica], value[0], rtol=1e-6, atol=1e-6)
 
 
-def test_companions_learn_as_if_nobody_had_stopped(tiny: Making) -> None:
+def test_companions_are_unaffected_by_a_stop(tiny: Making) -> None:
     free = several(tiny)
     config = unequal(free)
-    one, other = (training_run.run(own) for own in (free, config))
+    one, other = (training_run.run(settings) for settings in (free, config))
     ends = runs.manifest_of(other)["stopped"]
-    whole, cut = (tables(path)["history"] for path in (one, other))
-    until = whole["replica"].map(dict(enumerate(ends))).fillna(EPOCHS)
+    complete, cut = (tables(path)["history"] for path in (one, other))
+    until = complete["replica"].map(dict(enumerate(ends))).fillna(EPOCHS)
     columns = ["replica", "seed", "epoch", "train_loss", "test_accuracy"]
-    expected = whole[whole["epoch"] <= until]
+    expected = complete[complete["epoch"] <= until]
     pd.testing.assert_frame_equal(
         expected[columns].reset_index(drop=True), cut[columns], check_exact=True
     )
 
 
-def test_the_mean_network_is_evaluated_in_the_epoch_of_the_stop(tiny: Making) -> None:
+def test_mean_network_is_evaluated_in_the_epoch_of_the_stop(tiny: Making) -> None:
     config = unequal(several(tiny, eval=replace(tiny().eval, mean_every=100)))
     history = tables(training_run.run(config))["history"]
     last = history["epoch"] == history.groupby("replica")["epoch"].transform("max")
     assert history["test_accuracy_mean"].notna().tolist() == last.tolist()
 
 
-def test_snapshots_after_a_stop_hold_the_last_parameters(tiny: Making) -> None:
+def test_snapshots_after_a_stop_contain_the_last_parameters(tiny: Making) -> None:
     directory = training_run.run(unequal(several(tiny, snapshot_every=1)))
     ends = runs.manifest_of(directory)["stopped"]
     for replica, end in enumerate(ends):
@@ -116,7 +113,7 @@ def test_snapshots_after_a_stop_hold_the_last_parameters(tiny: Making) -> None:
         assert torch.equal(m[end or EPOCHS], final)
 
 
-def test_no_replica_stops_before_its_time(tiny: Making) -> None:
+def test_no_replica_stops_before_stop_after(tiny: Making) -> None:
     config = replace(unequal(several(tiny)), stop_after=EPOCHS - 1, stop_loss=1e9)
     assert last_epochs(training_run.run(config)) == [EPOCHS] * len(SEEDS)
     config = replace(config, stop_after=EPOCHS - 2)
@@ -124,7 +121,7 @@ def test_no_replica_stops_before_its_time(tiny: Making) -> None:
 
 
 @pytest.mark.parametrize("epoch", [2, 4, 5])
-def test_a_broken_run_ends_where_the_unbroken_one_ends(
+def test_interrupted_run_resumes_bit_for_bit(
     epoch: int, tiny: Making, signal_in: Callable[..., None]
 ) -> None:
     config = unequal(several(tiny, checkpoint_every=3))
@@ -138,7 +135,7 @@ def test_a_broken_run_ends_where_the_unbroken_one_ends(
     assert runs.manifest_of(directory)["stopped"] == runs.manifest_of(unbroken)["stopped"]
 
 
-def test_more_epochs_never_restart_a_stopped_replica(tiny: Making) -> None:
+def test_more_epochs_do_not_restart_a_stopped_replica(tiny: Making) -> None:
     config = unequal(several(tiny))
     directory = training_run.run(config)
     ends, before = runs.manifest_of(directory)["stopped"], tables(directory)["history"]
@@ -159,7 +156,7 @@ def test_more_epochs_never_restart_a_stopped_replica(tiny: Making) -> None:
     pd.testing.assert_frame_equal(history[: len(before)][columns], before[columns])
 
 
-def test_a_run_ends_when_all_have_stopped(tiny: Making) -> None:
+def test_run_ends_when_all_replicas_have_stopped(tiny: Making) -> None:
     config = several(tiny, stop_loss=1e9, stop_after=2, epochs=50)
     progress = Progress(2, "two runs")
     directory = runs.claim(Path(config.outputs) / "run")
@@ -178,32 +175,45 @@ def test_a_run_ends_when_all_have_stopped(tiny: Making) -> None:
 
 
 @pytest.mark.parametrize("since", [1, 4])
-def test_a_split_run_ends_as_one_that_was_not(since: int, tiny: Making, room: Room) -> None:
+def test_split_run_with_stops_equals_an_undivided_one(
+    since: int, tiny: Making, room: Room
+) -> None:
     config = unequal(several(tiny, snapshot_every=1, checkpoint_every=1))
-    whole = training_run.run(config)
+    undivided = training_run.run(config)
     room(1, since)
     split = training_run.run(config)
-    assert_close(whole, split)
-    ends = [runs.manifest_of(path)["stopped"] for path in (whole, split)]
+    assert_close(undivided, split)
+    ends = [runs.manifest_of(path)["stopped"] for path in (undivided, split)]
     assert ends[0] == ends[1]
-    for directory in (whole, split):
+    for directory in (undivided, split):
         room(4)
         training_run.run(replace(config, epochs=EPOCHS + 2, resume=str(directory)))
-    assert_close(whole, split)
+    assert_close(undivided, split)
 
 
-def test_halves_may_end_long_before_the_other(tiny: Making, room: Room) -> None:
-    """The first half has no snapshot of the later epochs: its last parameters stand for them."""
-    config = unequal(several(tiny, snapshot_every=1, seeds=None, replicas=2))
+@pytest.mark.parametrize("task", [False, True], ids=["images", "task"])
+def test_halves_that_end_in_different_epochs_are_joined(
+    task: bool, tiny: Making, tmp_path: Path, room: Room
+) -> None:
+    """The first half has no snapshot of the later epochs: its last parameters are used."""
+    if task:
+        words = [*TASK.split(), "replicas=2", "epochs=12", f"outputs={tmp_path}", "stop_loss=null"]
+        settings = composed("train", *words, "snapshot_every=1", "precision=float64")
+        config = unequal(settings, after=3)
+    else:
+        config = unequal(several(tiny, snapshot_every=1, seeds=None, replicas=2))
     history = tables(training_run.run(config))["history"]
     first = int(history.groupby("replica")["epoch"].max().idxmin())
     config = replace(config, seeds=[first, 1 - first], replicas=1)
-    whole = training_run.run(config)
+    undivided = training_run.run(config)
+    assert len({*runs.manifest_of(undivided)["stopped"]}) == 2
     room(1)
-    assert_close(whole, training_run.run(config))
+    assert_close(undivided, training_run.run(config))
 
 
-def test_the_task_stops_by_its_loss(tmp_path: Path, signal_in: Callable[..., None]) -> None:
+def test_multisensory_task_stops_by_its_loss(
+    tmp_path: Path, signal_in: Callable[..., None]
+) -> None:
     words = [*TASK.split(), "replicas=3", "epochs=12", f"outputs={tmp_path}", "stop_loss=null"]
     config = unequal(composed("train", *words), after=3)
     unbroken = training_run.run(config)
@@ -215,7 +225,7 @@ def test_the_task_stops_by_its_loss(tmp_path: Path, signal_in: Callable[..., Non
     assert_same_run(unbroken, training_run.run(replace(config, resume=True)))
 
 
-def test_runs_of_before_resume_as_they_were_and_under_no_other_formula(
+def test_run_of_an_earlier_version_resumes_by_its_formula(
     tmp_path: Path, signal_in: Callable[..., None]
 ) -> None:
     words = [*TASK.split(), "epochs=4", f"outputs={tmp_path}"]
@@ -232,21 +242,21 @@ def test_runs_of_before_resume_as_they_were_and_under_no_other_formula(
     del settings["stop_loss"], settings["stop_after"]
     runs.write_json(directory / "config.json", settings)
     published = composed("train", *words, f"resume={directory}")
-    with pytest.raises(UserError, match="with another model, optim, stop_after, stop_loss"):
+    with pytest.raises(UserError, match="different settings: model, optim, stop_after, stop_loss"):
         training_run.run(published)
     training_run.run(replace(config, resume=str(directory)))
     assert_same_run(unbroken, directory)
 
 
 @pytest.mark.parametrize("name", ["gbp", "bp_decor", "task"])
-def test_held_numbers_are_put_back_and_no_others(name: str, tiny: Making) -> None:
+def test_frozen_restores_its_replicas_and_no_others(name: str, tiny: Making) -> None:
     config = several(tiny, "gbp" if name == "task" else name, **RATES if name == "gbp" else {})
     if name == "task":
         config = composed("train", *TASK.split(), "seeds=[3,8,1,5]")
     data = training_run.load_data(config, torch.device("cpu"))
     setup = training_run.setup(config, data)
-    network: FeedForward = make_network(config, data, len(setup.seeds), torch.device("cpu"))
-    rule = rule_class(config.rule)(network, config.rule, setup)
+    rule = training_run.rule_maker(config, data)(setup, torch.device("cpu"))
+    network = rule.network
     rule.initialise()
 
     def step(epoch: int) -> None:
@@ -258,11 +268,11 @@ def test_held_numbers_are_put_back_and_no_others(name: str, tiny: Making) -> Non
         """All numbers of a replica: parameters and, laid out like them, the moments."""
         flats = [*network.flat.values(), *network.r]
         optimiser = getattr(rule, "optimiser", None)
-        for p, own in optimiser.state.items() if optimiser else ():
-            for key, value in own.items():
+        for p, moments in optimiser.state.items() if optimiser else ():
+            for key, value in moments.items():
                 if key != "step":
                     flat = torch.zeros_like(network.all)
-                    flat.as_strided(p.shape, p.stride(), p.storage_offset()).copy_(value)
+                    network.counterpart(p, flat).copy_(value)
                     flats += flat
         return [
             view[replica].clone()
@@ -272,9 +282,9 @@ def test_held_numbers_are_put_back_and_no_others(name: str, tiny: Making) -> Non
 
     step(1)
     step(2)
-    held, before = Held(rule, [1, 2]), [parts(replica) for replica in range(4)]
+    frozen, before = Frozen(rule, [1, 2]), [parts(replica) for replica in range(4)]
     step(3)
-    held.restore()
+    frozen.restore()
     for replica, old in enumerate(before):
         pairs = list(zip(old, parts(replica), strict=True))
         assert all(torch.equal(*pair) for pair in pairs) is (replica in (1, 2))

@@ -1,6 +1,6 @@
-"""Sweeps: their points, what is done already, and the tables gathered from them."""
+"""Sweeps: points, resumption, and the tables gathered from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sascli import runs
 from sascli.cli import main
 from sascli.errors import UserError
 from sascli.training import loop, sweep
+from sascli.training.population import Population, Trained
 from sascli.training.signals import Stopped
 
 LINE = "depth=[3,4] train_size=[60,100] seeds=[3,7] width=6 test_size=50 epochs=3 batch_size=30"
@@ -24,9 +25,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     train = loop.train
 
-    def counted(config: Any, directory: Path, *rest: Any) -> None:
-        names.append(directory.name)
-        train(config, directory, *rest)
+    def counted(population: Population, *rest: Any) -> Trained:
+        names.append(population.run.name)
+        return train(population, *rest)
 
     monkeypatch.setattr(loop, "train", counted)
     return names
@@ -41,11 +42,12 @@ def small_sweep(tmp_path: Path, *words: str) -> Path:
 # ---------------------------------------------------------------- points
 
 
-def test_a_point_is_named_after_what_tells_it(tiny: Making) -> None:
-    own = sweep.point(tiny(resume=True, name="x"), depth=5, train_size=30)
-    assert own.name == own.config.name == "gbp-L5-T30-lr0.05"
-    assert (own.config.depth, own.config.train_size, own.config.resume) == (5, 30, False)
-    assert own.key == {"rule": "gbp", "depth": 5, "train_size": 30, "point": own.name}
+def test_point_is_named_by_its_settings(tiny: Making) -> None:
+    point = sweep.point(tiny(resume=True, name="x"), depth=5, train_size=30)
+    config = point.config
+    assert point.name == config.name == "gbp-L5-T30-lr0.05"
+    assert (config.depth, config.train_size, config.resume) == (5, 30, False)
+    assert point.key == {"rule": "gbp", "depth": 5, "train_size": 30, "point": point.name}
     assert sweep.point(tiny(), lr={"default": [0.1, 0.2]}).name == "gbp-L4-T120-search"
 
 
@@ -59,23 +61,23 @@ def test_work_grows_with_images_epochs_replicas_and_gbp(tiny: Making) -> None:
 # ---------------------------------------------------------------- tables
 
 
-def test_gathered_tables_are_led_by_their_keys(tiny: Making, tmp_path: Path) -> None:
+def test_gathered_tables_begin_with_their_keys(tiny: Making, tmp_path: Path) -> None:
     points = [sweep.point(tiny(), depth=depth) for depth in (3, 4)]
-    for own in points:
-        (tmp_path / own.name).mkdir()
-        table = pd.DataFrame({"seed": [0, 1], "x": [0.1, own.config.depth]})
-        runs.write_table(tmp_path / own.name / "some.csv", table)
-    gathered = sweep.gather("some", points, tmp_path)
+    for point in points:
+        (tmp_path / point.name).mkdir()
+        table = pd.DataFrame({"seed": [0, 1], "x": [0.1, point.config.depth]})
+        runs.write_table(tmp_path / point.name / "table.csv", table)
+    gathered = sweep.gather("table", points, tmp_path)
     assert list(gathered) == ["rule", "depth", "train_size", "point", "seed", "x"]
     assert list(gathered["depth"]) == [3, 3, 4, 4] and list(gathered["x"]) == [0.1, 3, 0.1, 4]
-    assert list(gathered["point"]) == [own.name for own in points for _ in range(2)]
+    assert list(gathered["point"]) == [point.name for point in points for _ in range(2)]
     with pytest.raises(UserError, match="there is no table .*other.csv"):
         sweep.gather("other", points, tmp_path)
     with pytest.raises(UserError, match="no points"):
-        sweep.gather("some", [], tmp_path)
+        sweep.gather("table", [], tmp_path)
 
 
-def test_datasize_is_the_last_epoch_and_the_spread_over_sampled_networks() -> None:
+def test_datasize_has_the_last_epoch_and_sampled_networks() -> None:
     key = {"rule": "gbp", "depth": 4}
     history = [
         {**key, "train_size": size, "seed": seed, "epoch": epoch,
@@ -97,7 +99,7 @@ def test_datasize_is_the_last_epoch_and_the_spread_over_sampled_networks() -> No
 # ---------------------------------------------------------------- sas sweep-datasize
 
 
-def test_every_depth_with_every_size_and_seed(tmp_path: Path, trained: list[str]) -> None:
+def test_sweep_trains_every_depth_size_and_seed(tmp_path: Path, trained: list[str]) -> None:
     directory = small_sweep(tmp_path)
     assert directory == tmp_path / "outputs/sweep-datasize/digits-gbp/v001"
     assert trained == [f"gbp-L{depth}-T{size}-lr0.05" for depth in (3, 4) for size in (60, 100)]
@@ -109,18 +111,18 @@ def test_every_depth_with_every_size_and_seed(tmp_path: Path, trained: list[str]
     assert [*made["datasize"][columns[:3]].itertuples(index=False, name=None)] == points
     assert len(made["datasize_layers"]) == 2 * 2 * (2 + 3)
     run = tables(directory / "runs" / trained[0])
-    own = made["datasize"].query("depth == 3 and train_size == 60")
+    rows = made["datasize"].query("depth == 3 and train_size == 60")
     last = run["history"].query("epoch == 3")
-    assert own["test_error"].tolist() == (1 - last["test_accuracy"]).tolist()
+    assert rows["test_error"].tolist() == (1 - last["test_accuracy"]).tolist()
     by_seed = run["ensemble"].groupby("seed")["test_error"]
-    assert own["sampled_error_mean"].tolist() == by_seed.mean().tolist()
-    assert own["sampled_error_std"].tolist() == by_seed.std().tolist()
+    assert rows["sampled_error_mean"].tolist() == by_seed.mean().tolist()
+    assert rows["sampled_error_std"].tolist() == by_seed.std().tolist()
     manifest = runs.manifest_of(directory)
     assert manifest["status"] == "finished" and manifest["seeds"] == [3, 7]
     assert runs.read_json(directory / "config.json")["train_size"] == [60, 100]
 
 
-def test_a_sweep_that_was_stopped_trains_only_what_is_missing(
+def test_stopped_sweep_trains_only_unfinished_points(
     tmp_path: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch,
     signal_in: Callable[..., None], capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -135,16 +137,16 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(
     assert trained == names[:1] and runs.manifest_of(broken)["status"] == "interrupted"
     assert "stopped; go on with the same command and resume=true\n" in capsys.readouterr().out
 
-    gather = sweep.Gatherer.__call__
+    write = sweep.write_gathered
 
-    def fail(self: sweep.Gatherer, *words: Any) -> None:
-        gather(self, *words)
-        if len(self.points) == 2:
+    def fail(points: Sequence[sweep.Point], *directories: Path) -> None:
+        write(points, *directories)
+        if len(points) == 2:
             raise UserError("no more")
 
     trained.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(sweep.Gatherer, "__call__", fail)
+        patch.setattr(sweep, "write_gathered", fail)
         with pytest.raises(UserError, match="no more"):
             small_sweep(tmp_path, *three, "resume=true")
     assert trained == names[:2] and runs.manifest_of(broken)["status"] == "failed"
@@ -158,34 +160,41 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(
     assert small_sweep(tmp_path, *three, "resume=true") == unbroken and not trained
 
 
-def test_a_size_given_twice_is_one_point(tmp_path: Path, trained: list[str]) -> None:
+def test_repeated_size_is_one_point(tmp_path: Path, trained: list[str]) -> None:
     small_sweep(tmp_path, "depth=3", "train_size=[1297,all,1297]", "epochs=1", "seeds=1")
     assert trained == ["gbp-L3-T1297-lr0.05"]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("train_size=[60,1298]", "train_size=1298, but there are 1297 training images"),
-        ("depth=[3,1]", "depth must be at least 2"),
+        ("depth=[3,1]", "depth must be a whole number >= 2, not [3, 1]"),
         ("depth=[3,4] width=[6,6]", "width lists 2 hidden layers, but depth=3 has 1"),
-        ("train_size=[60,few]", "train_size must be a whole number >= 1 or 'all', not 'few'"),
-        ("depth=[]", "depth and train_size need at least one value each"),
-        ("train_size=[]", "depth and train_size need at least one value each"),
+        (
+            "train_size=[60,few]",
+            "train_size must be a whole number >= 1 or 'all', not [60, 'few']",
+        ),
+        ("depth=[]", "depth needs at least one value"),
+        ("train_size=[]", "train_size needs at least one value"),
         ("lr=[0.1,0.2]", "lr must be one number here; `sas train` takes a list"),
         ("seeds=0", "seeds must be a number of seeds or a list of them"),
     ],
 )
-def test_all_points_are_looked_at_before_the_first_is_trained(
-    words: str, said: str, tmp_path: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+def test_invalid_point_raises_an_error_before_any_training(
+    words: str,
+    message: str,
+    tmp_path: Path,
+    trained: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     line = ["sweep-datasize", *LINE.split(), f"outputs={tmp_path}/outputs", *words.split()]
     assert main(line) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err.splitlines()[-1]
     assert not trained and not (tmp_path / "outputs").exists()
 
 
-def test_a_sweep_on_held_out_images(tmp_path: Path) -> None:
+def test_sweep_on_held_out_images(tmp_path: Path) -> None:
     settings = ["data.split=validation", "depth=3", "train_size=60", "epochs=1"]
     directory = small_sweep(tmp_path, *settings)
     (run,) = (directory / "runs").iterdir()

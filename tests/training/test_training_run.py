@@ -1,4 +1,4 @@
-"""One run from settings to a finished directory: what it leaves, and how it is gone on with."""
+"""One run from settings to a finished directory: its files, and how it is resumed."""
 
 import os
 import re
@@ -53,20 +53,20 @@ LEFT = {
 def words(config: Train) -> list[str]:
     """The command line of a tiny run."""
     names = ("width", "train_size", "test_size", "batch_size", "epochs", "checkpoint_every")
-    given = [f"{name}={getattr(config, name)}" for name in (*names, "threads", "outputs")]
-    return ["train", *given, "eval.mean_every=2"]
+    settings = [f"{name}={getattr(config, name)}" for name in (*names, "threads", "outputs")]
+    return ["train", *settings, "eval.mean_every=2"]
 
 
 def status(directory: Path) -> str:
-    """What the manifest says of the run."""
+    """The status in the manifest."""
     return str(runs.manifest_of(directory)["status"])
 
 
-# ---------------------------------------------------------------- what a run leaves
+# ---------------------------------------------------------------- files of a run
 
 
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
-def test_what_a_run_leaves(rule: str, tiny: Making) -> None:
+def test_files_and_tables_of_a_run(rule: str, tiny: Making) -> None:
     config = tiny(rule={"name": rule}, seed=3, replicas=2)
     directory = training_run.run(config)
     assert directory == Path(config.outputs) / f"train/digits-{rule}-L4-T120/v001"
@@ -106,7 +106,7 @@ def test_manifest_of_a_run(tiny: Making) -> None:
     assert other["data"]["checksum"] != manifest["data"]["checksum"]
 
 
-def test_bp_leaves_m_alone_and_no_doubt(tiny: Making) -> None:
+def test_bp_has_no_spike_mass_and_no_variance(tiny: Making) -> None:
     directory = training_run.run(tiny(rule={"name": "bp"}, init=Init(pi=0.5)))
     layers = tables(directory)["layers"]
     assert (layers[["sparsity", "uip_fraction", "xi_mean", "variance_mean", "entropy"]] == 0).all(
@@ -120,7 +120,7 @@ def test_bp_leaves_m_alone_and_no_doubt(tiny: Making) -> None:
     }
 
 
-def test_three_accuracies_are_those_of_the_weights_on_disk(tiny: Making) -> None:
+def test_accuracies_are_those_of_the_weights_on_disk(tiny: Making) -> None:
     config = tiny(test_size="all", width=12, init=Init(xi_max=0.1))
     directory = training_run.run(config)
     network = load_network(directory)
@@ -133,9 +133,9 @@ def test_three_accuracies_are_those_of_the_weights_on_disk(tiny: Making) -> None
     sampled = network.sample(generator=streams([0], "ensemble", 1))
     with torch.no_grad():
         expected = [
-            accuracy(lambda some: network.forward(some, eps), x, y),
+            accuracy(lambda images: network.forward(images, eps), x, y),
             accuracy(network.forward, x, y),
-            accuracy(lambda some: network.run(sampled, some), x, y),
+            accuracy(lambda images: network.run(sampled, images), x, y),
         ]
     last = tables(directory)["history"].iloc[-1]
     drawn = tables(directory)["ensemble"]["test_accuracy"]
@@ -162,7 +162,7 @@ def test_snapshots_are_the_weights_of_their_epochs(tiny: Making) -> None:
 
 
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
-def test_the_same_settings_give_the_same_run_bit_for_bit(rule: str, tiny: Making) -> None:
+def test_same_settings_give_the_same_run_bit_for_bit(rule: str, tiny: Making) -> None:
     config = tiny(rule={"name": rule}, replicas=2)
     torch.manual_seed(1)
     first = training_run.run(config)
@@ -175,7 +175,7 @@ def test_the_same_settings_give_the_same_run_bit_for_bit(rule: str, tiny: Making
 
 
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
-def test_a_replica_ends_the_same_alone_and_in_a_population(rule: str, tiny: Making) -> None:
+def test_replica_is_the_same_alone_and_in_a_population(rule: str, tiny: Making) -> None:
     """20 steps in double precision, with companions of other seeds and of other rates."""
     config = tiny(
         rule={"name": rule}, batch_size=12, epochs=2, precision="float64", init=Init(pi=0.1)
@@ -185,16 +185,16 @@ def test_a_replica_ends_the_same_alone_and_in_a_population(rule: str, tiny: Maki
     rates = replace(config, lr={"default": [0.01, 0.05, 0.09]}, seeds=[3, 4])
     by_rate = load_network(training_run.run(rates))
     for population, place in ((seeds, 1), (by_rate, 3)):
-        own = torch.cat([part[place].flatten() for part in population.split(population.flat["m"])])
-        assert torch.allclose(own, alone[0], rtol=0, atol=1e-6)
+        m = torch.cat([part[place].flatten() for part in population.split(population.flat["m"])])
+        assert torch.allclose(m, alone[0], rtol=0, atol=1e-6)
     for kind in ("pi", "xi"):
         parts = by_rate.split(by_rate.flat[kind])
-        own = torch.cat([part[3].flatten() for part in parts])
-        assert torch.allclose(own, alone[("m", "pi", "xi").index(kind)], rtol=0, atol=1e-6)
+        values = torch.cat([part[3].flatten() for part in parts])
+        assert torch.allclose(values, alone[("m", "pi", "xi").index(kind)], rtol=0, atol=1e-6)
     assert not torch.allclose(by_rate.layers[0].m[1], by_rate.layers[0].m[3], atol=1e-3)
 
 
-def test_lists_of_rates_are_told_apart_in_every_table(tiny: Making) -> None:
+def test_every_table_has_the_rates_of_a_list(tiny: Making) -> None:
     directory = training_run.run(tiny(lr={"default": [0.01, 0.05]}, replicas=2))
     for table in tables(directory).values():
         assert (table["lr"] == table["replica"].map({0: 0.01, 1: 0.01, 2: 0.05, 3: 0.05})).all()
@@ -202,7 +202,7 @@ def test_lists_of_rates_are_told_apart_in_every_table(tiny: Making) -> None:
     assert runs.manifest_of(directory)["lr"] == [0.01, 0.01, 0.05, 0.05]
 
 
-def test_the_decay_of_pi_can_be_left_out(tiny: Making) -> None:
+def test_decay_of_pi_can_be_zero(tiny: Making) -> None:
     start = Init(pi=0.5)
     slow = tiny(init=start, lr={"default": 0.001})
     published = replace(slow, decay={"default": 50.0})
@@ -215,12 +215,12 @@ def test_the_decay_of_pi_can_be_left_out(tiny: Making) -> None:
     assert sparsity[1] == pytest.approx(sparsity[2], abs=0.005)
 
 
-# ---------------------------------------------------------------- stopped, killed and gone on with
+# ---------------------------------------------------------------- stopped, killed and resumed
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("epoch", [1, 3, 4])
-def test_a_signal_stops_cleanly_and_the_run_goes_on_as_if_nothing_was(
+def test_run_stopped_by_a_signal_resumes_bit_for_bit(
     number: int,
     code: int,
     epoch: int,
@@ -238,8 +238,8 @@ def test_a_signal_stops_cleanly_and_the_run_goes_on_as_if_nothing_was(
         directory = Path(config.outputs) / "train/digits-gbp-L4-T120/v001"
         assert status(directory) == "interrupted"
         assert tables(directory)["history"]["epoch"].max() == epoch
-        said = f"stopped; go on with sas train ... resume={directory}\n"
-        assert capsys.readouterr().out.endswith(said)
+        message = f"stopped; go on with sas train ... resume={directory}\n"
+        assert capsys.readouterr().out.endswith(message)
         assert training_run.run(replace(config, resume=True)) == directory
         assert status(directory) == "finished"
         assert_same_run(directory, training_run.run(config))
@@ -271,12 +271,12 @@ def writes(config: Train, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, int]:
         return training_run.run(config), count[0]
 
 
-def test_a_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
+def test_run_killed_at_any_file_resumes_bit_for_bit(
     tiny: Making, forks: ForkServerContext, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     config = tiny(epochs=3, snapshot_every=2)
     unbroken, count = writes(config, monkeypatch)
-    assert count == 2 + 2 * 3 + 2 + 4 + 1  # begun, kept twice, two snapshots, tables, the end
+    assert count == 2 + 2 * 3 + 2 + 4 + 1  # begun, saved twice, two snapshots, tables, the end
     with fault("SIGKILL as a file is put in place", count):
         for number in range(1, count + 1):
             outputs = f"{config.outputs}-{number}"
@@ -290,7 +290,7 @@ def test_a_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
             ]
 
 
-def test_a_longer_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
+def test_extended_run_killed_at_any_file_resumes_bit_for_bit(
     tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
     unbroken = training_run.run(tiny(epochs=6))
@@ -303,12 +303,12 @@ def test_a_longer_run_killed_at_any_file_ends_where_the_unbroken_one_ends(
 
 
 def command(line: list[str]) -> None:
-    """Run a command as a process of its own would."""
+    """Run a command as a separate process would."""
     raise SystemExit(main(line))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_exit_code_tells_the_signal(
+def test_exit_code_is_that_of_the_signal(
     number: int, code: int, tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
     line = words(tiny(epochs=100_000, checkpoint_every=1))
@@ -328,7 +328,7 @@ def test_the_exit_code_tells_the_signal(
 @pytest.mark.parametrize(
     ("model", "loader"), [("digits", "load"), ("multisensory", "multisensory")]
 )
-def test_data_that_the_device_cannot_hold_are_told(
+def test_data_out_of_memory_raises_an_error(
     model: str, loader: str, tiny: Making, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -341,7 +341,7 @@ def test_data_that_the_device_cannot_hold_are_told(
     assert not Path(tiny().outputs).exists()
 
 
-def test_a_full_disk_fails_the_run_and_more_room_continues_it(tiny: Making, fault: Fault) -> None:
+def test_run_on_a_full_disk_fails_and_resumes(tiny: Making, fault: Fault) -> None:
     config = tiny(width=30, checkpoint_every=1)
     with fault("disk full"):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -360,16 +360,18 @@ def test_a_full_disk_fails_the_run_and_more_room_continues_it(tiny: Making, faul
         assert_same_run(directory, training_run.run(config))
 
 
-def test_divergence_is_told_and_the_last_good_state_is_kept(tiny: Making, fault: Fault) -> None:
+def test_divergence_keeps_the_last_finite_state(tiny: Making, fault: Fault) -> None:
     config = tiny(checkpoint_every=1, epochs=100, lr={"default": 1e6})
     with fault("divergence of training"):
-        said = r"diverged in epoch \d+: the largest parameter is (m|xi) of layer \d, .* lower lr"
-        with pytest.raises(UserError, match=said) as told:
+        message = (
+            r"diverged in epoch \d+: the largest parameter is (m|xi) of layer \d, .* lower lr"
+        )
+        with pytest.raises(UserError, match=message) as raised:
             training_run.run(config)
         (directory,) = Path(config.outputs).glob("train/*/*")
         assert status(directory) == "failed"
-        assert runs.manifest_of(directory)["error"] == str(told.value)
-        (epoch,) = map(int, re.findall(r"epoch (\d+)", str(told.value)))
+        assert runs.manifest_of(directory)["error"] == str(raised.value)
+        (epoch,) = map(int, re.findall(r"epoch (\d+)", str(raised.value)))
         state = load_state(directory, "cpu")
         assert state is not None and state["epoch"] == epoch - 1 > 0
         assert all(value.isfinite().all() for value in state["rule"]["parameters"].values())
@@ -379,12 +381,12 @@ def test_divergence_is_told_and_the_last_good_state_is_kept(tiny: Making, fault:
 # ---------------------------------------------------------------- resume
 
 
-def test_resume_starts_what_was_never_begun(tiny: Making) -> None:
+def test_resume_without_a_run_starts_one(tiny: Making) -> None:
     directory = training_run.run(tiny(resume=True))
     assert directory.name == "v001" and status(directory) == "finished"
 
 
-def test_resume_of_a_finished_run_says_so_and_touches_nothing(
+def test_resume_of_a_finished_run_changes_nothing(
     tiny: Making, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = training_run.run(tiny())
@@ -392,11 +394,11 @@ def test_resume_of_a_finished_run_says_so_and_touches_nothing(
     capsys.readouterr()
     assert training_run.run(tiny(resume=True, device="cpu", threads=None)) == directory
     assert training_run.run(tiny(resume=str(directory))) == directory
-    assert capsys.readouterr().out == f"{directory} is finished already\n" * 2
+    assert capsys.readouterr().out == f"{directory} is already finished\n" * 2
     assert {path: path.stat().st_mtime_ns for path in directory.iterdir()} == before
 
 
-def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(tiny: Making) -> None:
+def test_resume_continues_the_newest_unfinished_run(tiny: Making) -> None:
     versions = [training_run.run(tiny()) for _ in range(4)]
     for directory, start, end in zip(
         versions, ("10", "12", "11", "13"), ("failed", "interrupted", "running", "finished"),
@@ -412,7 +414,7 @@ def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(tiny: Makin
     assert training_run.run(tiny(seed=2, resume=True)) not in [*versions, other]
 
 
-def test_a_named_run_may_get_more_epochs_and_nothing_else(tiny: Making) -> None:
+def test_resume_of_a_path_allows_more_epochs_only(tiny: Making) -> None:
     directory = training_run.run(tiny())
     for changes, named in (
         ({"lr": {"default": 0.1}}, "lr"),
@@ -420,7 +422,7 @@ def test_a_named_run_may_get_more_epochs_and_nothing_else(tiny: Making) -> None:
         ({"seed": 1, "epochs": 6}, "seed"),
         ({"width": 9, "depth": 5}, "depth, width"),
     ):
-        with pytest.raises(UserError, match=f"was run with another {named}$"):
+        with pytest.raises(UserError, match=f"was run with different settings: {named}$"):
             training_run.run(tiny(resume=str(directory), **changes))
     assert training_run.run(tiny(resume=str(directory), epochs=6)) == directory
     assert_same_run(directory, training_run.run(tiny(epochs=6)))
@@ -428,17 +430,17 @@ def test_a_named_run_may_get_more_epochs_and_nothing_else(tiny: Making) -> None:
     assert (
         training_run.run(tiny(resume=True, epochs=6)).name == "v002"
     )  # both finished: the newest
-    with pytest.raises(UserError, match="was run with another epochs"):
+    with pytest.raises(UserError, match="was run with different settings: epochs"):
         training_run.run(tiny(resume=str(directory)))
 
 
-def test_resume_of_a_run_that_is_not_there(tiny: Making) -> None:
+def test_resume_of_a_missing_run_raises_an_error(tiny: Making) -> None:
     with pytest.raises(UserError, match="there is no run 'nowhere'"):
         training_run.run(tiny(resume="nowhere"))
     assert not list(Path(tiny().outputs).glob("**/v*"))
 
 
-def test_two_cannot_write_to_one_run(tiny: Making, fault: Fault) -> None:
+def test_second_writer_raises_an_error(tiny: Making, fault: Fault) -> None:
     directory = training_run.run(tiny())
     longer = tiny(resume=str(directory), epochs=6)
     with fault("a second writer to a run"):
@@ -447,11 +449,11 @@ def test_two_cannot_write_to_one_run(tiny: Making, fault: Fault) -> None:
         assert status(directory) == "finished"
 
 
-# ---------------------------------------------------------------- refused before any work
+# ---------------------------------------------------------------- errors before any work
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"train_size": 1298}, "train_size=1298 must be between 1 and 1297"),
         ({"device": "gpu"}, "device must be auto, cpu, cuda or cuda:N, not 'gpu'"),
@@ -462,22 +464,22 @@ def test_two_cannot_write_to_one_run(tiny: Making, fault: Fault) -> None:
         ({"width": [1]}, "width lists 1 hidden layers"),
     ],
 )
-def test_refused_before_a_directory_is_claimed(
-    changes: dict[str, Any], said: str, tiny: Making
+def test_invalid_settings_claim_no_directory(
+    changes: dict[str, Any], message: str, tiny: Making
 ) -> None:
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         training_run.run(tiny(**changes))
     assert not Path(tiny().outputs).exists()
 
 
-def test_outputs_that_cannot_be_written(tiny: Making) -> None:
+def test_outputs_not_writable_raises_an_error(tiny: Making) -> None:
     Path(tiny().outputs).touch()
     with pytest.raises(UserError, match="cannot write to .*outputs"):
         training_run.run(tiny())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only folder")
-def test_a_read_only_folder(tiny: Making, tmp_path: Path) -> None:
+def test_read_only_folder_raises_an_error(tiny: Making, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(UserError, match="cannot write to .*Permission denied"):
@@ -496,19 +498,19 @@ def test_train_from_the_command_line(tiny: Making, capsys: pytest.CaptureFixture
     assert sorted(path.name for path in multirun.glob("*/")) == ["conf", "seed-0", "seed-1"]
     for seed in (0, 1):
         job = multirun / f"seed-{seed}"
-        assert {path.name for path in job.iterdir()} == LEFT | {"overview.png"}
+        assert {path.name for path in job.iterdir()} == LEFT | {"overview.pdf", "overview.png"}
         assert runs.manifest_of(job)["seeds"] == [seed] and status(job) == "finished"
     capsys.readouterr()
-    for said in ("epochs 100%", "is finished already"):
+    for message in ("epochs 100%", "is already finished"):
         assert main([*line, "resume=true"]) == 0
-        assert said in capsys.readouterr().out
+        assert message in capsys.readouterr().out
     (directory,) = Path(tiny().outputs).glob("train/digits-gbp-L4-T120/*")
     assert main([*line, f"resume={directory}", "lr=0.2"]) == 2
-    assert "was run with another lr" in capsys.readouterr().err
+    assert "was run with different settings: lr" in capsys.readouterr().err
 
 
 @pytest.mark.mnist
-def test_gbp_learns_real_images(tiny: Making) -> None:
+def test_gbp_learns_mnist(tiny: Making) -> None:
     have(DATA / "MNIST" / "raw" / "t10k-labels-idx1-ubyte")
     images = {"model": Model("mnist", "mnist"), "data": DataSettings(str(DATA))}
     sizes = {"train_size": 2000, "test_size": 2000, "batch_size": 100, "width": 50}

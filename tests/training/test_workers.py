@@ -10,9 +10,9 @@ from counting import Fault
 
 from sascli import runs
 from sascli.cli import main
-from sascli.training import workers
+from sascli.training import loop, workers
+from sascli.training.population import Population, Trained
 from sascli.training.progress import Part, Progress
-from sascli.training.split import Population, Trained
 
 TINY = "width=6 test_size=30 batch_size=30 threads=1 device=cpu epochs=6"
 SWEEP = f"sweep-datasize depth=[3,4] train_size=[40,60,80] seeds=2 eval.samples=2 {TINY}"
@@ -29,17 +29,17 @@ def work(line: str, worker: int, outputs: Path) -> None:
 
 def work_beside_another(line: str, worker: int, outputs: Path) -> None:
     """A worker that trains nothing before two have begun: no one of them is too fast."""
-    train = Population.train
+    train = loop.train
 
-    def waiting(self: Population, progress: Progress | Part) -> Trained:
+    def waiting(population: Population, progress: Progress | Part) -> Trained:
         until = time.monotonic() + 60
         while len(list(outputs.glob(f"**/runs/*/{runs.MANIFEST}"))) < 2:
             assert time.monotonic() < until
             time.sleep(0.01)
-        return train(self, progress)
+        return train(population, progress)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Population, "train", waiting)
+        patch.setattr(loop, "train", waiting)
         work(line, worker, outputs)
 
 
@@ -49,7 +49,7 @@ def work_beside_another(line: str, worker: int, outputs: Path) -> None:
     [(SWEEP, "sweep-datasize/digits-gbp", 6), (FIGURES, "reproduce/credit/digits-smoke", 5)],
     ids=["sweep-datasize", "figures"],
 )
-def test_three_workers_leave_what_one_process_leaves(
+def test_three_workers_make_the_tables_of_one_process(
     line: str, where: str, points: int, tmp_path: Path, forks: ForkServerContext
 ) -> None:
     alone, shared = (tmp_path / name for name in ("alone", "shared"))
@@ -69,7 +69,7 @@ def test_three_workers_leave_what_one_process_leaves(
 
 
 @pytest.mark.slow
-def test_a_killed_workers_points_are_taken_over(
+def test_points_of_killed_workers_are_finished(
     tmp_path: Path, forks: ForkServerContext, fault: Fault
 ) -> None:
     outputs = tmp_path / "shared"
@@ -90,7 +90,7 @@ def begin(directory: Path) -> None:
     runs.describe(directory, **about, status="running")
 
 
-def test_a_directory_that_another_finishes_is_left_to_it(
+def test_directory_that_another_worker_is_finishing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = composed(*SWEEP.split(), f"outputs={tmp_path}", "worker=1")
@@ -102,11 +102,11 @@ def test_a_directory_that_another_finishes_is_left_to_it(
     trained: list[Path] = []
     for _ in range(2):
         directory = workers.share(tmp_path / "all", "x", begin, trained.append, finish)
-        assert f"another worker finishes {directory}\n" in capsys.readouterr().out
+        assert f"another worker is finishing {directory}\n" in capsys.readouterr().out
     assert trained == [tmp_path / "all/v001"] * 2
 
 
-def test_a_study_that_another_worker_has_finished_is_left_as_it_is(
+def test_directory_that_another_worker_has_finished(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finished: list[Path] = []
