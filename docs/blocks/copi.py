@@ -7,8 +7,7 @@ from blocks.source import Blocks, Source, markdown, spread
 from sascli import runs
 from sascli.claims.check import number
 from sascli.claims.copi import LEARNS, largest_rates
-from sascli.figures.copi.copi_accuracy import POINTS
-from sascli.figures.copi.copi_loss import OTHERS
+from sascli.figures.copi.training import POINTS, SQUARED
 from sascli.figures.draw.rows import plural
 from sascli.figures.render import has
 

@@ -24,29 +24,24 @@ def read_tables(directory: Path, names: Iterable[str] | None = None) -> dict[str
 
 
 def reference_of(directory: Path) -> dict[str, int]:
-    """The point of a directory that the figures are drawn at.
+    """The point at which the figures of a directory are drawn.
 
-    Raises UserError for a directory that has none, for example a single run's.
+    Raises UserError for a directory that has none, for example that of a single run.
     """
     manifest = runs.manifest_of(directory)
     if "reference" not in manifest:
         raise UserError(
-            f"{directory} is of `sas {manifest['kind']}`: figures and claims need one of "
+            f"{directory} was made by `sas {manifest['kind']}`: figures and claims need one of "
             "`sas reproduce` or `sas sweep-datasize`"
         )
     return dict(manifest["reference"])
 
 
-def maker(manifest: Mapping[str, Any]) -> str:
-    """The command that makes the tables which a manifest describes."""
-    if manifest.get("kind") == "sweep-datasize":
-        return f"sas reproduce credit model={manifest['model']}"
-    if study := runs.study_name(manifest):
-        settings = f"model={manifest['model']} preset={manifest['preset']}"
-        return f"sas reproduce {study} {settings}"
-    return str(manifest["command"])
-
-
 def with_maker(error: UserError, manifest: Mapping[str, Any]) -> UserError:
-    """The error with the command that makes what is missing."""
-    return UserError(f"{error}; `{maker(manifest)}` makes it")
+    """The error with the command that makes the missing tables of a directory."""
+    command = str(manifest["command"])
+    if manifest.get("kind") == "sweep-datasize":
+        command = f"sas reproduce credit model={manifest['model']}"
+    elif study := runs.study_name(manifest):
+        command = f"sas reproduce {study} model={manifest['model']} preset={manifest['preset']}"
+    return UserError(f"{error}; `{command}` makes it")
