@@ -1,6 +1,5 @@
 """Tables -> pictures: one function per figure, in a folder per study."""
 
-from sascli.figures.render import picture, pictures, plot, possible
-from sascli.figures.tables import read_tables, reference_of
+from sascli.figures.render import picture, pictures, plot, possible, read_tables, reference_of
 
 __all__ = ["picture", "pictures", "plot", "possible", "read_tables", "reference_of"]

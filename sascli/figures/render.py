@@ -1,18 +1,19 @@
-"""Figures by name, drawn from the tables of a directory and saved.
+"""The tables of a directory, and the figures that are drawn from them and saved.
 
-Their modules, with matplotlib and seaborn, are imported on first use.
+The modules of the figures, with matplotlib and seaborn, are imported on first use.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from sascli import runs
 from sascli.config import unknown
 from sascli.errors import UserError
-from sascli.figures.tables import read_tables, reference_of, with_maker
 
 if TYPE_CHECKING:
     from sascli.figures.draw.picture import Picture
@@ -77,3 +78,40 @@ def plot(
 def has(directory: Path, table: str) -> bool:
     """Whether a directory has a table."""
     return (directory / f"{table}.csv").exists()
+
+
+def read_tables(directory: Path, names: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
+    """The named tables of a directory, by default every table in it.
+
+    Raises UserError when one is missing or damaged, with the command that makes it.
+    """
+    if names is None:
+        names = sorted(path.stem for path in directory.glob("*.csv"))
+    try:
+        return {name: runs.read_table(directory / f"{name}.csv") for name in names}
+    except UserError as error:
+        raise with_maker(error, runs.manifest_of(directory)) from error
+
+
+def reference_of(directory: Path) -> dict[str, int]:
+    """The point at which the figures of a directory are drawn.
+
+    Raises UserError for a directory that has none, for example that of a single run.
+    """
+    manifest = runs.manifest_of(directory)
+    if "reference" not in manifest:
+        raise UserError(
+            f"{directory} was made by `sas {manifest['kind']}`: figures and claims need one of "
+            "`sas reproduce` or `sas sweep-datasize`"
+        )
+    return dict(manifest["reference"])
+
+
+def with_maker(error: UserError, manifest: Mapping[str, Any]) -> UserError:
+    """The error with the command that makes the missing tables of a directory."""
+    command = str(manifest["command"])
+    if manifest.get("kind") == "sweep-datasize":
+        command = f"sas reproduce credit model={manifest['model']}"
+    elif study := runs.study_name(manifest):
+        command = f"sas reproduce {study} model={manifest['model']} preset={manifest['preset']}"
+    return UserError(f"{error}; `{command}` makes it")

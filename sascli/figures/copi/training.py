@@ -36,9 +36,8 @@ MARGIN = 5  # percentage points shown below the lowest end of a curve
 
 
 @picture(
-    "history",
-    "linear",
-    optional=("arms",),
+    "history linear",
+    optional="arms",
     caption="Test accuracy (%) over the epochs: COPI with exact and with random feedback and "
     "with local decorrelation, BP with decorrelation and without, BP with Adam, and gBP where it "
     "was trained; networks of L = {depth} layers, T = {train_size}. In the first epoch the rules "
@@ -68,12 +67,8 @@ def copi_accuracy(fig: Figure, tables: Tables, reference: Reference) -> Values:
 def diverged(tables: Tables) -> str:
     """The sentence of a caption that counts the networks that diverged, by rule."""
     by_point = rows(tables, "arms").groupby("point")["diverged"]
-    numbers = by_point.agg(["count", "size"])  # of networks with an epoch of divergence; of all
-    counts = [
-        f"{POINTS[point]['label']} {numbers['count'][point]} of {numbers['size'][point]}"
-        for point in POINTS
-        if point in numbers.index and numbers["count"][point]
-    ]
+    numbers = by_point.agg(["count", "size"]).reindex([*POINTS]).query("count > 0").astype(int)
+    counts = [f"{POINTS[name]['label']} {n} of {total}" for name, n, total in numbers.itertuples()]
     return f"Left out, since they diverged: {', '.join(counts)}." if counts else "None diverged."
 
 
@@ -156,5 +151,4 @@ def copi_rates(fig: Figure, tables: Tables, reference: Reference) -> Values:
     ax.set(xscale="log", xlabel="learning rate of the weights", ylabel="held-out accuracy (%)")
     style.legend(fig, ax, ncols=3)
     n = table["seed"].nunique()
-    lines = f"their mean over {plural(n)}" if n > 1 else "one seed: no mean"
-    return {"lines": lines}
+    return {"lines": f"their mean over {plural(n)}" if n > 1 else "one seed: no mean"}

@@ -38,8 +38,7 @@ OFFSET = 1.05  # of the squares, so that the two kinds of error bar are apart
 
 
 @picture(
-    "datasize",
-    "datasize_layers",
+    "datasize datasize_layers",
     caption="Fig. 2(b). Test error (%) of gBP against the number of training images T, L = "
     "{depth}. Circles: mean field, {bars}. Squares, offset to the right: sampled effective "
     "networks; error bars: standard deviation over the sampled networks of one seed (root mean "

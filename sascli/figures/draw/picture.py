@@ -21,10 +21,10 @@ class Picture:
     set has no part in the figure.
     """
 
-    tables: tuple[str, ...]
+    tables: list[str]
     caption: str
     function: Function
-    optional: tuple[str, ...]
+    optional: list[str]
     on_images: bool
 
     @style.styled
@@ -41,13 +41,14 @@ PICTURES: dict[str, Picture] = {}
 
 
 def picture(
-    *tables: str, caption: str, optional: tuple[str, ...] = (), on_images: bool = True
+    tables: str, caption: str, optional: str = "", on_images: bool = True
 ) -> Callable[[Function], Function]:
-    """Register a function as the picture of its name."""
+    """Register a function as the picture of its name; names of tables are separated by spaces."""
 
     def register(function: Function) -> Function:
-        name = function.__name__
-        PICTURES[name] = Picture(tables, caption, function, optional, on_images)
+        PICTURES[function.__name__] = Picture(
+            tables.split(), caption, function, optional.split(), on_images
+        )
         return function
 
     return register

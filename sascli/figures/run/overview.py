@@ -19,9 +19,8 @@ def by_rate(history: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 @picture(
-    "history",
-    "histograms",
-    optional=("layers",),
+    "history histograms",
+    optional="layers",
     caption="One training run. Top: test accuracy (%, mean field) over epochs{rates}, mean over "
     "the seeds; {band}.{stops} Below: distribution over the connections of each layer (rows) of "
     "the spike mass π, the mean m and the variance Ξ of the slab, all replicas pooled, "
@@ -42,7 +41,7 @@ def overview(fig: Figure, tables: Tables, reference: Reference) -> Values:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="x-small")
     epoch_axis(ax)
     ax.set_ylabel("test accuracy (%)")
-    recurrent = "layers" in tables and "rec" in set(tables["layers"]["layer_name"])
+    recurrent = "layers" in tables and tables["layers"]["layer_name"].eq("rec").any()
     names = histograms.RECURRENT if recurrent else {}
     histograms.multiples(fig.add_subfigure(grid[1]), table, names)
     rates = " by learning rate and decay" if len(parts) > 1 else ""

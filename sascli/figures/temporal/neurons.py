@@ -18,8 +18,7 @@ BOUNDARY, NEAR = 12.5, (11.0, 14.0)
 
 
 @picture(
-    "psychometric",
-    "sigmoids",
+    "psychometric sigmoids",
     on_images=False,
     caption="Fraction of high choices (%) against the frequency of visual (v), auditory (a) and "
     "both (va) events, near the boundary (dashed). Points: mean over seeds, {bars}; lines: "
@@ -94,13 +93,8 @@ def selectivity(fig: Figure, tables: Tables, reference: Reference) -> Values:
     return {"untrained": UNTRAINED if len(untrained) else "", "bars": seeds(trained)}
 
 
-FRACTIONS = {
-    "choice": ["choice"],
-    "modality": ["modality"],
-    "mixed": ["choice", "modality"],
-    "none": [],
-}
-"""The columns of explained variance by which the neuron of a kind is chosen."""
+FRACTIONS = {"choice": ["choice"], "modality": ["modality"], "mixed": ["choice", "modality"]}
+"""The columns of explained variance by which the neuron of a kind is chosen; else its rate."""
 STIMULUS = 1000.0  # ms
 
 
@@ -109,17 +103,16 @@ def examples(table: pd.DataFrame) -> pd.DataFrame:
     table = of_network(table, "trained")
     active = table[(table["seed"] == table["seed"].min()) & (table["rate"] > 0)]
     cells = []
-    for kind, columns in FRACTIONS.items():
+    for kind in KINDS:
         part = active[active["kind"] == kind]
         if not part.empty:
-            score = part[columns].min(axis=1) if columns else part["rate"]
+            score = part[FRACTIONS.get(kind, ["rate"])].min(axis=1)
             cells.append(part.loc[score.idxmax()])
     return pd.DataFrame(cells)
 
 
 @picture(
-    "selectivity",
-    "responses",
+    "selectivity responses",
     on_images=False,
     caption="Rates r of example neurons of seed {seed}, the mean over the noise-reduced trials "
     "of a modality (colours) and a choice (solid: high, dashed: low), against the time since the "
@@ -153,8 +146,7 @@ TITLES = {"v": "visual", "a": "auditory", "va": "both"}
 
 
 @picture(
-    "trajectories",
-    "components",
+    "trajectories components",
     on_images=False,
     caption="Mean rates over noise-reduced trials of every modality and frequency along the "
     "first two principal components of one network (seed {seed}; PC1 {first:.0f} %, PC2 "
@@ -178,16 +170,15 @@ def trajectories(fig: Figure, tables: Tables, reference: Reference) -> Values:
             path(ax, condition, color=look["color"], linestyle=line, linewidth=0.9)
         ax.set(title=label, ylabel="PC2 (rate)")
     panels[-1].set_xlabel("PC1 (rate)")
-    low, high = frequencies[0], frequencies[-1]
-    return {"seed": seed, "first": first, "second": second, "low": low, "high": high}
+    ends = {"low": frequencies[0], "high": frequencies[-1]}
+    return {"seed": seed, "first": first, "second": second} | ends
 
 
 LABELS = {"m": "$m$", "pi": r"$\pi$", "xi": r"$\Xi$"}
 
 
 @picture(
-    "synapses",
-    "components",
+    "synapses components",
     on_images=False,
     caption="Parameters of the recurrent connections over training, recorded every few epochs, "
     "along the first two principal components of each network's own path; a line per seed "

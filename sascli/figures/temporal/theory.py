@@ -11,8 +11,7 @@ from sascli.figures.draw.rows import Reference, Tables, rows, seeds
 
 
 @picture(
-    "kernel",
-    "kernel_decay",
+    "kernel kernel_decay",
     on_images=False,
     caption="Neural tangent kernel Θ of the recurrent network between (1, -1) and (cos φ, sin "
     "φ). Above, against the angle φ: lines, infinite width by the recursion; points, mean over "

@@ -125,8 +125,7 @@ def of_criterion(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     caption="Test error (%) of gBP against the fraction f of the VIP-like recurrent connections "
     "(small π, small Ξ and large |m|) that are switched off, beside as many random ones, of all "
     "and of those that are neither VIP-like nor have π near 1{pairs}. {columns} Above: {digits}; "
-    "below: the multisensory task. Points: mean over seeds of each seed's average over {samples} "
-    "draws; {bars}.",
+    "below: the multisensory task. Points: mean over seeds and {samples} draws each; {bars}.",
 )
 def temporal_perturbation(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of panels per model, a column per set of thresholds, a curve per kind."""
@@ -157,8 +156,7 @@ REDRAW = style.labelled({mode: NAMES[mode] for mode in ("once", "step")})
 
 
 @picture(
-    "redraw",
-    "history",
+    "redraw history",
     caption="Test accuracy (%) of effective networks of every seed, weights sampled once "
     "(circles) or at every time step (squares), beside the mean field (line). Above: {digits}; "
     "below: the multisensory task{dt}. Points: mean over {samples} networks; error bars: "

@@ -29,8 +29,7 @@ METHODS: dict[str, style.Look] = {
 
 
 @picture(
-    "continual",
-    "continual_summary",
+    "continual continual_summary",
     caption="Tasks in sequence, L = {depth}, T = {train_size}. Left: test accuracy (%, mean "
     "field), averaged over the tasks learned so far, against their number. Right: forgetting, in "
     "percentage points: the fall of the accuracy on an earlier task from its best to the end of "

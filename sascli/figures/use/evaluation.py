@@ -15,8 +15,7 @@ LEAST = 20  # the accuracy of a bin of fewer images is noise
 
 
 @picture(
-    "reliability",
-    "evaluation",
+    "reliability evaluation",
     caption="Reliability diagram. Accuracy (%) of the test images in each bin of confidence, the "
     "probability of the predicted class, against their mean confidence (%); on the dashed line "
     "80 % of the predictions of probability 80 % are correct. Points: mean over seeds, bins of "

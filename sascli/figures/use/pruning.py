@@ -53,8 +53,8 @@ def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
         ax.set_ylabel("test accuracy (%)")
     level_axis(panels[-1], unique(table, "level"))
     style.legend(fig, panels[0], ncols=2)
-    text = "Above: not fine-tuned; below: after fine-tuning by BP."
-    text = text if len(epochs) > 1 else "Not fine-tuned."
+    both = "Above: not fine-tuned; below: after fine-tuning by BP."
+    text = both if len(epochs) > 1 else "Not fine-tuned."
     bp = "; BP's of largest |w|/√N" if others else ""
     return {"bp": bp, "panels": text, "bars": seeds(table)}
 
