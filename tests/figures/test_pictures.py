@@ -449,6 +449,15 @@ def test_overview_of_one_run(rule: str, replicas: int) -> None:
         assert panels[2].get_ylim()[1] < 1e5
 
 
+def test_overview_of_one_epoch_shows_a_point() -> None:
+    made = single_run("gbp", 1)
+    made["history"] = made["history"].query("epoch == 1")
+    ax = drawn("overview", made).axes[0]
+    assert ax.get_lines()[0].get_marker() == "o"
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
+
+
 def test_pictures_are_reproducible_bytes(tmp_path: Path) -> None:
     source = maker.directory(tmp_path / "run", maker.tables())
     first, second = (figures.plot(["fig4b"], source, tmp_path / out) for out in ("a", "b"))

@@ -24,10 +24,11 @@ def curve(
     """Draw the mean of scale * y over seeds against x, with one standard deviation (ddof 1).
 
     The rows of a seed (sampled networks) are averaged first, so that the spread is over seeds
-    alone; one seed has none. A band replaces markers and error bars.
+    alone; one seed has none. A band replaces markers and error bars, but not at a single x.
     """
     means = table.dropna(subset=[y]).groupby([x, "seed"])[y].mean().reset_index()
-    marker: Look = {"marker": ""} if band else {"mec": look["color"], "mfc": "white"}
+    unmarked: Look = {"marker": "" if means[x].nunique() > 1 else "o"}
+    marker = unmarked if band else {"mec": look["color"], "mfc": "white"}
     sns.lineplot(
         x=means[x].to_numpy(), y=scale * means[y].to_numpy(), ax=ax, errorbar="sd", legend=False,
         **SPREADS[band], **look | marker,
@@ -92,7 +93,7 @@ def make_room(ax: Axes, spreads: Sequence[pd.DataFrame], free: float, *, below: 
 
 def epoch_axis(ax: Axes, label: str = "epoch") -> None:
     """Integer epochs on the x axis."""
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     ax.set_xlabel(label)
 
 

@@ -170,8 +170,8 @@ def trajectories(fig: Figure, tables: Tables, reference: Reference) -> Values:
             path(ax, condition, color=look["color"], linestyle=line, linewidth=0.9)
         ax.set(title=label, ylabel="PC2 (rate)")
     panels[-1].set_xlabel("PC1 (rate)")
-    ends = {"low": frequencies[0], "high": frequencies[-1]}
-    return {"seed": seed, "first": first, "second": second} | ends
+    about = {"seed": seed, "first": first, "second": second}
+    return about | {"low": frequencies[0], "high": frequencies[-1]}
 
 
 LABELS = {"m": "$m$", "pi": r"$\pi$", "xi": r"$\Xi$"}

@@ -16,7 +16,7 @@ PROTOCOLS = {
 }
 PROTECTION = (
     "Frozen: connections important to an earlier task keep their π, m and Ξ; slowed: the higher a "
-    "connection's signal-to-noise ratio |μ|/σ, the shorter its steps"
+    "connection's signal-to-noise ratio |μ|/σ, the shorter its steps."
 )
 METHODS: dict[str, style.Look] = {
     "bp": {"label": "BP", "color": style.RED, "marker": "s", "linestyle": "--"},
@@ -33,7 +33,7 @@ METHODS: dict[str, style.Look] = {
     caption="Tasks in sequence, L = {depth}, T = {train_size}. Left: test accuracy (%, mean "
     "field), averaged over the tasks learned so far, against their number. Right: forgetting, in "
     "percentage points: the fall of the accuracy on an earlier task from its best to the end of "
-    "the sequence. {protocols}. {protection}. Points: mean over seeds; {bars}.",
+    f"the sequence. {{protocols}}. {PROTECTION} Points: mean over seeds; {{bars}}.",
 )
 def continual(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of two axes for every protocol in the tables."""
@@ -51,8 +51,7 @@ def continual(fig: Figure, tables: Tables, reference: Reference) -> Values:
     grid[-1, 0].set_xlabel("tasks learned")
     grid[-1, 1].set_xlabel("forgetting (points)")
     style.legend(fig, grid[0, 0], ncols=3)
-    about = {"protocols": "; ".join(PROTOCOLS[name] for name in protocols)}
-    return about | {"protection": PROTECTION, "bars": seeds(table)}
+    return {"protocols": "; ".join(PROTOCOLS[name] for name in protocols), "bars": seeds(table)}
 
 
 def _forgetting(ax: Axes, tables: Tables, protocol: str) -> None:
@@ -72,7 +71,7 @@ def _forgetting(ax: Axes, tables: Tables, protocol: str) -> None:
     "continual",
     caption="Tasks in sequence, L = {depth}, T = {train_size}: test accuracy (%, mean field) on "
     "every task (from left to right) after each of them was learned (downwards); {seeds}. "
-    "{protocols}. {protection}.",
+    f"{{protocols}}. {PROTECTION}",
 )
 def continual_matrix(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of matrices for every protocol, a matrix for every method."""
@@ -98,5 +97,5 @@ def continual_matrix(fig: Figure, tables: Tables, reference: Reference) -> Value
     for first, last, method in zip(grid[0], grid[-1], methods, strict=True):
         first.set_title(METHODS[method]["label"].replace(", ", "\n").replace("+ ", "+\n"))
         last.set_xlabel("task")
-    about = {"protocols": "; ".join(PROTOCOLS[name] for name in protocols)}
-    return about | {"protection": PROTECTION, "seeds": averaged(table)}
+    texts = "; ".join(PROTOCOLS[name] for name in protocols)
+    return {"protocols": texts, "seeds": averaged(table)}
