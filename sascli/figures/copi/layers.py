@@ -94,7 +94,7 @@ FRACTION = 0.15
     "features",
     caption="Receptive fields of {units} of layer {layer} in pixel space: the linear map from "
     "the first layer's decorrelated inputs x to a unit's activation a, <a x> / <x²>, times R. "
-    "Mid-grey is 0; the {fraction:.0%} of each field's values that are largest in size, mostly "
+    "Mid-grey is 0; the {percent:.0f} % of each field's values that are largest in size, mostly "
     "at pixels that are rarely on, are white or black; one network, no error bars.",
 )
 def features(fig: Figure, tables: Tables, reference: Reference) -> Values:
@@ -112,7 +112,7 @@ def features(fig: Figure, tables: Tables, reference: Reference) -> Values:
     for ax in grid[len(units) :]:
         ax.set_visible(False)
     count = f"{len(units)} units" if len(units) > 1 else f"unit {units[0]}"
-    return {"units": count, "layer": table["layer"].iloc[0], "fraction": FRACTION}
+    return {"units": count, "layer": table["layer"].iloc[0], "percent": 100 * FRACTION}
 
 
 PARTS = style.labelled({"first": "first $k$ layers", "last": "last $k$ layers"})

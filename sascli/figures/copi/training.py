@@ -150,5 +150,6 @@ def copi_rates(fig: Figure, tables: Tables, reference: Reference) -> Values:
         ax.plot(mean.index, mean, **look | {"markevery": []})
     ax.set(xscale="log", xlabel="learning rate of the weights", ylabel="held-out accuracy (%)")
     style.legend(fig, ax, ncols=3)
-    n = table["seed"].nunique()
-    return {"lines": f"their mean over {plural(n)}" if n > 1 else "one seed: no mean"}
+    numbers = table.groupby("point")["seed"].nunique()
+    lines = f"their mean over {plural(*numbers)}" if max(numbers) > 1 else "one seed: no mean"
+    return {"lines": lines}

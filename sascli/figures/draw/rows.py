@@ -61,23 +61,22 @@ def stopping(history: pd.DataFrame) -> str:
     return " A network that its loss stopped keeps its last accuracy." if early else ""
 
 
-def plural(n: int) -> str:
-    """A number of seeds in words."""
-    return f"{n} seed{'s' * (n > 1)}"
+def plural(*numbers: int, noun: str = "seed") -> str:
+    """The numbers in words: "1 seed", "3 seeds" or, where they differ, "2 to 3 seeds"."""
+    low, high = min(numbers), max(numbers)
+    return f"{f'{low} to {high}' if low < high else high} {noun}{'s' * (high > 1)}"
 
 
 def seeds(table: pd.DataFrame, drawn: str = "error bars", noun: str = "seed") -> str:
     """The clause of a caption that defines the spread drawn, and over how many seeds it is.
 
-    The models or the points (a depth and a T) of a table may have different numbers of them.
+    The models, runs or points (a depth and a T) of a table may have different numbers of them.
     """
-    points = [key for key in ("model", "depth", "train_size") if key in table]
-    counts = table.groupby(points)["seed"].nunique() if points else [table["seed"].nunique()]
-    low, high = min(counts), max(counts)
-    if high == 1:
+    keys = [key for key in ("model", "point", "depth", "train_size") if key in table]
+    numbers = table.groupby(keys)["seed"].nunique() if keys else [table["seed"].nunique()]
+    if max(numbers) == 1:
         return f"one {noun}: no {drawn}"
-    number = f"{low} to {high}" if low < high else f"{high}"
-    return f"{drawn}: standard deviation over {number} {noun}s"
+    return f"{drawn}: standard deviation over {plural(*numbers, noun=noun)}"
 
 
 def averaged(table: pd.DataFrame) -> str:

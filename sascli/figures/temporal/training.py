@@ -63,10 +63,10 @@ def model_panels(fig: Figure, height: float, reference: Reference, label: str) -
 def temporal_entropy(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per model, a colour per layer."""
     panels = model_panels(fig, 3.8, reference, "entropy (nats)")
-    counts = []
+    numbers = []
     for model, ax in panels.items():
         table = rows(tables, "entropy_epochs", model=model, estimator="paper")
-        counts.append(plural(table["seed"].nunique()))
+        numbers.append(table["seed"].nunique())
         for layer, look in zip(RECURRENT, style.LOOKS, strict=False):
             networks = table[table["layer"] == layer]
             line = look | {"marker": "", "linewidth": 0.7, "label": RECURRENT[layer]}
@@ -75,7 +75,7 @@ def temporal_entropy(fig: Figure, tables: Tables, reference: Reference) -> Value
                 line["label"] = None
         epoch_axis(ax)
     style.legend(fig, ax)
-    return {"seeds": ", ".join(dict.fromkeys(counts))}
+    return {"seeds": plural(*numbers)}
 
 
 @picture(
@@ -177,12 +177,11 @@ def redraw(fig: Figure, tables: Tables, reference: Reference) -> Values:
             label = "" if place else "mean field"
             ax.hlines(level, place - 0.3, place + 0.3, color="black", linewidth=0.8, label=label)
     style.legend(fig, ax)
-    count = f"{' and '.join(dict.fromkeys(map(str, numbers)))} seeds"
     dt = table["dt"].max() if "dt" in table else 0
     return {
         "dt": f" at a time step of {dt:g} ms" if dt > 0 else "",
         "samples": table["sample"].nunique(),
-        "count": count if max(numbers) > 1 else "one seed: no spread over seeds",
+        "count": plural(*numbers) if max(numbers) > 1 else "one seed: no spread over seeds",
     }
 
 

@@ -53,12 +53,9 @@ def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
         ax.set_ylabel("test accuracy (%)")
     level_axis(panels[-1], unique(table, "level"))
     style.legend(fig, panels[0], ncols=2)
-    text = "Above: not fine-tuned; below: after fine-tuning by BP."
-    return {
-        "bp": "; BP's of largest |w|/√N" if others else "",
-        "panels": text if len(epochs) > 1 else "Not fine-tuned.",
-        "bars": seeds(table),
-    }
+    text = "Above: not fine-tuned; below: fine-tuned by BP." if epochs[1:] else "Not fine-tuned."
+    bp = "; BP's of largest |w|/√N" if others else ""
+    return {"bp": bp, "panels": text, "bars": seeds(table)}
 
 
 COSTS = {"bytes": "bytes on disk", "seconds": "time", "n_neurons": "hidden neurons"}
