@@ -56,8 +56,7 @@ def fig3c(fig: Figure, tables: Tables, reference: Reference) -> Values:
     looks = style.ordered(unique(table, "train_size"), lambda size: f"$T=$ {size_name(size)}")
     ax = style.panel(fig, 2.5)
     curves(ax, table, "layer", "entropy", "train_size", looks)
-    layers = unique(table, "layer")
-    ax.set(xlabel="layer", xticks=layers, ylabel="entropy per connection (nats)")
+    ax.set(xlabel="layer", xticks=unique(table, "layer"), ylabel="entropy per connection (nats)")
     style.legend(fig, ax)
     return {"bars": seeds(table)}
 

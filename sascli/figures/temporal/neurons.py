@@ -15,14 +15,16 @@ from sascli.figures.draw.rows import Reference, Tables, rows, seeds
 MODES = ("field", "mean", "sampled", "redrawn")
 MODALITIES = style.labelled({"v": "v", "a": "a", "va": "va"})
 BOUNDARY, NEAR = 12.5, (11.0, 14.0)
+SHIFTS = (-0.03, 0, 0.03)  # of the points, so that the error bars of the modalities are apart
 
 
 @picture(
     "psychometric sigmoids",
     on_images=False,
     caption="Fraction of high choices (%) against the frequency of visual (v), auditory (a) and "
-    "both (va) events, near the boundary (dashed). Points: mean over seeds, {bars}; lines: "
-    "logistic curve of the median threshold and slope over networks. Panels: {modes}.",
+    "both (va) events, near the boundary (dashed). Points (v and va shifted by 0.03): mean over "
+    "seeds, {bars}; lines: logistic curve of the median threshold and slope over networks. "
+    "Panels: {modes}.",
 )
 def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per prediction mode, a curve per modality."""
@@ -32,11 +34,12 @@ def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
     f = np.linspace(*NEAR, 200)
     table = table[table["frequency"].between(*NEAR)]
     for mode, ax in zip(modes, panels, strict=True):
-        for modality, look in MODALITIES.items():
+        for shift, (modality, look) in zip(SHIFTS, MODALITIES.items(), strict=True):
             part = table[(table["way"] == mode) & (table["modality"] == modality)]
             if part.empty:
                 continue
-            curve(ax, part, "frequency", "high", look | {"linestyle": ""}, scale=100)
+            part = part.assign(shifted=part["frequency"] + shift)
+            curve(ax, part, "shifted", "high", look | {"linestyle": ""}, scale=100)
             fit = rows({"sigmoids": fits}, "sigmoids", way=mode, modality=modality)
             z = fit["slope"].median() * (f - fit["threshold"].median())
             ax.plot(f, 100 / (1 + np.exp(-z)), color=look["color"], linestyle=look["linestyle"])
