@@ -76,14 +76,14 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
 @style.styled
 def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> list[Path]:
     """Time and memory of a replica along one axis."""
-    fig = style.figure(3.6)
-    upper, lower = fig.subplots(2, 1, sharex=True)
+    fig = style.figure()
+    upper, lower = style.panels(fig, 3.6, 2, sharex=True)
     quantity, unit = TIMES[axis]
     full = fits[fits["axis"] == axis].drop_duplicates("rule").set_index("rule")
     for name, rows in table[table["axis"] == axis].groupby("rule", sort=False):
-        rule, look = style.RULES[str(name)]
-        label = f"{rule}, exponent {full['exponent'][name]:.2f}"
-        upper.plot(rows["value"], rows[quantity], label=label, **look)
+        look = style.RULES[str(name)]
+        label = {"label": f"{look['label']}, exponent {full['exponent'][name]:.2f}"}
+        upper.plot(rows["value"], rows[quantity], **look | label)
         lower.plot(rows["value"], rows["mb_per_replica"], **look)
     for ax, label in ((upper, unit), (lower, "MB per replica")):
         ax.set_ylabel(label)

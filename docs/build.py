@@ -1,11 +1,11 @@
 """Keeps numbers and pictures in the documents true: python docs/build.py [collect|build|check].
 
-collect DIR NAME   copy the tables of a study's directory into docs/data/NAME, less the rows that
-                   neither figures nor claims nor documents read
+collect DIR NAME   copy the tables of a study's directory into docs/data/NAME, without the rows
+                   that neither figures nor claims nor documents read
 build              make docs/figures and the generated parts of the documents from docs/data
-check              do the same aside and fail on a difference
+check              do the same in a temporary directory and fail on a difference
 
-A generated part stands between <!-- BEGIN BLOCK NAME ... --> and <!-- END -->; BLOCK is a function
+A generated part is between <!-- BEGIN BLOCK NAME ... --> and <!-- END -->; BLOCK is a function
 in docs/blocks/, NAME a folder of docs/data.
 """
 
@@ -37,59 +37,41 @@ TABLES = {
     "order_parameters",
     "copi": "history arms rates gains decorrelation decorrelated features compression linear",
 }
-"""What the documents show of a study."""
+"""The tables of a study that the documents show."""
+POINT = "depth == @depth and train_size == @train_size"
+LATE = f"depth == @depth and epoch > epoch.max() - {LAST_EPOCHS}"
+ROWS = {
+    ("credit", "history"): f"({POINT}) or ({LATE})",
+    ("credit", "ensemble"): POINT,
+    ("credit", "histograms"): f"rule == 'gbp' and {POINT}",
+    ("credit", "layers"): "rule == 'gbp' and train_size == @train_size",
+    ("credit", "datasize_layers"): "rule == 'gbp'",
+    (
+        "credit",
+        "perturbation",
+    ): f"rule == 'gbp' and {POINT} and (layer == 1 or fraction in [0, 1])",
+    ("use", "confusion"): "rule == 'gbp' and way == 'ensemble'",
+    ("temporal", "histograms"): "rule == 'gbp' and model == 'multisensory'",
+    ("temporal", "trajectories"): "seed == seed.min()",
+    ("copi", "history"): POINT,
+}
+"""The rows of a study's table that are copied, as a query; all rows of the other tables."""
 MEASURED = "performance"
-"""The folder of docs/figures that `make bench-scaling` fills: a machine's times, left alone."""
-LEVELS, SHARE = 8, 1e-3
-"""Pictures are the same where at most this share of the values differs by more than so many of
-256 levels: another processor may round the edge of a line otherwise."""
+"""The folder of docs/figures that `make bench-scaling` fills with times of one machine."""
+LEVELS, FRACTION = 8, 1e-3
+"""Pictures are equal where at most this fraction of the values differs by more than so many of
+256 levels: another processor may round the edge of a line differently."""
 
 
-def wanted(name: str, table: pd.DataFrame, reference: dict[str, int]) -> "pd.Series[bool]":
-    """The rows that are kept of a table; figures and claims come out of them exactly.
-
-    gBP alone of datasize_layers, histograms, layers and perturbation. The reference point alone of
-    history, ensemble, histograms and perturbation, its T of layers; of history the last epochs of
-    the other T at its depth too; of perturbation below layer 1 the ends f = 0 and f = 1. gBP's
-    ensemble alone of confusion. Of two models' histograms the second's; the first seed's
-    trajectories. All of the others.
-    """
-    everything = pd.Series(True, table.index)
-    if name == "confusion":
-        return (table["rule"] == "gbp") & (table["way"] == "ensemble")
-    if name == "trajectories":
-        return table["seed"].eq(table["seed"].min())
-    if name == "histograms" and "model" in table:
-        return table["rule"].eq("gbp") & table["model"].eq("multisensory")
-    whole = name in ("datasize", "search", "decorrelation", "linear")
-    if whole or "model" in table or "train_size" not in table:
-        return everything
-    gbp = table["rule"] == "gbp"
-    own_size = table["train_size"] == reference["train_size"]
-    here = own_size & (table["depth"] == reference["depth"])
-    match name:
-        case "history" if "deep" in reference:
-            late = table["epoch"].gt(table["epoch"].max() - LAST_EPOCHS)
-            return here | (late & table["depth"].eq(reference["depth"]))
-        case "history" | "ensemble":
-            return here
-        case "perturbation":
-            return here & gbp & ((table["layer"] == 1) | table["fraction"].isin([0, 1]))
-        case "histograms":
-            return here & gbp
-        case "layers":
-            return own_size & gbp
-    return gbp
-
-
-def thinned(path: Path, reference: dict[str, int]) -> str:
-    """The text of a table with its kept lines, each as it is."""
+def selected(path: Path, study: str, reference: dict[str, int]) -> str:
+    """The text of a table with the selected lines, each unchanged."""
     head, *lines = path.read_text().splitlines(keepends=True)
     table = runs.read_table(path)
-    keep = wanted(path.stem, table, reference)
+    query = ROWS.get((study, path.stem), "index == index")
+    keep = pd.Series(table.eval(query, local_dict=reference, engine="python"))
     if path.stem == "responses":  # 150 neurons, of which a few are drawn
-        drawn = examples(runs.read_table(path.with_stem("selectivity")))
-        keep = table["seed"].isin(drawn["seed"]) & table["neuron"].isin(drawn["neuron"])
+        neurons = examples(runs.read_table(path.with_stem("selectivity")))
+        keep = table["seed"].isin(neurons["seed"]) & table["neuron"].isin(neurons["neuron"])
     return "".join([head, *(line for line, kept in zip(lines, keep, strict=True) if kept)])
 
 
@@ -111,11 +93,13 @@ def times(directory: Path) -> pd.DataFrame:
 
 
 def collect(docs: Path, directory: Path, name: str) -> None:
-    """Copy what the documents need of a study's directory into docs/data/NAME."""
+    """Copy the tables that the documents need from a study's directory into docs/data/NAME."""
     reference, out = figures.reference_of(directory), docs / "data" / name
+    study = runs.study_name(runs.manifest_of(directory)) or "credit"
     out.mkdir(parents=True, exist_ok=True)
-    for table in TABLES[runs.study_name(runs.manifest_of(directory)) or "credit"].split():
-        (out / f"{table}.csv").write_text(thinned(directory / f"{table}.csv", reference))
+    for table in TABLES[study].split():
+        text = selected(directory / f"{table}.csv", study, reference)
+        (out / f"{table}.csv").write_text(text)
     runs.write_table(out / "times.csv", times(directory))
     shutil.copyfile(directory / runs.MANIFEST, out / runs.MANIFEST)
 
@@ -128,17 +112,17 @@ def pictures(docs: Path, out: Path) -> None:
 
 
 def generated(docs: Path, document: Path) -> str:
-    """The text of a document with its generated parts made anew."""
+    """The text of a document with its parts generated from docs/data."""
 
     def part(match: re.Match[str]) -> str:
-        block, *words = match[2].split()
+        block, *arguments = match[2].split()
         if block not in blocks.BLOCKS:
             raise UserError(
-                f"{document}: there is no block {block}, only {', '.join(blocks.BLOCKS)}"
+                f"{document}: unknown block {block}; choose one of {', '.join(blocks.BLOCKS)}"
             )
-        source = blocks.Source(docs, words[0] if words else block, document.parent)
+        source = blocks.Source(docs, arguments[0] if arguments else block, document.parent)
         if source.directory.is_dir() or source.directory.with_suffix(".csv").is_file():
-            text = blocks.BLOCKS[block](source, *words[1:])
+            text = blocks.BLOCKS[block](source, *arguments[1:])
         else:
             text = f"*Not measured yet: there is no `docs/data/{source.name}`.*"
         return f"{match[1]}{text}\n{match[3]}"
@@ -152,7 +136,7 @@ def documents(docs: Path) -> list[Path]:
 
 
 def build(docs: Path) -> None:
-    """Make docs/figures and the generated parts anew."""
+    """Draw docs/figures and write the generated parts of the documents."""
     for folder in (docs / "figures").glob("*"):
         if folder.name != MEASURED:
             shutil.rmtree(folder, ignore_errors=True)
@@ -163,35 +147,33 @@ def build(docs: Path) -> None:
             document.write_text(text)
 
 
-def same_picture(one: Path, other: Path) -> bool:
-    """Whether two PNGs have the same caption and, the odd edge aside, the same pixels."""
-    with Image.open(one) as a, Image.open(other) as b:
+def same_picture(first: Path, second: Path) -> bool:
+    """Whether two PNGs have the same caption and the same pixels, except for edges of lines."""
+    with Image.open(first) as a, Image.open(second) as b:
         if a.size != b.size or a.info["Description"] != b.info["Description"]:
             return False
         pixels = [np.asarray(image.convert("RGB"), dtype=int) for image in (a, b)]
-    return bool((abs(pixels[0] - pixels[1]) > LEVELS).mean() <= SHARE)
+    return bool((abs(pixels[0] - pixels[1]) > LEVELS).mean() <= FRACTION)
 
 
 def differences(docs: Path) -> Iterator[str]:
-    """What `build` would change."""
-    with TemporaryDirectory() as aside:
-        pictures(docs, Path(aside))
-        kept, made = (
-            {path.relative_to(root) for path in root.rglob("*.png")}
-            for root in (docs / "figures", Path(aside))
-        )
-        for path in sorted(path for path in kept | made if path.parts[0] != MEASURED):
-            both = path in kept and path in made
-            if not both or not same_picture(docs / "figures" / path, Path(aside) / path):
-                yield f"docs/figures/{path}"
+    """The files that `build` would change."""
+    with TemporaryDirectory() as folder:
+        old, new = docs / "figures", Path(folder)
+        pictures(docs, new)
+        names = {path.relative_to(root) for root in (old, new) for path in root.rglob("*.png")}
+        for name in sorted(name for name in names if name.parts[0] != MEASURED):
+            exist = (old / name).exists() and (new / name).exists()
+            if not exist or not same_picture(old / name, new / name):
+                yield f"docs/figures/{name}"
     for document in documents(docs):
         if generated(docs, document) != document.read_text():
             yield str(document.relative_to(docs.parent))
 
 
-def main(words: list[str], docs: Path) -> int:
-    """Do what the words say and return the exit code."""
-    match words:
+def main(arguments: list[str], docs: Path) -> int:
+    """Run the command and return the exit code."""
+    match arguments:
         case ["collect", directory, name]:
             collect(docs, Path(directory), name)
         case ["build"]:
@@ -199,7 +181,7 @@ def main(words: list[str], docs: Path) -> int:
         case ["check"]:
             different = list(differences(docs))
             for path in different:
-                print(f"{path} is not what docs/data gives: `make docs` makes it anew")
+                print(f"{path} differs from docs/data: run `make docs`")
             return int(bool(different))
         case _:
             print(__doc__)
@@ -210,5 +192,5 @@ def main(words: list[str], docs: Path) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:], Path(__file__).parent))
-    except UserError as mistake:
-        sys.exit(f"docs/build.py: {mistake}")
+    except UserError as error:
+        sys.exit(f"docs/build.py: {error}")

@@ -1,4 +1,4 @@
-"""docs/build.py: what is kept gives the same pictures and claims, and what is false is found."""
+"""docs/build.py: the selected rows give the same pictures and claims; differences are reported."""
 
 from collections import Counter
 from dataclasses import replace
@@ -40,7 +40,7 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A directory like that of `sas reproduce credit`, with more in it than the documents need."""
+    """A directory like that of `sas reproduce credit`, with more rows than the documents need."""
     made = maker.tables(2)
     for rule in ("gbp", "bp"):
         key = {"rule": rule, "depth": 4, "train_size": 10_000}
@@ -76,29 +76,30 @@ def docs(tmp_path: Path, source: Path, tool: ModuleType) -> Path:
     return folder
 
 
-def test_what_is_kept_gives_the_same_pictures_and_claims(
+def test_selected_rows_give_the_same_pictures_and_claims(
     docs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(STUDIES, "credit", replace(STUDIES["credit"], figures=ALL))
-    kept = docs / "data" / "made"
+    selected = docs / "data" / "made"
     pictures = [
-        figures.plot(ALL, path, tmp_path / name) for name, path in (("all", source), ("few", kept))
+        figures.plot(ALL, path, tmp_path / name)
+        for name, path in (("all", source), ("few", selected))
     ]
     for all_rows, few in zip(*pictures, strict=True):
         assert all_rows.read_bytes() == few.read_bytes()
-    one, other = (
-        claims.evaluate(figures.read_tables(path), maker.REFERENCE) for path in (source, kept)
-    )
-    pd.testing.assert_frame_equal(one, other)
+    tables = [
+        claims.evaluate(figures.read_tables(path), maker.REFERENCE) for path in (source, selected)
+    ]
+    pd.testing.assert_frame_equal(*tables)
     smaller = [
-        path.name for path in kept.glob("*.csv")
+        path.name for path in selected.glob("*.csv")
         if path.name != "times.csv" and path.stat().st_size < (source / path.name).stat().st_size
     ]  # fmt: skip
     assert {"perturbation.csv", "layers.csv"} <= set(smaller)
-    assert list(runs.read_table(kept / "times.csv")) == list(documented("times.csv"))
+    assert list(runs.read_table(selected / "times.csv")) == list(documented("times.csv"))
 
 
-def test_generated_parts_say_what_the_tables_say(docs: Path) -> None:
+def test_generated_parts_equal_the_tables(docs: Path) -> None:
     text = (docs / "results.md").read_text()
     history = runs.read_table(docs / "data/made/history.csv").query("rule == 'gbp' & epoch == 20")
     accuracy = 100 * history["test_accuracy"]
@@ -121,7 +122,7 @@ def test_generated_parts_say_what_the_tables_say(docs: Path) -> None:
     assert text.count("made by `sas reproduce credit model=mnist preset=quick`") == 9
 
 
-def test_check_finds_what_is_not_true(
+def test_check_reports_differences(
     docs: Path, tool: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tool.main(["check"], docs) == 0
@@ -130,19 +131,19 @@ def test_check_finds_what_is_not_true(
     picture.write_bytes((docs / "figures/made/fig4a.png").read_bytes())
     assert tool.main(["check"], docs) == 1
     out = capsys.readouterr().out
-    assert "docs/results.md is not" in out and "docs/figures/made/fig2a.png is not" in out
+    assert "docs/results.md differs" in out and "docs/figures/made/fig2a.png differs" in out
     (docs / "figures/made/fig4a.png").unlink()
     assert tool.main(["build"], docs) == 0 and tool.main(["check"], docs) == 0
 
 
-def test_an_unknown_block_is_told(docs: Path, tool: ModuleType) -> None:
+def test_unknown_block_is_an_error(docs: Path, tool: ModuleType) -> None:
     (docs / "results.md").write_text("<!-- BEGIN accuracies made -->\n<!-- END -->\n")
-    with pytest.raises(UserError, match="no block accuracies"):
+    with pytest.raises(UserError, match="unknown block accuracies"):
         tool.main(["build"], docs)
     assert tool.main(["what"], docs) == 2
 
 
-def test_the_ablation_gathers_its_variants(
+def test_ablation_gathers_its_variants(
     tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ablation, blocks = import_module("ablation"), import_module("blocks")
@@ -163,7 +164,7 @@ def test_the_ablation_gathers_its_variants(
     assert "| `as published` | " in text and text.count("\n| `") == 3
 
 
-def test_faults_are_counted_and_summed_up(
+def test_faults_are_counted_and_summed(
     tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("INJECTED", "SURVIVED"):
@@ -182,7 +183,7 @@ def test_faults_are_counted_and_summed_up(
     assert "| a | 1 | 1 | 0 |\n| b | 22 | 20 | 2 |\n| **all** | 23 | 21 | 2 |" in text
 
 
-def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> None:
+def test_parts_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> None:
     made = use_tables.tables()
     key = {"rule": "bp", "depth": 4, "train_size": 10_000}
     made["search"] = pd.DataFrame([key | {"lr": 0.1, "seed": 0, "validation_accuracy": 0.91}])
@@ -199,15 +200,15 @@ def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> 
     (tmp_path / "results.md").write_text("".join(f"{part}\n<!-- END -->\n" for part in parts))
     assert tool.main(["collect", str(source), "made"], tmp_path) == 0
     assert tool.main(["build"], tmp_path) == 0
-    kept = runs.read_table(tmp_path / "data/made/confusion.csv")
-    assert len(kept) == len(made["confusion"]) / 6  # one rule and way of two and three
+    selected = runs.read_table(tmp_path / "data/made/confusion.csv")
+    assert len(selected) == len(made["confusion"]) / 6  # one rule and way of two and three
     text, all_names = (tmp_path / "results.md").read_text(), STUDIES["use"].figures
     pictures = [
         figures.plot(all_names, path, tmp_path / name)
         for name, path in (("all", source), ("few", tmp_path / "data/made"))
     ]
-    for whole, few in zip(*pictures, strict=True):
-        assert whole.read_bytes() == few.read_bytes()
+    for all_rows, few in zip(*pictures, strict=True):
+        assert all_rows.read_bytes() == few.read_bytes()
     assert "holds: 10, does not hold: 0, not measured: 0." in text
     assert "| 0.1 | 91.00 | 1 |" in text
     error = made["evaluation"].query("rule == 'gbp' and way == 'ensemble'")["calibration_error"]
@@ -224,7 +225,7 @@ def test_what_is_kept_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> 
 
 
 def ends_of_grids() -> list[str]:
-    """What is said of the best of grids of rates and strengths, and of one trial."""
+    """The ends at which the best of grids of rates and strengths are, and of one trial."""
     ends = import_module("blocks.use").ends
     grid = pd.DataFrame(
         [(lr, s) for lr in (1, 2, 3) for s in (4, 5, 6)], columns=["lr", "strength"]
@@ -232,18 +233,24 @@ def ends_of_grids() -> list[str]:
     best = [
         pd.DataFrame({"lr": [lr], "strength": [s]}) for lr, s in ((2, 5), (1, 5), (2, 6), (3, 4))
     ]
-    return [*(str(ends(grid, own)) for own in best), str(ends(grid[:1], best[1]))]
+    return [*(str(ends(grid, point)) for point in best), str(ends(grid[:1], best[1]))]
 
 
-def test_training_in_time_is_gathered_from_run_directories(
+def test_recurrent_training_is_gathered_from_run_directories(
     tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporal, blocks = import_module("temporal"), import_module("blocks")
     small = "train_size=60 test_size=40 width=6 epochs=2 replicas=2 eval.samples=2 device=cpu"
     for name in ("rnn_rows", "multisensory"):
-        own = small if name == "rnn_rows" else "width=9 epochs=2 eval.samples=2"
-        own += " model.name=rnn_rows model.source=digits model.n_in=8" * (name == "rnn_rows")
-        words = ["train", f"model={name}", *own.split(), f"outputs={tmp_path}", f"name={name}"]
+        settings = small if name == "rnn_rows" else "width=9 epochs=2 eval.samples=2"
+        settings += " model.name=rnn_rows model.source=digits model.n_in=8" * (name == "rnn_rows")
+        words = [
+            "train",
+            f"model={name}",
+            *settings.split(),
+            f"outputs={tmp_path}",
+            f"name={name}",
+        ]
         monkeypatch.setattr("sys.argv", ["sas", *words])
         assert main(words) == 0
     out = tmp_path / "data" / "temporal.csv"
@@ -276,7 +283,7 @@ COPI_BLOCKS = ("claims", "copi", "losses", "rates", "largest", "gains", "correla
 
 
 def copi_text(tool: ModuleType, folder: Path, made: maker.Tables, **entries: Any) -> str:
-    """What the blocks make of tables of COPI's study."""
+    """The parts generated from tables of COPI's study."""
     rates = dict.fromkeys([*copi_tables.FINAL, "bp-plain"], 0.001)
     source = maker.directory(
         folder / "copi", made, kind="reproduce", study="copi",
@@ -293,7 +300,7 @@ def copi_text(tool: ModuleType, folder: Path, made: maker.Tables, **entries: Any
     return (folder / "results.md").read_text()
 
 
-def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
+def test_parts_of_copi(tool: ModuleType, tmp_path: Path) -> None:
     made = copi_tables.tables()
     copi_tables.lose(made, "bp-adam", 2)
     gain = {"rule": "copi", "point": "copi-bp-gain100", "gain": 100.0, "diverged": 3}
@@ -302,8 +309,8 @@ def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
     )
     text = copi_text(tool, tmp_path, made, cut="Five epochs.")
     for name in made:
-        kept = runs.read_table(tmp_path / f"data/made/{name}.csv")
-        assert len(kept) == len(made[name])
+        selected = runs.read_table(tmp_path / f"data/made/{name}.csv")
+        assert len(selected) == len(made[name])
     assert "holds: 5, does not hold: 0, not measured: 1." in text  # not a published network
     assert "| cut against the publication | Five epochs. |" in text
     last = 100 * made["history"].query("point == 'copi-fa' and epoch == 5")["test_accuracy"]
@@ -327,7 +334,7 @@ def test_what_is_kept_of_copi(tool: ModuleType, tmp_path: Path) -> None:
     assert "| 1 (residual correlation) | " in text
 
 
-def test_tables_of_copi_of_earlier_versions_are_shown(tool: ModuleType, tmp_path: Path) -> None:
+def test_copi_tables_of_earlier_versions_are_shown(tool: ModuleType, tmp_path: Path) -> None:
     assert "| cut |" not in copi_text(tool, tmp_path, copi_tables.tables())
     for name in ("arms", "gains"):
         (tmp_path / "data" / "made" / f"{name}.csv").unlink()

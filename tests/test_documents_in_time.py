@@ -1,4 +1,4 @@
-"""The documents about the recurrent network say what its tables say."""
+"""The generated parts of the documents about the recurrent network equal its tables."""
 
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +25,7 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A directory like that of `sas reproduce temporal`, with other rows in it as well."""
+    """A directory like that of `sas reproduce temporal`, with rows that no document needs."""
     made = made_up.tables()
     made["histograms"] = pd.concat(
         [made["histograms"], made["histograms"].assign(model="rnn_rows")]
@@ -41,32 +41,32 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_kept_gives_the_same_pictures_and_claims(
+def test_selected_rows_give_the_same_pictures_and_claims(
     tool: ModuleType, source: Path, tmp_path: Path
 ) -> None:
     docs = tmp_path / "docs"
     tool.collect(docs, source, "made")
-    kept, names = docs / "data" / "made", STUDIES["temporal"].figures
+    selected, names = docs / "data" / "made", STUDIES["temporal"].figures
     drawn = [
         figures.plot(names, path, tmp_path / path.name, suffixes=[".png"])
-        for path in (source, kept)
+        for path in (source, selected)
     ]
-    for whole, few in zip(*drawn, strict=True):
-        assert whole.read_bytes() == few.read_bytes()
-    one, other = (
+    for all_rows, few in zip(*drawn, strict=True):
+        assert all_rows.read_bytes() == few.read_bytes()
+    tables = [
         claims.evaluate(figures.read_tables(path), made_up.REFERENCE, register="temporal")
-        for path in (source, kept)
-    )
-    pd.testing.assert_frame_equal(one, other)
+        for path in (source, selected)
+    ]
+    pd.testing.assert_frame_equal(*tables)
     for name in ("histograms", "responses", "trajectories"):
         assert (
             0
-            < len(runs.read_table(kept / f"{name}.csv"))
+            < len(runs.read_table(selected / f"{name}.csv"))
             < len(runs.read_table(source / f"{name}.csv"))
         )
 
 
-def test_parts_say_what_the_tables_say(tool: ModuleType, source: Path, tmp_path: Path) -> None:
+def test_generated_parts_equal_the_tables(tool: ModuleType, source: Path, tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     tool.collect(docs, source, "made")
     (docs / "results.md").write_text(
@@ -98,7 +98,9 @@ def test_parts_say_what_the_tables_say(tool: ModuleType, source: Path, tmp_path:
     assert f"{exponent.mean():.2f} ± {exponent.std():.2f} | 5 |" in text
 
 
-def test_a_fall_of_the_curves_is_counted(tool: ModuleType, source: Path, tmp_path: Path) -> None:
+def test_falls_of_the_psychometric_curves_are_counted(
+    tool: ModuleType, source: Path, tmp_path: Path
+) -> None:
     table = runs.read_table(source / "psychometric.csv")
     low = (table["frequency"] == 14) & (table["modality"] == "a") & (table["way"] == "field")
     table.loc[low, "high"] = 0.5

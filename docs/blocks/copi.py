@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from blocks.source import Blocks, Source, markdown, spread
+from blocks.source import OVER_SEEDS, Blocks, Source, fraction, spread
 from sascli import runs
 from sascli.claims.check import number
 from sascli.claims.copi import LEARNS, largest_rates
-from sascli.figures.copi.copi_accuracy import POINTS
-from sascli.figures.copi.copi_loss import OTHERS
+from sascli.figures.copi.training import POINTS, SQUARED
 from sascli.figures.draw.rows import plural
 from sascli.figures.render import has
 
+LABELS = {point: str(look["label"]) for point, look in POINTS.items()}
 GAINS = {"copi": "COPI-BP", "bp_decor": "BP, Adam"}
 """The rules whose gains and rates are compared."""
 
@@ -21,36 +21,30 @@ def copi(source: Source) -> str:
     history = source.rows("history")
     last = history["epoch"].max()
     records = []
-    for point, (label, *_) in POINTS.items():
+    for point, label in LABELS.items():
         if point not in source.manifest["rates"]:
             continue
-        own = history[history["point"] == point]
-        chosen = {2: own[own["epoch"] == 2], last: runs.last_epochs(own)}
-        at = {epoch: some["test_accuracy"] for epoch, some in chosen.items()}
+        part = history[history["point"] == point]
+        ends = {2: part[part["epoch"] == 2], last: runs.last_epochs(part)}
         records.append(
-            {
-                "rule": label,
-                "lr": f"{source.manifest['rates'][point]:g}",
-                **{
-                    f"epoch {epoch}, %": spread(found, 100) if len(found) else "diverged"
-                    for epoch, found in at.items()
-                },
-                "seeds": seeds(source, point, own),
-            }
+            {"rule": label, "lr": f"{source.manifest['rates'][point]:g}"}
+            | {f"epoch {epoch}, %": accuracy(rows) for epoch, rows in ends.items()}
+            | {"seeds": seeds(source, point, part)}
         )
     linear = 100 * source.rows("linear")["test_accuracy"].iloc[0]
-    said = f"\n\nLogistic regression (scikit-learn) on the same images: {linear:.2f} %. "
-    said += "±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("history", "linear")
+    note = f"Logistic regression (scikit-learn) on the same images: {linear:.2f} %. "
+    return source.part(records, note + OVER_SEEDS, "history", "linear")
 
 
-def seeds(source: Source, point: str, own: pd.DataFrame) -> str:
-    """How many seeds of a run did not diverge, of how many where some did."""
-    left, every = own["seed"].nunique(), 0
-    if has(source.directory, "arms"):
-        arms = source.rows("arms")
-        every = int((arms["point"] == point).sum())
-    return f"{left} of {every}" if left < every else f"{left}"
+def accuracy(rows: pd.DataFrame) -> str:
+    """Test accuracy (%) of the networks that did not diverge."""
+    return spread(rows["test_accuracy"], 100) if len(rows) else "diverged"
+
+
+def seeds(source: Source, point: str, part: pd.DataFrame) -> str:
+    """The number of seeds of a run that did not diverge, and of all where some did."""
+    arms = source.rows("arms") if has(source.directory, "arms") else pd.DataFrame({"point": []})
+    return fraction(part["seed"].nunique(), int((arms["point"] == point).sum()))
 
 
 def losses(source: Source) -> str:
@@ -59,14 +53,15 @@ def losses(source: Source) -> str:
     last = int(history["epoch"].max())
     epochs = sorted({epoch for epoch in (2, 5, 10, 20, last) if epoch <= last})
     records = []
-    for point, (label, *_) in POINTS.items():
-        own = history[history["point"] == point]
-        if len(own) and point not in OTHERS:
-            at = {epoch: own.loc[own["epoch"] == epoch, "train_loss"] for epoch in epochs}
-            losses = {f"epoch {epoch}": significant(loss) for epoch, loss in at.items()}
-            records.append({"rule": label} | losses | {"seeds": seeds(source, point, own)})
-    said = "\n\nMean of |y - t|² / 2 over the epoch's images; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("history")
+    for point in SQUARED:
+        part = history[history["point"] == point]
+        if len(part):
+            at = {epoch: part.loc[part["epoch"] == epoch, "train_loss"] for epoch in epochs}
+            cells = {f"epoch {epoch}": significant(loss) for epoch, loss in at.items()}
+            count = {"seeds": seeds(source, point, part)}
+            records.append({"rule": LABELS[point]} | cells | count)
+    note = f"Mean of |y - t|² / 2 over the epoch's images; {OVER_SEEDS}"
+    return source.part(records, note, "history")
 
 
 def significant(values: "pd.Series[float]") -> str:
@@ -80,76 +75,71 @@ def gains(source: Source) -> str:
         return f"*Not measured: `docs/data/{source.name}` has no `gains.csv`.*"
     table, arms = source.rows("gains"), source.rows("arms")
     last = table["epoch"].max()
+    diverged = arms[arms["diverged"].notna() & arms["point"].str.contains("-gain|-lr")]
+    networks = pd.concat([table, diverged])
     records = []
     for rule, label in GAINS.items():
-        lost = arms[arms["diverged"].notna() & arms["point"].str.contains("-gain|-lr")]
-        both = pd.concat([table, lost])
-        for (gain, lr), networks in both[both["rule"] == rule].groupby(["gain", "lr"]):
-            own = networks[networks["epoch"].notna()]
-            at = {epoch: own.loc[own["epoch"] == epoch] for epoch in (2, last)}
-            cells = {
-                f"epoch {epoch}, %": spread(found["test_accuracy"], 100)
-                if len(found) else "diverged" for epoch, found in at.items()
-            }  # fmt: skip
-            loss = significant(at[last]["train_loss"]) if len(own) else ""
-            left, every = own["seed"].nunique(), networks["seed"].nunique()
+        by_setting = networks[networks["rule"] == rule].groupby(["gain", "lr"])
+        for (gain, lr), part in by_setting:
+            trained = part[part["epoch"].notna()]
+            ends = {epoch: trained[trained["epoch"] == epoch] for epoch in (2, last)}
+            loss = significant(ends[last]["train_loss"]) if len(trained) else ""
+            count = fraction(trained["seed"].nunique(), part["seed"].nunique())
             records.append(
                 {"rule": label, "gain": f"{gain:g}", "lr": f"{lr:g}"}
-                | cells
-                | {f"training loss, epoch {last}": loss}
-                | {"seeds": f"{left} of {every}" if left < every else f"{left}"}
+                | {f"epoch {epoch}, %": accuracy(rows) for epoch, rows in ends.items()}
+                | {f"training loss, epoch {last}": loss, "seeds": count}
             )
-    said = "\n\nTest accuracy; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("gains")
+    return source.part(records, f"Test accuracy; {OVER_SEEDS}", "gains")
 
 
 def rates(source: Source) -> str:
-    """Accuracy on held-out images at every rate of W, and how many networks diverged."""
+    """Accuracy on held-out images at every rate of W, and the number of diverged networks."""
 
-    def cell(own: pd.DataFrame) -> str:
-        lost = own["diverged"].notna().sum()
-        told = [f"{lost} of {len(own)} diverged"] if lost else []
-        if lost < len(own):
-            told.insert(0, spread(own["validation_accuracy"].dropna(), 100, 1))
-        return ", ".join(told)
+    def cell(part: pd.DataFrame) -> str:
+        diverged = part["diverged"].notna().sum()
+        texts = []
+        if diverged < len(part):
+            texts.append(spread(part["validation_accuracy"].dropna(), 100, 1))
+        if diverged:
+            texts.append(f"{diverged} of {len(part)} diverged")
+        return ", ".join(texts)
 
     table = source.rows("rates")
-    records = []
-    for rate, some in table.groupby("lr"):
-        of = {point: some[some["point"] == point] for point in POINTS}
-        cells = {
-            POINTS[point][0]: cell(own) if len(own) else ""
-            for point, own in of.items()
-            if point in set(table["point"])
-        }
-        records.append({"lr": f"{rate:g}"} | cells)
-    numbers = table.groupby("point", sort=False)["seed"].nunique()
-    said = f"\n\n%; ±: standard deviation over {plural(int(numbers.max()))}"
-    fewer = [f"{POINTS[str(p)][0]} {n}" for p, n in numbers.items() if n < numbers.max()]
-    said += f"; fewer: {', '.join(fewer)}." if fewer else "."
-    return markdown(records) + said + source.origin("rates")
+    numbers = table.groupby("point")["seed"].nunique()
+    points = [point for point in POINTS if point in numbers.index]
+    records = [
+        {"lr": f"{rate:g}"}
+        | {LABELS[point]: cell(part[part["point"] == point]) for point in points}
+        for rate, part in table.groupby("lr")
+    ]
+    note = f"%; ±: standard deviation over {plural(int(numbers.max()))}"
+    fewer = [f"{LABELS[p]} {numbers[p]}" for p in points if numbers[p] < numbers.max()]
+    note += f"; fewer: {', '.join(fewer)}." if fewer else "."
+    return source.part(records, note, "rates")
 
 
 def largest(source: Source) -> str:
-    """The largest rate of the grid at which each rule learns, as claim 2 takes it."""
+    """The largest rate of the grid at which each rule learns, as in claim 2."""
     table, records = source.rows("rates"), []
     for point in (point for point in POINTS if point in set(table["point"])):
-        tried, found = table[table["point"] == point], largest_rates(table, point)
-        bound = "≥ " if len(found) and (found == tried["lr"].max()).any() else ""
-        low, high = (f"{end:g}" if len(found) else "" for end in (found.min(), found.max()))
+        tried, rates = table[table["point"] == point], largest_rates(table, point)
+        bound = "≥ " if len(rates) and (rates == tried["lr"].max()).any() else ""
+        low, high = (f"{end:g}" if len(rates) else "" for end in (rates.min(), rates.max()))
         records.append(
             {
-                "rule": POINTS[point][0],
+                "rule": LABELS[point],
                 "largest rate": bound + (low if low == high else f"{low} to {high}"),
-                "mean of log10": significant(np.log10(found)) if len(found) else "",
+                "mean of log10": significant(np.log10(rates)) if len(rates) else "",
                 "rates tried": f"{tried['lr'].min():g} to {tried['lr'].max():g}",
-                "seeds": f"{len(found)} of {tried['seed'].nunique()}",
+                "seeds": f"{len(rates)} of {tried['seed'].nunique()}",
             }
         )
-    said = f"\n\nThe largest rate of W at which a network learns: at least {LEARNS:.0%} of the "
-    said += "accuracy on held-out images that its rule reaches at its best rate. ≥: the end of "
-    said += "the grid; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("rates")
+    note = (
+        f"The largest rate of W at which a network learns: at least {LEARNS:.0%} of the accuracy "
+        "on held-out images that its rule reaches at its best rate. ≥: the end of the grid; "
+    )
+    return source.part(records, note + OVER_SEEDS, "rates")
 
 
 def correlation(source: Source) -> str:
@@ -159,7 +149,7 @@ def correlation(source: Source) -> str:
     records = []
     for layer in sorted(table["layer"].unique()):
         first, last = (
-            some[(some["layer"] == layer) & (some["point"] == "copi-bp")] for some in (start, end)
+            rows[(rows["layer"] == layer) & (rows["point"] == "copi-bp")] for rows in (start, end)
         )
         record = {
             "layer": layer,
@@ -171,25 +161,26 @@ def correlation(source: Source) -> str:
         if len(local):  # it did not diverge
             record["trained, after R, local"] = spread(local["after"], 1, 3)
         records.append(record | {"seeds": last["seed"].nunique()})
-    return markdown(records) + source.origin("decorrelation")
+    return source.part(records, "", "decorrelation")
 
 
 def compression(source: Source) -> str:
     """Accuracy and parameters with the first or the last k layers replaced by a linear map."""
-    table = source.rows("compression")
     records = []
-    for k, some in table.groupby("k"):
-        parts = {part: some[some["part"] == part] for part in ("first", "last")}
+    for k, rows in source.rows("compression").groupby("k"):
+        ends = {end: rows[rows["part"] == end] for end in ("first", "last")}
         records.append(
             {"k": "1 (residual correlation)" if k == 1 else k}
-            | {f"{part} k, %": spread(own["test_accuracy"], 100) for part, own in parts.items()}
-            | {f"{part} k, parameters": own["parameters"].iloc[0] for part, own in parts.items()}
-            | {"seeds": some["seed"].nunique()}
+            | {f"{end} k, %": spread(part["test_accuracy"], 100) for end, part in ends.items()}
+            | {f"{end} k, parameters": part["parameters"].iloc[0] for end, part in ends.items()}
+            | {"seeds": rows["seed"].nunique()}
         )
-    said = "\n\nTest accuracy; ±: standard deviation over seeds. k = 1 replaces a layer by its "
-    said += "own linear map and shows the residual correlation of the layer's inputs; the "
-    said += "published comparison replaces the last k layers and begins at k = 2."
-    return markdown(records) + said + source.origin("compression")
+    note = (
+        f"Test accuracy; {OVER_SEEDS} k = 1 replaces a layer by its own linear map and shows the "
+        "residual correlation of the layer's inputs; the published comparison replaces the last k "
+        "layers and begins at k = 2."
+    )
+    return source.part(records, note, "compression")
 
 
 BLOCKS: Blocks = {

@@ -5,18 +5,19 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from blocks.source import RULES, Blocks, Source, markdown, spread
+from blocks.source import OVER_SEEDS, RULES, Blocks, Source, markdown, spread
 from sascli import runs
 from sascli.claims.check import Check
 from sascli.claims.credit import EXTREME, LAST_EPOCHS
 from sascli.claims.shapes import by_seed, inner_excess, share
 
-FRACTIONS = {"sparsity": ("sparsity", 1), "vip_fraction": ("VIP %", 100)}
-FRACTIONS["uip_fraction"] = ("UIP %", 100)
+FRACTIONS = {"sparsity": ("sparsity", 1, 2), "vip_fraction": ("VIP %", 100, 1)}
+FRACTIONS["uip_fraction"] = ("UIP %", 100, 1)
+"""Head, scale and digits of a column."""
 
 
 def accuracy(source: Source) -> str:
-    """Test accuracy after the last epoch at the reference point, three ways to evaluate."""
+    """Test accuracy after the last epoch at the reference point in the three prediction modes."""
     records = []
     for rule, label in RULES.items():
         history = source.rows("history", rule=rule, **source.point)
@@ -35,28 +36,25 @@ def accuracy(source: Source) -> str:
                 "seeds": last["seed"].nunique(),
             }
         )
-    said = f"\n\nAfter epoch {last['epoch'].max()}; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("history", "ensemble")
+    note = f"After epoch {last['epoch'].max()}; {OVER_SEEDS}"
+    return source.part(records, note, "history", "ensemble")
 
 
 def layers(source: Source, reference: str = "") -> str:
     """Sparsity, VIP and UIP by layer at every depth, beside those of a reference run."""
     table = source.rows("layers", train_size=source.reference["train_size"])
-    columns = {column: label for column, (label, _) in FRACTIONS.items()}
     path = source.docs / "data" / f"{reference}.csv"
-    other = runs.read_table(path).set_index(["depth", "layer"]) if reference else None
+    published = runs.read_table(path).set_index(["depth", "layer"]) if reference else None
     records = []
-    for (depth, layer), some in table.groupby(["depth", "layer"]):
+    for (depth, layer), rows in table.groupby(["depth", "layer"]):
         record: dict[str, object] = {"L": depth, "layer": layer}
-        for column, label in columns.items():
-            scale = FRACTIONS[column][1]
-            record[label] = spread(some[column], scale, 2 if scale == 1 else 1)
-            if other is not None:
-                value = other[column].get((depth, layer), np.nan)
-                record[f"reference {label}"] = "" if np.isnan(value) else f"{scale * value:g}"
-        records.append(record | {"seeds": some["seed"].nunique()})
-    said = f"\n\nT = {source.reference['train_size']}; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("layers")
+        for column, (head, scale, digits) in FRACTIONS.items():
+            record[head] = spread(rows[column], scale, digits)
+            if published is not None:
+                value = published[column].get((depth, layer), np.nan)
+                record[f"reference {head}"] = "" if np.isnan(value) else f"{scale * value:g}"
+        records.append(record | {"seeds": rows["seed"].nunique()})
+    return source.part(records, f"T = {source.reference['train_size']}; {OVER_SEEDS}", "layers")
 
 
 def search(source: Source) -> str:
@@ -71,14 +69,14 @@ def search(source: Source) -> str:
             if (table["rule"] == rule).any()
         }
         records.append({"T": size, "lr": rate} | accuracies | {"seeds": tried["seed"].nunique()})
-    return markdown(records) + source.origin("search")
+    return source.part(records, "", "search")
 
 
 def datasize(source: Source) -> str:
     """Test error of either rule against T at every depth."""
     records = []
-    for (depth, size), some in source.rows("datasize").groupby(["depth", "train_size"]):
-        gbp, bp = (some[some["rule"] == rule] for rule in RULES)
+    for (depth, size), rows in source.rows("datasize").groupby(["depth", "train_size"]):
+        gbp, bp = (rows[rows["rule"] == rule] for rule in RULES)
         std = 100 * np.sqrt((gbp["sampled_error_std"] ** 2).mean())
         records.append(
             {
@@ -88,11 +86,10 @@ def datasize(source: Source) -> str:
                 "gBP, sampled %": spread(gbp["sampled_error_mean"], 100),
                 "std over sampled networks": f"{std:.2f}",
                 "BP %": spread(bp["test_error"], 100),
-                "seeds": some["seed"].nunique(),
+                "seeds": rows["seed"].nunique(),
             }
         )
-    said = "\n\nTest error after the last epoch; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("datasize")
+    return source.part(records, f"Test error after the last epoch; {OVER_SEEDS}", "datasize")
 
 
 def final_accuracies(source: Source) -> pd.DataFrame:
@@ -115,7 +112,7 @@ def final_accuracies(source: Source) -> pd.DataFrame:
 
 
 def against_bp(source: Source) -> str:
-    """Accuracy of gBP less that of BP at every T where both were run, at the depth of Fig. 2a."""
+    """Accuracy of gBP minus that of BP at every T with runs of both, at the depth of Fig. 2a."""
     search = source.rows("search", rule="bp")
     tried = search.groupby(["train_size", "lr"])["validation_accuracy"].mean().reset_index()
     best = tried.sort_values("validation_accuracy").groupby("train_size")["lr"].last()
@@ -125,7 +122,9 @@ def against_bp(source: Source) -> str:
         networks = table[table["train_size"] == size]
         values = by_seed(networks, "accuracy", "rule", need=list(RULES))
         difference = Check("", values["gbp"] - values["bp"], above=0, errors=-1)
-        searched = size if size in best else best.index.max()  # the rest was held out
+        searched = (
+            size if size in best else best.index.max()
+        )  # the validation images were held out
         since = [*since, int(size)] if difference.holds else []
         records.append(
             {
@@ -140,16 +139,16 @@ def against_bp(source: Source) -> str:
                 "seeds": len(values),
             }
         )
-    said = (
+    verdict = (
         f"From T = {since[0]} on gBP is as accurate as BP: not below it by more than one SE."
         if since
         else "At the largest T gBP is less accurate than BP, by more than one SE."
     )
-    return (
-        f"{markdown(records)}\n\nL = {source.reference['depth']}, test accuracy, mean-field "
-        "evaluation, after the last epochs; ±: standard deviation over seeds; differences are "
-        f"paired by seed. {said}" + source.origin("history", "datasize", "search")
+    note = (
+        f"L = {source.reference['depth']}, test accuracy, mean field, after the last epochs; ±: "
+        "standard deviation over seeds; differences are paired by seed. "
     )
+    return source.part(records, note + verdict, "history", "datasize", "search")
 
 
 def arch(source: Source) -> str:
@@ -171,7 +170,7 @@ def arch(source: Source) -> str:
                     "seeds": len(values),
                 }
             )
-    return f"{markdown(records)}\n\nYes: beyond 2 SE." + source.origin("datasize_layers")
+    return source.part(records, "Yes: beyond 2 SE.", "datasize_layers")
 
 
 def vips(source: Source) -> str:
@@ -188,10 +187,8 @@ def vips(source: Source) -> str:
         for layer, rows in source.rows("layers", rule="gbp", **point).groupby("layer")
         for size in [(rows["n_out"] * rows["n_in"]).iloc[0]]
     ]
-    said = (
-        f"\n\nL = {point['depth']}, T = {point['train_size']}; ±: standard deviation over seeds."
-    )
-    return markdown(records) + said + source.origin("layers")
+    note = f"L = {point['depth']}, T = {point['train_size']}; {OVER_SEEDS}"
+    return source.part(records, note, "layers")
 
 
 def uncertain(source: Source) -> str:
@@ -203,21 +200,19 @@ def uncertain(source: Source) -> str:
     for layer, rows in table.groupby("layer"):
         fractions = pd.DataFrame(
             [
-                [float(share(own, low, high)) for low, high in pairwise(edges)]
-                for _, own in rows.groupby("seed")
+                [float(share(histogram, low, high)) for low, high in pairwise(edges)]
+                for _, histogram in rows.groupby("seed")
             ],
             columns=names,
         )
         cells = {name: spread(fractions[name], 100, 1) for name in names}
         records.append({"layer": layer} | cells | {"seeds": len(fractions)})
-    said = "\n\n±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("histograms")
+    return source.part(records, OVER_SEEDS, "histograms")
 
 
 def programs(source: Source) -> str:
-    """Two programs that perturb one network of ours."""
-    path = source.directory.with_suffix(".csv")
-    table = runs.read_table(path)
+    """Test error by two programs that perturb the same network."""
+    table = source.file
     kinds = [name for name in table if name not in ("layer", "program")]
     records = [
         {"layer": row["layer"], "program": row["program"]}
@@ -226,8 +221,8 @@ def programs(source: Source) -> str:
     ]
     return (
         f"{markdown(records)}\n\nTest error with all candidates of a layer perturbed (f = 1). "
-        f"From `docs/data/{path.name}`; the rows of sas by `sas train model=mnist` (seed 0), then "
-        "`sas perturb run=latest`."
+        f"From `docs/data/{source.name}.csv`; the rows of sas by `sas train model=mnist` (seed "
+        "0), then `sas perturb run=latest`."
     )
 
 
@@ -235,8 +230,8 @@ def perturbation(source: Source) -> str:
     """Test error with nothing and with all connections of a kind perturbed, by layer."""
     table = source.rows("perturbation", rule="gbp", **source.point)
     records = []
-    for (layer, kind), some in table.groupby(["layer", "kind"], sort=False):
-        means = some.groupby(["fraction", "seed"])[["test_error", "n_weights"]].mean()
+    for (layer, kind), rows in table.groupby(["layer", "kind"], sort=False):
+        means = rows.groupby(["fraction", "seed"])[["test_error", "n_weights"]].mean()
         before, after = means.loc[0.0], means.loc[1.0]
         records.append(
             {
@@ -246,54 +241,36 @@ def perturbation(source: Source) -> str:
                 "f = 0 %": spread(before["test_error"], 100),
                 "f = 1 %": spread(after["test_error"], 100),
                 "change": spread(after["test_error"] - before["test_error"], 100),
-                "seeds": some["seed"].nunique(),
+                "seeds": rows["seed"].nunique(),
             }
         )
     samples = table["sample"].nunique()
-    said = f"\n\nTest error, each seed's the mean of {samples} sampled networks and draws; "
-    return (
-        markdown(records)
-        + f"{said}±: standard deviation over seeds."
-        + source.origin("perturbation")
-    )
+    note = f"Test error, each seed's the mean of {samples} sampled networks and draws; "
+    return source.part(records, note + OVER_SEEDS, "perturbation")
 
 
 def ablation(source: Source) -> str:
     """Accuracy and layers of each variant; layer by layer, separated by commas."""
-    table = runs.read_table(source.directory.with_suffix(".csv"))
     records, largest = [], dict.fromkeys(FRACTIONS, 0.0)
-    for setting, some in table.groupby("setting", sort=False):
-        first = some[some["layer"] == 1]
+    for setting, rows in source.file.groupby("setting", sort=False):
+        first = rows[rows["layer"] == 1]
         record = {"setting": f"`{setting}`", "accuracy %": spread(first["test_accuracy"], 100)}
-        for column, (label, scale) in FRACTIONS.items():
-            by_layer = scale * some.groupby("layer")[column].agg(["mean", "std"])
+        for column, (head, scale, digits) in FRACTIONS.items():
+            by_layer = scale * rows.groupby("layer")[column].agg(["mean", "std"])
             largest[column] = max(largest[column], by_layer["std"].max())
-            digits = 2 if scale == 1 else 1
-            record[label] = ", ".join(f"{mean:.{digits}f}" for mean in by_layer["mean"])
+            record[head] = ", ".join(f"{mean:.{digits}f}" for mean in by_layer["mean"])
         records.append(record | {"seeds": str(len(first))})
     most = ", ".join(f"{FRACTIONS[key][0]} {value:.2f}" for key, value in largest.items())
-    said = f"\n\n±: standard deviation over seeds; for the layers it is at most: {most}."
     return (
-        markdown(records)
-        + said
-        + "\n\nFrom `docs/data/ablation.csv`, made by "
-        + ("`python docs/ablation.py`.")
+        f"{markdown(records)}\n\n±: standard deviation over seeds; for the layers it is at most: "
+        f"{most}.\n\nFrom `docs/data/ablation.csv`, made by `python docs/ablation.py`."
     )
 
 
 BLOCKS: Blocks = {
     block.__name__: block
     for block in (
-        accuracy,
-        against_bp,
-        layers,
-        arch,
-        vips,
-        uncertain,
-        search,
-        datasize,
-        perturbation,
-        programs,
-        ablation,
+        accuracy, against_bp, layers, arch, vips, uncertain, search, datasize, perturbation,
+        programs, ablation,
     )
-}
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a part is made from, and how tables and spreads are written."""
+"""The tables of a generated part, and the format of Markdown tables and spreads."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from sascli import figures, runs
+from sascli.figures.draw.rows import point
 from sascli.figures.draw.rows import rows as rows_of
 
 RULES = {"gbp": "gBP", "bp": "BP"}
-"""What rules are called."""
+"""The names of the rules."""
+OVER_SEEDS = "±: standard deviation over seeds."
 Blocks = Mapping[str, Callable[..., str]]
 """Functions that make parts, by their names."""
 
@@ -28,41 +30,53 @@ class Source:
 
     @property
     def directory(self) -> Path:
-        """Where the tables lie."""
+        """The folder of the tables."""
         return self.docs / "data" / self.name
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What made the tables."""
+        """The manifest of the directory that the tables were copied from."""
         return runs.manifest_of(self.directory)
 
     @property
     def reference(self) -> dict[str, int]:
-        """The point that the figures are drawn at."""
+        """The point at which the figures are drawn."""
         return figures.reference_of(self.directory)
 
     @property
     def point(self) -> dict[str, int]:
         """Depth and training size of that point."""
-        return {key: self.reference[key] for key in ("depth", "train_size")}
+        return point(self.reference)
+
+    @property
+    def file(self) -> pd.DataFrame:
+        """The table docs/data/NAME.csv, of a part that has only one."""
+        return runs.read_table(self.directory.with_suffix(".csv"))
 
     def rows(self, table: str, **keys: str | int) -> pd.DataFrame:
-        """The rows of one table that have the given keys."""
+        """The rows of one table that have these keys."""
         return rows_of(figures.read_tables(self.directory, [table]), table, **keys)
 
-    def origin(self, *tables: str) -> str:
-        """The line that says where the numbers above it come from."""
+    def part(self, records: Iterable[Mapping[str, object]], note: str, *tables: str) -> str:
+        """A Markdown table, a note and the line that names the tables of its numbers."""
         files = ", ".join(f"`docs/data/{self.name}/{table}.csv`" for table in tables)
-        return f"\n\nFrom {files}, made by `{self.manifest['command']}`."
+        origin = f"From {files}, made by `{self.manifest['command']}`."
+        return "\n\n".join(text for text in (markdown(records), note, origin) if text)
 
 
 def markdown(records: Iterable[Mapping[str, object]]) -> str:
     """A Markdown table of records that have the same keys."""
-    listed = list(records)
-    heads: list[object] = list(listed[0])
+    records = list(records)
+    heads: list[object] = list(records[0])
     lines: list[list[object]] = [heads, ["-"] * len(heads)]
-    lines += [list(record.values()) for record in listed]
+    lines += [list(record.values()) for record in records]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+
+
+def formatted(table: pd.DataFrame, columns: Mapping[str, str]) -> str:
+    """A Markdown table of the rows: under each head a format string over their columns."""
+    rows = [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False)]
+    return markdown({head: text.format(**row) for head, text in columns.items()} for row in rows)
 
 
 def spread(values: "pd.Series[float]", scale: float = 1, digits: int = 2) -> str:
@@ -71,3 +85,8 @@ def spread(values: "pd.Series[float]", scale: float = 1, digits: int = 2) -> str
         return ""
     mean, std = scale * values.mean(), scale * values.std()
     return f"{mean:.{digits}f}" if np.isnan(std) else f"{mean:.{digits}f} ± {std:.{digits}f}"
+
+
+def fraction(number: int, total: int) -> str:
+    """A number of a total, "2 of 3", or alone where it is the total."""
+    return f"{number} of {total}" if number < total else f"{number}"

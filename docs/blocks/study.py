@@ -1,4 +1,4 @@
-"""Parts about any study: its claims, what made it, its pictures."""
+"""Parts about any study: its claims, provenance and pictures."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,13 @@ import pandas as pd
 from PIL import Image
 
 from blocks.source import Blocks, Source, markdown
-from sascli import claims as judged
+from sascli import claims as verdicts
 from sascli import figures
 from sascli.studies.registry import study_of
 
 
 def claims(source: Source, other: str = "") -> str:
-    """The paper's claims; `other` is a second data set for claim 15."""
+    """The paper's claims; claim 15 compares with the data set `other`."""
 
     def measured(directory: Path) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
         return figures.read_tables(directory), figures.reference_of(directory)
@@ -21,24 +21,26 @@ def claims(source: Source, other: str = "") -> str:
     second = source.docs / "data" / other
     compared = measured(second) if other and second.is_dir() else None
     register = study_of(source.manifest).claims
-    table = judged.evaluate(*measured(source.directory), compared, register=register)
-    return f"{judged.as_markdown(table)}\n\nFrom the tables of `docs/data/{source.name}`."
+    table = verdicts.evaluate(*measured(source.directory), compared, register=register)
+    return f"{verdicts.as_markdown(table)}\n\nFrom the tables of `docs/data/{source.name}`."
 
 
 def provenance(source: Source) -> str:
-    """What made the tables, on what, and how long it took."""
-    about, times = source.manifest, source.rows("times")
-    dirty = " with changes" if about["git_dirty"] else ""
+    """The command, code, data, machine and time of the tables."""
+    manifest, times = source.manifest, source.rows("times")
+    dirty = " with changes" if manifest["git_dirty"] else ""
     facts = {
-        "command": f"`{about['command']}`",
-        "code": f"{about['git_commit']}{dirty}",
-        "data": f"{about['data']['name']}, {about['data']['checksum']}",
-        "machine": f"{about['device']}, {about['cores']} cores",
-        "versions": ", ".join(f"{name} {version}" for name, version in about["packages"].items()),
-        "start, end": f"{about['start']}, {about['end']} ({about['status']})",
+        "command": f"`{manifest['command']}`",
+        "code": f"{manifest['git_commit']}{dirty}",
+        "data": f"{manifest['data']['name']}, {manifest['data']['checksum']}",
+        "machine": f"{manifest['device']}, {manifest['cores']} cores",
+        "versions": ", ".join(
+            f"{name} {version}" for name, version in manifest["packages"].items()
+        ),
+        "start, end": f"{manifest['start']}, {manifest['end']} ({manifest['status']})",
         "training": f"{times['replicas'].sum()} networks in {len(times)} runs, "
         f"{times['seconds'].sum() / 60:.1f} min",
-        "cut against the publication": about.get("cut", ""),
+        "cut against the publication": manifest.get("cut", ""),
     }
     facts = {key: value for key, value in facts.items() if value}
     return markdown({"": key, "made by": value} for key, value in facts.items())

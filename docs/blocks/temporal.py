@@ -2,20 +2,18 @@
 
 import numpy as np
 
-from blocks.source import Blocks, Source, markdown, spread
+from blocks.source import OVER_SEEDS, Blocks, Source, markdown, spread
 from sascli import runs
-from sascli.figures.temporal.psychometric import WAYS
-from sascli.figures.temporal.redraw import field
-from sascli.figures.temporal.selectivity import KINDS, of_network
-from sascli.figures.temporal.temporal_entropy import LAYERS
-from sascli.figures.temporal.temporal_perturbation import of_criterion
+from sascli.figures.draw.histograms import RECURRENT
+from sascli.figures.draw.modes import NAMES
+from sascli.figures.temporal.neurons import KINDS, of_network
+from sascli.figures.temporal.training import field, of_criterion
 
 
 def temporal(source: Source) -> str:
     """Accuracy of recurrent models after the last epoch, a row per run of `sas train`."""
-    table = runs.read_table(source.directory.with_suffix(".csv"))
     records = []
-    for setting, rows in table.groupby("setting", sort=False):
+    for setting, rows in source.file.groupby("setting", sort=False):
         last = runs.last_epochs(rows)
         epochs = sorted({int(last["epoch"].min()), int(last["epoch"].max())})
         records.append(
@@ -24,29 +22,28 @@ def temporal(source: Source) -> str:
                 "epochs": " to ".join(map(str, epochs)),
                 "mean field %": spread(last["test_accuracy"], 100),
                 "mean network %": spread(last["test_accuracy_mean"], 100),
-                "weights drawn once %": spread(last["once_mean"], 100),
-                "at every step %": spread(last["step_mean"], 100),
+                "sampled once %": spread(last["once_mean"], 100),
+                "sampled at every step %": spread(last["step_mean"], 100),
                 "seeds": len(last),
             }
         )
-    said = "After the last epoch; of drawn weights the mean over ten networks of each seed; ±: "
-    said += "standard deviation over seeds."
-    return f"{markdown(records)}\n\n{said}\n\nFrom `docs/data/temporal.csv`."
+    note = f"After the last epoch; sampled: the mean over ten networks of each seed; {OVER_SEEDS}"
+    return f"{markdown(records)}\n\n{note}\n\nFrom `docs/data/temporal.csv`."
 
 
 def temporal_epochs(source: Source, reference: str, epochs: str) -> str:
     """Test accuracy by epoch of the longest run of gBP on rows, beside a reference's."""
-    table = runs.read_table(source.directory.with_suffix(".csv"))
+    table = source.file
     rows = table[table["setting"].str.contains("model=rnn_rows(?!.*rule=)")]
     longest = rows.sort_values("epoch")["setting"].iloc[-1]
     by_epoch = rows[rows["setting"] == longest].groupby("epoch")["test_accuracy"]
     path = source.docs / "data" / f"{reference}.csv"
-    other = (100 * runs.read_table(path).set_index("epoch")["test_accuracy"]).to_dict()
+    published = (100 * runs.read_table(path).set_index("epoch")["test_accuracy"]).to_dict()
     return markdown(
         {
             "epoch": epoch,
             "gBP %": spread(by_epoch.get_group(epoch), 100),
-            "reference %": f"{other[epoch]:.1f}" if epoch in other else "",
+            "reference %": f"{published[epoch]:.1f}" if epoch in published else "",
         }
         for epoch in map(int, epochs.split(","))
         if epoch in by_epoch.groups
@@ -73,13 +70,12 @@ def removed(source: Source) -> str:
                     "seeds": len(after),
                 }
             )
-    note = "\n\nTest error, of sampled networks by our thresholds, of the mean field by the "
-    note += "published ones; ±: standard deviation over seeds."
-    return markdown(records) + note + source.origin("perturbation")
+    note = "Test error, of sampled networks by our thresholds, of the mean field by the published "
+    return source.part(records, f"{note}ones; {OVER_SEEDS}", "perturbation")
 
 
 def redrawn(source: Source) -> str:
-    """Accuracy with weights drawn once, and at every time step, beside the mean field."""
+    """Accuracy with weights sampled once, and at every time step, beside the mean field."""
     records, tables = [], {"history": source.rows("history")}
     for model, rows in source.rows("redraw").groupby("model", sort=False):
         mean = 100 * rows.pivot_table(values="test_accuracy", index="seed", columns="redraw")
@@ -88,31 +84,30 @@ def redrawn(source: Source) -> str:
             {
                 "model": model,
                 "mean field %": spread(level),
-                "drawn once %": spread(mean["once"]),
+                "sampled once %": spread(mean["once"]),
                 "at every step %": spread(mean["step"]),
-                "lost by drawing once, points": spread(level - mean["once"]),
-                "by drawing at every step": spread(level - mean["step"]),
+                "lost by sampling once, points": spread(level - mean["once"]),
+                "by sampling at every step": spread(level - mean["step"]),
                 "seeds": len(mean),
             }
         )
-    note = "\n\nTest accuracy after the last epoch, of the task at the time step of its tests; ±: "
-    note += "standard deviation over seeds."
-    return markdown(records) + note + source.origin("redraw", "history")
+    note = "Test accuracy after the last epoch, of the task at the time step of its tests; "
+    return source.part(records, note + OVER_SEEDS, "redraw", "history")
 
 
 def choices(source: Source) -> str:
     """Thresholds and slopes of the psychometric curves, and whether they rise."""
     curves, records = source.rows("psychometric"), []
-    for (way, modality), some in source.rows("sigmoids").groupby(["way", "modality"], sort=False):
-        own = curves[(curves["way"] == way) & (curves["modality"] == modality)]
-        by_seed = own.pivot_table(values="high", index="seed", columns="frequency")
+    for (mode, modality), fits in source.rows("sigmoids").groupby(["way", "modality"], sort=False):
+        part = curves[(curves["way"] == mode) & (curves["modality"] == modality)]
+        by_seed = part.pivot_table(values="high", index="seed", columns="frequency")
         step = 100 * by_seed.diff(axis=1).iloc[:, 1:]
         error = step.std() / np.sqrt(len(step))
         fall = 100 * (by_seed.cummax(axis=1) - by_seed).max(axis=1)
-        mean = some.groupby("seed")[["threshold", "slope", "correct"]].mean()
+        mean = fits.groupby("seed")[["threshold", "slope", "correct"]].mean()
         records.append(
             {
-                "network": WAYS[str(way)],
+                "network": NAMES[str(mode)],
                 "modality": modality,
                 "threshold, 1/s": spread(mean["threshold"]),
                 "slope, s": spread(mean["slope"]),
@@ -124,12 +119,11 @@ def choices(source: Source) -> str:
             }
         )
     trials = curves["trials"].iloc[0]
-    said = (
-        f"\n\n{trials} trials of every frequency; steps: between neighbouring frequencies, mean "
+    note = (
+        f"{trials} trials of every frequency; steps: between neighbouring frequencies, mean over "
+        "seeds, SE: standard error over seeds; greatest fall: from a frequency to any higher one; "
     )
-    said += "over seeds, SE: standard error over seeds; greatest fall: from a frequency to any "
-    said += "higher one; ±: standard deviation over seeds."
-    return markdown(records) + said + source.origin("sigmoids", "psychometric")
+    return source.part(records, note + OVER_SEEDS, "sigmoids", "psychometric")
 
 
 def selective(source: Source) -> str:
@@ -144,23 +138,22 @@ def selective(source: Source) -> str:
         )
         chance = table.groupby("seed")[f"control_{kind}"].mean()
         by_input = table[table["kind"] == kind].groupby("gets").size() / table["seed"].nunique()
-        told = ", ".join(f"{gets} {count:.0f}" for gets, count in by_input.items())
+        inputs = ", ".join(f"{gets} {count:.0f}" for gets, count in by_input.items())
         records.append(
             {
                 "selective for": kind,
                 "neurons %": spread(after, 100, 1),
                 "with permuted labels %": spread(chance, 100, 1),
                 "untrained %": spread(before, 100, 1) if len(before) else "",
-                "neurons by input": told,
+                "neurons by input": inputs,
                 "seeds": len(after),
             }
         )
-    said = (
-        "\n\nPermuted: both labels; for mixed, the fraction with permuted choices plus that with "
-        "permuted modalities. Untrained networks are labelled by the right choice. ±: standard "
-        "deviation over seeds."
+    note = (
+        "Permuted: both labels; for mixed, the fraction with permuted choices plus that with "
+        "permuted modalities. Untrained networks are labelled by the right choice. "
     )
-    return markdown(records) + said + source.origin("selectivity")
+    return source.part(records, note + OVER_SEEDS, "selectivity")
 
 
 def entropy_training(source: Source) -> str:
@@ -174,7 +167,7 @@ def entropy_training(source: Source) -> str:
         records.append(
             {
                 "model": model,
-                "layer": LAYERS[int(str(layer))],
+                "layer": RECURRENT[int(str(layer))],
                 "estimator": estimator,
                 "before training": spread(start, 1, 3),
                 "after": spread(end, 1, 3),
@@ -182,27 +175,29 @@ def entropy_training(source: Source) -> str:
                 "seeds": len(end),
             }
         )
-    note = "\n\nMean entropy per connection in nats; ±: standard deviation over seeds."
-    return markdown(records) + note + source.origin("entropy_epochs")
+    note = f"Mean entropy per connection in nats; {OVER_SEEDS}"
+    return source.part(records, note, "entropy_epochs")
 
 
 def convergence(source: Source) -> str:
-    """How the tangent kernel of random networks nears that of infinite width."""
+    """Convergence of the tangent kernel of random networks to that of infinite width."""
     table, records = source.rows("kernel_decay"), []
-    for alpha, some in table.groupby("alpha"):
+    for alpha, rows in table.groupby("alpha"):
         deviation = {
-            f"deviation % at width {width}": spread(own["deviation"], 100, 1)
-            for width, own in some.groupby("width")
+            f"deviation % at width {width}": spread(part["deviation"], 100, 1)
+            for width, part in rows.groupby("width")
         }
-        exponent = some.groupby("seed")["exponent"].first()
+        exponent = rows.groupby("seed")["exponent"].first()
         records.append(
             {"alpha": f"{alpha:g}"}
             | deviation
             | {"exponent": spread(exponent), "networks": len(exponent)}
         )
-    said = "\n\n±: standard deviation over random networks; the mean of the exponent is known to "
-    said += "1/√n of that."
-    return markdown(records) + said + source.origin("kernel_decay")
+    note = (
+        "±: standard deviation over random networks; the standard error of the mean exponent is "
+        "1/√n of that."
+    )
+    return source.part(records, note, "kernel_decay")
 
 
 BLOCKS: Blocks = {

@@ -1,7 +1,5 @@
-"""Tables -> pictures: one module per figure, in a folder per study."""
+"""Tables -> pictures: one function per figure, in a folder per study."""
 
-from sascli.figures.registry import FIGURES
-from sascli.figures.render import plot, possible
-from sascli.figures.tables import read_tables, reference_of
+from sascli.figures.render import picture, pictures, plot, possible, read_tables, reference_of
 
-__all__ = ["FIGURES", "plot", "possible", "read_tables", "reference_of"]
+__all__ = ["picture", "pictures", "plot", "possible", "read_tables", "reference_of"]

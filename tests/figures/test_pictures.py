@@ -23,7 +23,7 @@ from PIL import Image
 
 from sascli import figures
 from sascli.errors import UserError
-from sascli.studies.registry import STUDIES
+from sascli.studies.registry import STUDIES, figures_of
 
 REFERENCE = maker.REFERENCE | temporal_tables.REFERENCE
 PAPER = STUDIES["credit"].figures
@@ -62,7 +62,7 @@ def tables_for(name: str, seeds: int = 3) -> maker.Tables:
 
 
 def drawn(name: str, made: maker.Tables) -> Figure:
-    figure = figures.FIGURES[name].draw(made, REFERENCE)
+    figure = figures.picture(name).draw(made, REFERENCE)
     FigureCanvasAgg(figure).draw()
     return figure
 
@@ -74,40 +74,44 @@ def usual(name: str) -> Figure:
 
 def all_axes(figure: Figure) -> list[Axes]:
     """Every axes, insets included."""
-    found = []
-    for ax in figure.axes:
-        found += [ax, *(child for child in ax.child_axes if isinstance(child, Axes))]
-    return found
+    insets = [child for ax in figure.axes for child in ax.child_axes if isinstance(child, Axes)]
+    return [*figure.axes, *insets]
+
+
+def curves(ax: Axes) -> dict[str, np.ndarray]:
+    """The y of every curve in the legend, by its label."""
+    lines = [line for line in ax.get_lines() if not str(line.get_label()).startswith("_")]
+    return {str(line.get_label()): np.asarray(line.get_ydata(), float) for line in lines}
 
 
 def bars(ax: Axes) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The x, y and half-length of every error bar, by the curve's label."""
-    curves = {}
-    for container in ax.containers:
+    by_label = {}
+    for label, container in zip(curves(ax), ax.containers, strict=False):
         assert isinstance(container, ErrorbarContainer)
-        line, _, (sticks,) = container.lines
-        segments = np.array(sticks.get_segments())
-        curves[str(container.get_label())] = (
-            np.asarray(line.get_xdata(), float),
-            np.asarray(line.get_ydata(), float),
+        segments = np.array(container.lines[2][0].get_segments())
+        by_label[label] = (
+            segments[:, 0, 0],
+            segments[:, :, 1].mean(axis=1),
             (segments[:, 1, 1] - segments[:, 0, 1]) / 2,
         )
-    return curves
+    return by_label
 
 
 def texts(figure: Figure) -> list[Text]:
-    """What is written: axis labels, tick labels within the view, legends, notes."""
-    found = list(figure.findobj(Text))
+    """Axis labels, tick labels within the view, legends, notes."""
+    labels = list(figure.findobj(Text))
     for ax in all_axes(figure):
         for axis in (ax.xaxis, ax.yaxis):
             low, high = sorted(axis.get_view_interval())
             for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
                 if not low <= tick.get_loc() <= high:
-                    found = [text for text in found if text not in (tick.label1, tick.label2)]
-    return [text for text in found if text.get_visible() and text.get_text()]
+                    hidden = (tick.label1, tick.label2)
+                    labels = [text for text in labels if text not in hidden]
+    return [text for text in labels if text.get_visible() and text.get_text()]
 
 
-@pytest.mark.parametrize("name", figures.FIGURES)
+@pytest.mark.parametrize("name", figures.pictures())
 def test_axes_are_labelled(name: str) -> None:
     figure = usual(name)
     labels = {ax.get_xlabel() for ax in figure.axes} | {ax.get_ylabel() for ax in figure.axes}
@@ -123,9 +127,9 @@ def test_axes_are_labelled(name: str) -> None:
                      r"variance per connection $\langle\mathrm{Var}(w)\rangle$"},
         "reliability": {"confidence (%)", "accuracy (%)"},
         "uncertainty": {"area under the ROC curve"},
-        "confusion": {"class", "predicted class", "share of the class (%)"},
-        "pruning": {"connections that stay (%)", "test accuracy (%)"},
-        "sparse": {"connections that stay (%)", "of the dense network (%)"},
+        "confusion": {"class", "predicted class", "fraction of the class (%)"},
+        "pruning": {"remaining connections (%)", "test accuracy (%)"},
+        "sparse": {"remaining connections (%)", "of the dense network (%)"},
         "continual": {"tasks learned", "average accuracy (%)", "forgetting (points)"},
         "continual_matrix": {"task", "split\nafter task", "accuracy (%)"},
         "temporal_accuracy": {"epoch", "test accuracy (%)"},
@@ -134,7 +138,7 @@ def test_axes_are_labelled(name: str) -> None:
         "temporal_entropy": {"epoch", "entropy (nats)"},
         "psychometric": {"frequency (events / s)", "high choices (%)"},
         "selectivity": {"selective for", "fraction of the neurons (%)"},
-        "neurons": {"time since the stimulus began (ms)", "rate $r$"},
+        "neurons": {"time since stimulus onset (ms)", "rate $r$"},
         "trajectories": {"PC1 (rate)", "PC2 (rate)"},
         "synapses": {"PC1", "PC2"},
         "redraw": {"seed", "test accuracy (%)"},
@@ -145,7 +149,7 @@ def test_axes_are_labelled(name: str) -> None:
         "overview": {"epoch", "test accuracy (%)", "slab mean $m$"},
         "copi_accuracy": {"epoch", "test accuracy (%)"},
         "copi_loss": {"epoch", r"training loss $\langle|y-t|^2\rangle/2$"},
-        "copi_rates": {"learning rate of the weights", "accuracy (%)"},
+        "copi_rates": {"learning rate of the weights", "held-out accuracy (%)"},
         "copi_gains": {"epoch", "test accuracy (%)", "training loss"},
         "decorrelation": {"epoch", "correlation before $R$", "correlation after $R$"},
         "decorrelated": {"input", "$R$", "ZCA"},
@@ -156,8 +160,8 @@ def test_axes_are_labelled(name: str) -> None:
     assert figure.get_figwidth() == 3.4
 
 
-@pytest.mark.parametrize("name", figures.FIGURES)
-def test_no_text_overlaps_or_leaves_the_picture(name: str) -> None:
+@pytest.mark.parametrize("name", figures.pictures())
+def test_texts_neither_overlap_nor_leave_the_picture(name: str) -> None:
     figure = usual(name)
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
     assert len(boxes) > 8 or name in IMAGES
@@ -192,7 +196,7 @@ def test_inset_hides_no_data(name: str, slow: bool) -> None:
         assert not any(box.contains(*point) for point in points)
 
 
-@pytest.mark.parametrize("name", figures.FIGURES)
+@pytest.mark.parametrize("name", figures.pictures())
 def test_one_seed_and_one_size_are_enough(name: str) -> None:
     made = {
         key: table if "train_size" not in table else table[table["train_size"] == 10_000]
@@ -200,14 +204,14 @@ def test_one_seed_and_one_size_are_enough(name: str) -> None:
     }
     caption = str(drawn(name, made).get_label())
     assert "over 1 seed" not in caption
-    said = (
+    clauses = (
         "one seed: no",
-        "of 1 seed pooled",
         "one network: no",
+        "of 1 seed pooled",
         "no error bars",
         "No error bars",
     )
-    assert any(words in caption for words in said)
+    assert any(clause in caption for clause in clauses)
 
 
 COUNTING = [name for name in (*PAPER, *COPI) if name[:4] != "fig3" and name not in IMAGES]
@@ -215,14 +219,14 @@ COUNTING = [name for name in (*PAPER, *COPI) if name[:4] != "fig3" and name not 
 
 @pytest.mark.parametrize("name", COUNTING)
 def test_caption_counts_the_seeds(name: str) -> None:
-    counted = (
+    clauses = (
         "standard deviation over 3 seeds",
         "single networks; lines: their mean over 3 seeds",
     )
-    assert any(words in str(usual(name).get_label()) for words in counted)
+    assert any(clause in str(usual(name).get_label()) for clause in clauses)
 
 
-def test_drawing_leaves_matplotlib_as_it_was() -> None:
+def test_drawing_does_not_change_matplotlib_settings() -> None:
     before = dict(mpl.rcParams)
     drawn("fig4b", maker.tables())
     assert dict(mpl.rcParams) == before
@@ -245,12 +249,12 @@ def test_fig2b_keeps_seeds_and_sampled_networks_apart() -> None:
     made = maker.tables()
     (ax,) = drawn("fig2b", made).axes
     one = made["datasize"].query("depth == 4 and train_size == 5_000")
-    curves = bars(ax)
-    _, y, seeds = curves["mean field"]
+    by_label = bars(ax)
+    _, y, seeds = by_label["mean field"]
     assert len(y) == len(maker.SIZES)
     assert y[2] == pytest.approx(100 * one["test_error"].mean())
     assert seeds[2] == pytest.approx(100 * one["test_error"].std(ddof=1))
-    x, y, networks = curves["sampled networks"]
+    x, y, networks = by_label["sampled"]
     assert x[2] > 5_000
     assert y[2] == pytest.approx(100 * one["sampled_error_mean"].mean())
     assert networks[2] == pytest.approx(100 * np.sqrt((one["sampled_error_std"] ** 2).mean()))
@@ -259,11 +263,11 @@ def test_fig2b_keeps_seeds_and_sampled_networks_apart() -> None:
 def test_fig2b_inset_has_a_curve_per_depth() -> None:
     made = maker.tables()
     (ax,) = drawn("fig2b", made).axes
-    curves = bars(ax.child_axes[0])
-    assert [len(y) for _, y, _ in curves.values()] == [3, 4, 5, 6]
+    by_label = bars(ax.child_axes[0])
+    assert [len(y) for _, y, _ in by_label.values()] == [3, 4, 5, 6]
     layer = made["datasize_layers"].query("depth == 6 and train_size == 10_000 and layer == 3")
-    assert curves["$L=6$"][1][2] == pytest.approx(layer["sparsity"].mean())
-    assert curves["$L=6$"][2][2] == pytest.approx(layer["sparsity"].std(ddof=1))
+    assert by_label["$L=6$"][1][2] == pytest.approx(layer["sparsity"].mean())
+    assert by_label["$L=6$"][2][2] == pytest.approx(layer["sparsity"].std(ddof=1))
 
 
 def test_fig3a_has_a_panel_per_layer_and_parameter_with_unit_area() -> None:
@@ -277,7 +281,7 @@ def test_fig3a_has_a_panel_per_layer_and_parameter_with_unit_area() -> None:
 
 def test_fig3b_has_an_outline_per_layer_that_peaks_at_zero() -> None:
     (ax,) = usual("fig3b").axes
-    assert [patch.get_label() for patch in ax.patches] == ["layer 1-2", "layer 2-3", "layer 3-4"]
+    assert [patch.get_label() for patch in ax.patches] == ["layer 1", "layer 2", "layer 3"]
     for patch in ax.patches:
         stairs = patch.get_data()  # type: ignore[attr-defined]
         assert stairs.edges[np.argmax(stairs.values)] == pytest.approx(0)
@@ -286,24 +290,24 @@ def test_fig3b_has_an_outline_per_layer_that_peaks_at_zero() -> None:
 def test_fig3c_has_a_curve_per_size_at_the_deep_depth() -> None:
     made = maker.tables()
     (ax,) = drawn("fig3c", made).axes
-    curves = bars(ax)
-    assert list(curves) == ["$T=$ 10k", "$T=$ 20k", "$T=$ 30k", "$T=$ 40k"]
+    by_label = bars(ax)
+    assert list(by_label) == ["$T=$ 10k", "$T=$ 20k", "$T=$ 30k", "$T=$ 40k"]
     query = "depth == 5 and train_size == 30_000"
     expected = made["datasize_layers"].query(query).groupby("layer")["entropy"]
-    _, mean, std = curves["$T=$ 30k"]
+    _, mean, std = by_label["$T=$ 30k"]
     assert mean == pytest.approx(expected.mean().to_numpy())
     assert std == pytest.approx([np.std(values, ddof=1) for _, values in expected])
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["1-2", "2-3", "3-4", "4-5"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3", "4"]
 
 
 def test_fig4a_averages_sampled_networks_before_the_spread_over_seeds() -> None:
     made = maker.tables()
     (ax,) = drawn("fig4a", made).axes
-    curves = bars(ax)
-    assert list(curves) == ["VIPs off", "random off", "others off", "UIPs on"]
+    by_label = bars(ax)
+    assert list(by_label) == ["VIPs off", "random off", "others off", "UIPs on"]
     rows = made["perturbation"].query("layer == 1 and kind == 'vip_off' and fraction == 1")
     seeds = np.array([one["test_error"].mean() for _, one in rows.groupby("seed")])
-    x, mean, std = curves["VIPs off"]
+    x, mean, std = by_label["VIPs off"]
     assert (len(x), x[-1]) == (11, 1)
     assert mean[-1] == pytest.approx(100 * seeds.mean())
     assert std[-1] == pytest.approx(100 * seeds.std(ddof=1))
@@ -312,19 +316,19 @@ def test_fig4a_averages_sampled_networks_before_the_spread_over_seeds() -> None:
 def test_fig4b_draws_both_fractions_at_the_deep_depth() -> None:
     made = maker.tables()
     (ax,) = drawn("fig4b", made).axes
-    curves = bars(ax)
+    by_label = bars(ax)
     rows = made["datasize_layers"].query("depth == 5 and train_size == 10_000 and layer == 2")
     for kind in ("vip", "uip"):
-        assert curves[kind.upper()][1][1] == pytest.approx(100 * rows[f"{kind}_fraction"].mean())
+        assert by_label[kind.upper()][1][1] == pytest.approx(100 * rows[f"{kind}_fraction"].mean())
 
 
 def test_variance_has_a_curve_per_layer() -> None:
     made = maker.tables()
     (ax,) = drawn("variance", made).axes
-    curves = bars(ax)
-    assert list(curves) == ["layer 1-2", "layer 2-3", "layer 3-4"]
+    by_label = bars(ax)
+    assert list(by_label) == ["layer 1", "layer 2", "layer 3"]
     rows = made["datasize_layers"].query("depth == 4 and train_size == 40_000 and layer == 2")
-    assert curves["layer 2-3"][2][5] == pytest.approx(rows["variance_mean"].std(ddof=1))
+    assert by_label["layer 2"][2][5] == pytest.approx(rows["variance_mean"].std(ddof=1))
 
 
 def test_copi_accuracy_has_a_curve_for_every_run_that_did_not_diverge() -> None:
@@ -332,13 +336,13 @@ def test_copi_accuracy_has_a_curve_for_every_run_that_did_not_diverge() -> None:
     copi_tables.lose(made, "copi-fa", 1)
     figure = drawn("copi_accuracy", made)
     (ax,) = figure.axes
-    *curves, linear = ax.get_lines()
+    *lines, linear = ax.get_lines()
     labels = ["COPI-BP", "COPI-FA", "COPI, local", "BP, decorrelated", "BP, Adam"]
     labels += ["COPI-FA, best", "BP, Adam, best", "gBP"]
-    assert [curve.get_label() for curve in curves] == labels  # bp-plain has no rows
+    assert [line.get_label() for line in lines] == labels  # bp-plain has no rows
     assert set(np.asarray(linear.get_ydata())) == {92.0}
     rows = made["history"].query("point == 'copi-fa' and epoch == 5")
-    assert len(rows) == 2 and np.asarray(curves[1].get_ydata())[-1] == pytest.approx(
+    assert len(rows) == 2 and np.asarray(lines[1].get_ydata())[-1] == pytest.approx(
         100 * rows["test_accuracy"].mean()
     )
     caption = str(figure.get_label())
@@ -356,10 +360,10 @@ def test_copi_accuracy_of_earlier_versions_has_other_rates() -> None:
 def test_copi_loss_leaves_out_the_rule_with_another_loss() -> None:
     made = copi_tables.tables()
     (ax,) = drawn("copi_loss", made).axes
-    curves = {line.get_label(): np.asarray(line.get_ydata()) for line in ax.get_lines()}
-    assert "gBP" not in curves and len(curves) == 7 and ax.get_yscale() == "log"
+    losses = curves(ax)
+    assert "gBP" not in losses and len(losses) == 7 and ax.get_yscale() == "log"
     rows = made["history"].query("point == 'bp-adam' and epoch == 4")
-    assert curves["BP, Adam"][3] == pytest.approx(rows["train_loss"].mean())
+    assert losses["BP, Adam"][3] == pytest.approx(rows["train_loss"].mean())
 
 
 def test_copi_gains_has_a_curve_for_each_gain_and_rate() -> None:
@@ -373,21 +377,21 @@ def test_copi_gains_has_a_curve_for_each_gain_and_rate() -> None:
         assert shown[2] == pytest.approx(scale * rows[column].mean())
 
 
-def test_figures_of_a_directory_without_their_later_tables(tmp_path: Path) -> None:
+def test_figures_without_tables_in_earlier_versions_are_left_out(tmp_path: Path) -> None:
     made = copi_tables.tables()
     about = {"kind": "reproduce", "study": "copi", "reference": copi_tables.REFERENCE}
     source = maker.directory(tmp_path / "new", made, **about)
-    assert figures.all_of(source) == list(COPI)
+    assert figures_of(source) == list(COPI)
     del made["arms"], made["gains"]
     source = maker.directory(tmp_path / "old", made, **about)
-    names = figures.all_of(source)
+    names = figures_of(source)
     assert names == [name for name in COPI if name != "copi_gains"]
     assert len(figures.plot(names, source, tmp_path / "out", suffixes=(".png",))) == len(names)
     with pytest.raises(UserError, match=r"gains\.csv"):
         figures.plot(COPI, source, tmp_path / "out")
 
 
-def test_copi_rates_count_divergence_as_nothing_learnt() -> None:
+def test_copi_rates_count_divergence_as_accuracy_0() -> None:
     made = copi_tables.tables()
     (ax,) = drawn("copi_rates", made).axes
     (line,) = (line for line in ax.get_lines() if line.get_label() == "BP, plain")
@@ -395,14 +399,14 @@ def test_copi_rates_count_divergence_as_nothing_learnt() -> None:
     assert x == pytest.approx([1e-4, 1e-3, 1e-2]) and ax.get_xscale() == "log"
     assert y[0] > 70 and list(y[1:]) == [0, 0]
     points = [line for line in ax.get_lines() if line.get_linestyle() == "None"]
-    assert [len(np.asarray(own.get_xdata())) for own in points] == [3 * 3] * 6
+    assert [len(np.asarray(line.get_xdata())) for line in points] == [3 * 3] * 6
 
 
 def test_decorrelation_has_a_panel_for_either_side_of_r() -> None:
     made = copi_tables.tables()
     above, below = drawn("decorrelation", made).axes
     for ax, column in ((above, "before"), (below, "after")):
-        assert [line.get_label() for line in ax.get_lines()] == ["1-2", "2-3", "3-4"]
+        assert [line.get_label() for line in ax.get_lines()] == ["layer 1", "layer 2", "layer 3"]
         rows = made["decorrelation"].query("layer == 2 and epoch == 5")
         drawn_at = np.asarray(ax.get_lines()[1].get_ydata())
         assert drawn_at[-1] == pytest.approx(rows[column].mean())
@@ -445,7 +449,16 @@ def test_overview_of_one_run(rule: str, replicas: int) -> None:
         assert panels[2].get_ylim()[1] < 1e5
 
 
-def test_reading_and_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_overview_of_one_epoch_shows_a_point() -> None:
+    made = single_run("gbp", 1)
+    made["history"] = made["history"].query("epoch == 1")
+    ax = drawn("overview", made).axes[0]
+    assert ax.get_lines()[0].get_marker() == "o"
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
+
+
+def test_pictures_are_reproducible_bytes(tmp_path: Path) -> None:
     source = maker.directory(tmp_path / "run", maker.tables())
     first, second = (figures.plot(["fig4b"], source, tmp_path / out) for out in ("a", "b"))
     assert [path.name for path in first] == ["fig4b.pdf", "fig4b.png"]
@@ -491,20 +504,19 @@ def test_unknown_figure_gets_a_suggestion(tmp_path: Path) -> None:
         figures.plot(["fig2"], source, tmp_path)
 
 
-def test_registry_lists_the_paper_and_the_overview() -> None:
-    every = [name for study in STUDIES.values() for name in study.figures]
-    assert list(figures.FIGURES) == [*every, "overview"] and every[: len(PAPER)] == [*PAPER]
-    assert len(figures.FIGURES) == len(every) + 1
-    assert set(figures.FIGURES["fig2b"].TABLES) == {"datasize", "datasize_layers"}
+def test_pictures_are_those_of_the_studies_and_the_overview() -> None:
+    names = {name for study in STUDIES.values() for name in study.figures}
+    assert set(figures.pictures()) == {*names, "overview"}
+    assert set(figures.picture("fig2b").tables) == {"datasize", "datasize_layers"}
 
 
-def test_imports_stay_light() -> None:
+def test_figures_and_claims_import_neither_torch_nor_seaborn_before_drawing() -> None:
     code = (
-        "import sys, sascli.figures as f, sascli.claims, sascli.report\n"
-        "assert 'matplotlib' not in sys.modules\n"
-        "[f.FIGURES[name] for name in f.FIGURES]\n"
-        "found = {'torch', 'seaborn', 'matplotlib.pyplot', 'sascli.core'} & set(sys.modules)\n"
-        "assert not found, found"
+        "import sys, sascli.figures as figures, sascli.claims, sascli.studies.report\n"
+        "assert not {'matplotlib', 'seaborn'} & set(sys.modules)\n"
+        "figures.pictures()\n"
+        "modules = {'torch', 'sascli.core'} & set(sys.modules)\n"
+        "assert 'seaborn' in sys.modules and not modules, modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -534,18 +546,18 @@ def test_pixels_are_drawn_beside_rows_where_they_were_trained() -> None:
     made = temporal_tables.tables(3)
     above, _ = drawn("temporal_accuracy", made).axes
     assert [line.get_label() for line in above.get_lines()] == ["gBP", "BP", "gBP, pixel by pixel"]
-    figure = figures.FIGURES["temporal_accuracy"].draw(made, {"digits": "rnn_rows"})
+    figure = figures.picture("temporal_accuracy").draw(made, {"digits": "rnn_rows"})
     assert len(figure.axes[0].get_lines()) == 2 and "pixel" not in str(figure.get_label())
 
 
-def test_accuracy_of_stopped_networks_goes_on() -> None:
+def test_accuracy_of_stopped_networks_is_carried_forward() -> None:
     made = temporal_tables.tables(3)
     early = (made["history"]["seed"] == 0) & (made["history"]["model"] == "multisensory")
     made["history"] = made["history"][~early | (made["history"]["epoch"] <= 8)]
     figure = drawn("temporal_accuracy", made)
     line = figure.axes[1].get_lines()[0]
-    own = made["history"].query("model == 'multisensory' and rule == 'gbp'")
-    final = own.groupby("seed")["test_accuracy"].last()
+    rows = made["history"].query("model == 'multisensory' and rule == 'gbp'")
+    final = rows.groupby("seed")["test_accuracy"].last()
     assert np.asarray(line.get_ydata())[-1] == pytest.approx(100 * final.mean())
     assert "A network that its loss stopped keeps its last accuracy." in str(figure.get_label())
 
@@ -561,16 +573,15 @@ def test_entropy_of_every_network_ends_at_its_last_epoch() -> None:
     assert np.asarray(below.get_lines()[0].get_ydata()).tolist() == first["mean"].tolist()
 
 
-def test_removal_is_drawn_by_either_thresholds() -> None:
+def test_removal_is_drawn_for_both_sets_of_thresholds() -> None:
     made = temporal_tables.tables(3)
     figure = drawn("temporal_perturbation", made)
     assert len(figure.axes) == 4
-    published = figure.axes[0].containers
-    assert [bars.get_label() for bars in published][-1] == "same |m|"
+    published = curves(figure.axes[0])
+    assert [*published][-1] == "same |m|"
     table = made["perturbation"].query("criterion == 'published' and kind == 'matched_off'")
-    own = table[(table["model"] == "rnn_rows") & (table["fraction"] == 1)]
-    height = np.asarray(published[-1].lines[0].get_ydata())[-1]
-    assert height == pytest.approx(100 * own["test_error"].mean())
+    rows = table[(table["model"] == "rnn_rows") & (table["fraction"] == 1)]
+    assert published["same |m|"][-1] == pytest.approx(100 * rows["test_error"].mean())
 
 
 @pytest.mark.parametrize(
@@ -582,7 +593,9 @@ def test_removal_is_drawn_by_either_thresholds() -> None:
         ("redraw", "redraw", ["field_accuracy", "dt"], 2),
     ],
 )
-def test_tables_of_before_are_drawn(name: str, table: str, columns: list[str], axes: int) -> None:
+def test_tables_of_earlier_versions_are_drawn(
+    name: str, table: str, columns: list[str], axes: int
+) -> None:
     made = temporal_tables.tables(3)
     if table == "selectivity":
         made[table] = made[table].query("network == 'trained'")
@@ -592,9 +605,11 @@ def test_tables_of_before_are_drawn(name: str, table: str, columns: list[str], a
     assert len(drawn(name, made).axes) == axes
 
 
-def test_untrained_neurons_stand_beside_trained_ones() -> None:
+def test_untrained_neurons_are_beside_trained_ones() -> None:
     (ax,) = drawn("selectivity", temporal_tables.tables(3)).axes
-    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in ax.containers
-               if bars.get_label() in ("trained", "untrained")}  # fmt: skip
-    assert heights["trained"] == pytest.approx([25] * 4)
-    assert heights["untrained"] == pytest.approx([100 / 12, 500 / 12, 25, 25], abs=17)
+    heights = [[bar.get_height() for bar in group] for group in ax.containers]
+    labels = ax.figure.legends[0].get_texts()
+    assert [label.get_text() for label in labels] == ["trained", "permuted labels", "untrained"]
+    trained, _, untrained = heights
+    assert trained == pytest.approx([25] * 4)
+    assert untrained == pytest.approx([100 / 12, 500 / 12, 25, 25], abs=17)

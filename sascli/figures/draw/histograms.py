@@ -1,4 +1,6 @@
-"""Small multiples of histograms: the part that Fig. 3a and the overview share."""
+"""Small multiples of histograms of pi, m and Xi."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,15 +12,20 @@ from sascli.figures.draw.rows import pooled, rows
 
 COLUMNS = {"pi": r"spike mass $\pi$", "m": "slab mean $m$", "xi": r"slab variance $\Xi$"}
 NARROWEST = {"pi": 1.0, "m": 0.0, "xi": 0.01}  # least range of the x axis
+RECURRENT = {1: "in", 2: "rec", 3: "out"}
+"""The layers of a recurrent network."""
 
 
 def height(table: pd.DataFrame) -> float:
-    """Inches that the rows of `multiples` take."""
+    """Height of the rows of `multiples` in inches."""
     return 0.5 + 0.65 * float(table["layer"].nunique())
 
 
-def multiples(fig: FigureBase, table: pd.DataFrame) -> None:
-    """Draw pi, m and Xi in a row of panels per layer, all with the same logarithmic density."""
+def multiples(fig: FigureBase, table: pd.DataFrame, names: Mapping[int, str]) -> None:
+    """Draw pi, m and Xi in a row of panels per layer, all with the same logarithmic density.
+
+    A row is labelled by the layer's name, or its number where it has none.
+    """
     layers = sorted(table["layer"].unique())
     axes = fig.subplots(len(layers), len(COLUMNS), sharex="col", sharey=True, squeeze=False)
     lowest, highest = np.inf, 0.0
@@ -37,15 +44,13 @@ def multiples(fig: FigureBase, table: pd.DataFrame) -> None:
             ax.stairs(density, edges, fill=True, color=style.BLUE, alpha=0.35)
             ax.stairs(density, edges, color=style.BLUE, linewidth=0.7)
         left = -1.03 if parameter == "m" else -0.03  # a spike at 0 clear of the axis
-        ax.set_xlim(left * widest, 1.03 * widest)
         tick = _round_down(widest)
-        ax.set_xticks([-tick, 0, tick] if parameter == "m" else [0, tick])
-        ax.set_xlabel(label)
+        ticks = [-tick, 0, tick] if parameter == "m" else [0, tick]
+        ax.set(xlim=(left * widest, 1.03 * widest), xticks=ticks, xlabel=label)
     for layer, ax in zip(layers, axes[:, -1], strict=True):
-        name = f"layer {style.layer_name(layer)}"
+        name = names.get(layer, f"layer {layer}")
         ax.text(1.05, 0.5, name, transform=ax.transAxes, va="center", rotation=-90)
-    axes[0, 0].set_yscale("log")
-    axes[0, 0].set_ylim(lowest / 2, 3 * highest)
+    axes[0, 0].set(yscale="log", ylim=(lowest / 2, 3 * highest))
     axes[0, 0].yaxis.set_major_locator(LogLocator(numticks=4))
     axes[0, 0].yaxis.set_minor_locator(NullLocator())
     fig.supylabel("probability density", fontsize=8)

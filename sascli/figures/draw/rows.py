@@ -1,4 +1,4 @@
-"""What every figure does with its tables: choose rows, spread over seeds, pool histograms."""
+"""Rows of tables: chosen by keys, spread over seeds, histograms pooled."""
 
 from collections.abc import Mapping
 
@@ -12,8 +12,13 @@ Tables = Mapping[str, pd.DataFrame]
 Reference = Mapping[str, int]
 
 
+def point(reference: Reference, depth: str = "depth") -> dict[str, int]:
+    """Depth and training size of the reference point, or those of its other depth "deep"."""
+    return {"depth": reference[depth], "train_size": reference["train_size"]}
+
+
 def rows(tables: Tables, name: str, **keys: str | int) -> pd.DataFrame:
-    """The rows of table `name` whose columns have the given values.
+    """The rows of table `name` whose columns have these values.
 
     Raises UserError when there are none.
     """
@@ -23,15 +28,15 @@ def rows(tables: Tables, name: str, **keys: str | int) -> pd.DataFrame:
             raise UserError(f"{name}.csv has no column '{column}'")
         table = table[table[column] == value]
     if table.empty:
-        wanted = ", ".join(f"{column}={value}" for column, value in keys.items())
-        raise UserError(f"{name}.csv has no rows with {wanted}")
+        condition = ", ".join(f"{column}={value}" for column, value in keys.items())
+        raise UserError(f"{name}.csv has no rows with {condition}")
     return table
 
 
 def over_seeds(table: pd.DataFrame, column: str, along: str) -> pd.DataFrame:
     """Mean, standard deviation (ddof 1) and number of the seeds' means, by the values of `along`.
 
-    A seed's own rows (sampled networks) are averaged first, so that `std` is over seeds alone;
+    The rows of a seed (sampled networks) are averaged first, so that `std` is over seeds alone;
     it is NaN for one seed. Empty cells do not count.
     """
     per_seed = table.dropna(subset=[column]).groupby([along, "seed"])[column].mean()
@@ -39,9 +44,9 @@ def over_seeds(table: pd.DataFrame, column: str, along: str) -> pd.DataFrame:
 
 
 def carried(history: pd.DataFrame) -> pd.DataFrame:
-    """The history with the last row of a replica that stopped early in every later epoch.
+    """The history with the last row of a replica that stopped early repeated to the last epoch.
 
-    It keeps its parameters, so that a mean over seeds stays one over all of them.
+    Such a replica keeps its parameters; every mean over seeds is then over all of them.
     """
     epochs, parts = history["epoch"].unique(), [history]
     for _, replica in history.groupby(runs.replica_keys(history), dropna=False, sort=False):
@@ -51,32 +56,31 @@ def carried(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def stopping(history: pd.DataFrame) -> str:
-    """The sentence of a caption that says what `carried` adds, none where that is nothing."""
+    """The sentence of a caption on the rows that `carried` adds, empty where it adds none."""
     early = runs.last_epochs(history)["epoch"].nunique() > 1
     return " A network that its loss stopped keeps its last accuracy." if early else ""
 
 
-def plural(n: int) -> str:
-    """A number of seeds in words."""
-    return f"{n} seed{'s' * (n > 1)}"
+def plural(*numbers: int, noun: str = "seed") -> str:
+    """The numbers in words: "1 seed", "3 seeds" or, where they differ, "2 to 3 seeds"."""
+    low, high = min(numbers), max(numbers)
+    return f"{f'{low} to {high}' if low < high else high} {noun}{'s' * (high > 1)}"
 
 
-def seeds(table: pd.DataFrame, drawn: str = "error bars") -> str:
-    """The clause of a caption that says what spread is drawn, and over how many seeds.
+def seeds(table: pd.DataFrame, drawn: str = "error bars", noun: str = "seed") -> str:
+    """The clause of a caption that defines the spread drawn, and over how many seeds it is.
 
-    Points, a depth and a T each, may have different numbers of them.
+    The models, runs or points (a depth and a T) of a table may have different numbers of them.
     """
-    points = [key for key in ("depth", "train_size") if key in table]
-    counts = table.groupby(points)["seed"].nunique() if points else [table["seed"].nunique()]
-    low, high = min(counts), max(counts)
-    if high == 1:
-        return f"one seed: no {drawn}"
-    number = f"{low} to {high}" if low < high else f"{high}"
-    return f"{drawn}: standard deviation over {number} seeds"
+    keys = [key for key in ("model", "point", "depth", "train_size") if key in table]
+    numbers = table.groupby(keys)["seed"].nunique() if keys else [table["seed"].nunique()]
+    if max(numbers) == 1:
+        return f"one {noun}: no {drawn}"
+    return f"{drawn}: standard deviation over {plural(*numbers, noun=noun)}"
 
 
 def averaged(table: pd.DataFrame) -> str:
-    """The clause of a caption that says over how many seeds a mean without a spread is."""
+    """The clause of a caption for a mean without a spread."""
     n = table["seed"].nunique()
     return f"mean over {n} seeds; their spread is in the table" if n > 1 else "one seed: no mean"
 
@@ -84,14 +88,14 @@ def averaged(table: pd.DataFrame) -> str:
 def pooled(histogram: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Probability density over all networks of one layer's histogram, and its bin edges.
 
-    Networks may have bins of their own: within a bin the density is taken as constant. Outer
-    empty bins are cut off. Shapes (n,), (n + 1,).
+    Networks may have different bins: within a bin the density is taken as constant. Outer empty
+    bins are cut off. Shapes (n,), (n + 1,).
     """
     edges = np.unique(histogram[["bin_left", "bin_right"]].to_numpy())
     centres = (edges[:-1] + edges[1:]) / 2
-    own = [key for key in ("seed", "replica") if key in histogram]  # rates differ by replica
-    each = [_density_at(centres, one) for _, one in histogram.groupby(own)]
-    density = np.mean(each, axis=0)
+    keys = [key for key in ("seed", "replica") if key in histogram]  # rates differ by replica
+    densities = [_density_at(centres, network) for _, network in histogram.groupby(keys)]
+    density = np.mean(densities, axis=0)
     full = np.flatnonzero(density)
     return density[full[0] : full[-1] + 1], edges[full[0] : full[-1] + 2]
 

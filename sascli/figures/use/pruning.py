@@ -1,65 +1,90 @@
-"""Accuracy of pruned networks against the fraction of connections that stays."""
+"""Accuracy and cost of pruned networks."""
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from sascli.figures.draw import style
-from sascli.figures.draw.rows import Reference, Tables, over_seeds, rows, seeds
-from sascli.figures.draw.ways import main_rule
+from sascli.figures.draw.curves import curve, unique
+from sascli.figures.draw.modes import main_rule
+from sascli.figures.draw.picture import Values, picture
+from sascli.figures.draw.rows import Reference, Tables, rows, seeds
 
-TABLES = ("pruning",)
-CAPTION = (
-    "Test accuracy (%) of pruned mean networks against the fraction (%) of all connections that "
-    "stays, chosen in all layers together: gBP's of smallest π or of largest certainty (mean over "
-    "standard deviation of the weight), VIPs before all others, or of largest |μ|/√N{bp}. "
-    "{panels} Points: mean over seeds; {bars}; dotted: the whole network of gBP."
-)
-WORDS = {"pi": "spike mass", "snr": "certainty", "magnitude": "magnitude"}
+WORDS = {"pi": "spike mass", "snr": "signal-to-noise ratio", "magnitude": "magnitude"}
 CRITERIA = {"pi": r"$\pi$", "snr": r"$|\mu|/\sigma$", "magnitude": r"$|\mu|$"}
 
 
 def level_axis(ax: Axes, levels: list[float]) -> None:
-    """The fractions that stay, as per cent on a logarithmic axis that falls to the right."""
+    """The remaining fractions in percent on a logarithmic axis that falls to the right."""
     ax.set_xscale("log")
-    ax.set_xticks([100 * level for level in levels], [f"{100 * level:g}" for level in levels])
+    ax.set_xticks(levels, [f"{level:g}" for level in levels])
     ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("remaining connections (%)")
     ax.invert_xaxis()
 
 
-@style.styled
-def draw(tables: Tables, reference: Reference) -> Figure:
-    """A panel as cut, and one after fine-tuning where there was any."""
+@picture(
+    "pruning",
+    caption="Test accuracy (%) of pruned mean networks against the fraction (%) of all "
+    "connections that remains, chosen in all layers together: gBP's of smallest π, of largest "
+    "signal-to-noise ratio |μ|/σ (mean over standard deviation of the weight), VIPs before all "
+    "others, or of largest |μ|/√N{bp}. {panels} Points: mean over seeds; {bars}; dotted: the "
+    "unpruned network of gBP.",
+)
+def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
+    """A panel before fine-tuning, and one after it where there was any."""
     table = rows(tables, "pruning", format="csr")
     main = main_rule(table)
-    whole = 100 * rows(tables, "pruning", rule=main, criterion="none")["test_accuracy"].mean()
-    table = table[table["criterion"].isin([*CRITERIA])]
-    drawn = [(rule, name) for rule in (main, *_others(table, main)) for name in CRITERIA]
-    found = dict(list(table.groupby(["epochs", "rule", "criterion"])))
-    epochs, levels = sorted(table["epochs"].unique()), sorted(table["level"].unique())
-    fig = style.figure(0.7 + 1.6 * len(epochs))
-    axes = fig.subplots(len(epochs), sharex=True, sharey=True, squeeze=False)[:, 0]
-    for ax, after in zip(axes, epochs, strict=True):
-        present = [own for own in drawn if (after, *own) in found]
+    dense = 100 * rows(tables, "pruning", rule=main, criterion="none")["test_accuracy"].mean()
+    table = table[table["criterion"].isin([*CRITERIA])].assign(level=100 * table["level"])
+    others = [rule for rule in table["rule"].unique() if rule != main]
+    epochs = unique(table, "epochs")
+    panels = style.panels(fig, 0.7 + 1.6 * len(epochs), len(epochs), sharex=True, sharey=True)
+    for ax, after in zip(panels, epochs, strict=True):
+        parts = dict(list(table[table["epochs"] == after].groupby(["rule", "criterion"])))
+        keys = [(rule, name) for rule in (main, *others) for name in CRITERIA]
+        present = [key for key in keys if key in parts]
         for (rule, name), look in zip(present, style.LOOKS, strict=False):
-            some = found[after, rule, name]
-            accuracy = 100 * over_seeds(some, "test_accuracy", "level")[["mean", "std"]]
-            accuracy.index = 100 * accuracy.index
-            label = f"{style.RULES[rule][0]}, {CRITERIA[name]}"
-            style.bars(ax, accuracy, look, label, markerfacecolor="white")
-        ax.axhline(whole, color="0.5", linestyle=":", linewidth=0.8)
-        said = f"fine-tuned, epochs: {after}" if after else "as cut"
-        ax.text(0.03, 0.06, said, transform=ax.transAxes)
+            label = {"label": f"{style.rule_name(rule)}, {CRITERIA[name]}"}
+            curve(ax, parts[rule, name], "level", "test_accuracy", look | label, scale=100)
+        ax.axhline(dense, color="0.5", linestyle=":", linewidth=0.8)
+        text = f"fine-tuned, epochs: {after}" if after else "not fine-tuned"
+        ax.text(0.03, 0.06, text, transform=ax.transAxes)
         ax.set_ylabel("test accuracy (%)")
-    level_axis(axes[-1], levels)
-    axes[-1].set_xlabel("connections that stay (%)")
-    style.legend(fig, axes[0], ncols=2)
-    panels = "Above: as cut; below: after fine-tuning by BP." if len(epochs) > 1 else "As cut."
-    bp = "; BP's of largest |w|/√N" if len(_others(table, main)) else ""
-    fig.set_label(CAPTION.format(bp=bp, panels=panels, bars=seeds(table)))
-    return fig
+    level_axis(panels[-1], unique(table, "level"))
+    style.legend(fig, panels[0], ncols=2)
+    text = "Above: not fine-tuned; below: fine-tuned by BP." if epochs[1:] else "Not fine-tuned."
+    bp = "; BP's of largest |w|/√N" if others else ""
+    return {"bp": bp, "panels": text, "bars": seeds(table)}
 
 
-def _others(table: pd.DataFrame, main: str) -> list[str]:
-    return [rule for rule in table["rule"].unique() if rule != main]
+COSTS = {"bytes": "bytes on disk", "seconds": "time", "n_neurons": "hidden neurons"}
+
+
+@picture(
+    "pruning",
+    caption="Cost (% of the dense network's) of the sparse networks of {rule} pruned by "
+    "{criterion}, against the fraction (%) of connections that remains: bytes of the file (CSR, "
+    "32-bit values), time to classify the test images on one core, hidden neurons that still "
+    "have an input and an output. Points: mean over seeds; {bars}.",
+)
+def sparse(fig: Figure, tables: Tables, reference: Reference) -> Values:
+    """A curve for each cost."""
+    rule = main_rule(tables["pruning"])
+    keys: dict[str, str | int] = {"rule": rule, "epochs": 0}
+    dense = rows(tables, "pruning", **keys, format="dense").set_index("replica")
+    names = list(rows(tables, "pruning", **keys)["criterion"].unique())
+    criterion = next(name for name in ("snr", *WORDS, *names) if name in names)
+    table = rows(tables, "pruning", **keys, criterion=criterion)
+    table = table.assign(level=100 * table["level"])
+    ax = style.panel(fig, 2.4)
+    for column, look in style.labelled(COSTS).items():
+        relative = table[column] / table["replica"].map(dense[column])
+        curve(ax, table.assign(cost=relative), "level", "cost", look, scale=100)
+    ax.axhline(100, color="0.5", linestyle=":", linewidth=0.8)
+    ax.set(yscale="log", ylabel="of the dense network (%)")
+    ax.yaxis.set_major_formatter("{x:g}")
+    level_axis(ax, unique(table, "level"))
+    style.legend(fig, ax, ncols=3)
+    name, by = style.rule_name(rule), WORDS.get(criterion, criterion)
+    return {"rule": name, "criterion": by, "bars": seeds(table)}
