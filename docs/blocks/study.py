@@ -1,27 +1,18 @@
 """Parts about any study: its claims, what made it, its pictures."""
 
 import os
-from pathlib import Path
 
-import pandas as pd
 from PIL import Image
 
 from blocks.source import Blocks, Source, markdown
 from sascli import claims as judged
-from sascli import figures
-from sascli.studies.registry import study_of
+from sascli.studies.directories import judge
 
 
 def claims(source: Source, other: str = "") -> str:
     """The paper's claims; `other` is a second data set for claim 15."""
-
-    def measured(directory: Path) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-        return figures.read_tables(directory), figures.reference_of(directory)
-
     second = source.docs / "data" / other
-    compared = measured(second) if other and second.is_dir() else None
-    register = study_of(source.manifest).claims
-    table = judged.evaluate(*measured(source.directory), compared, register=register)
+    table = judge(source.directory, second if other and second.is_dir() else None)
     return f"{judged.as_markdown(table)}\n\nFrom the tables of `docs/data/{source.name}`."
 
 

@@ -1,4 +1,4 @@
-"""How a job of a multirun ends, in its manifest."""
+"""How a job of a multirun ends, written to its manifest."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,8 +29,8 @@ def recorded(directory: Path, command: str, version: Mapping[str, Any]) -> Itera
 
 
 def _describe(directory: Path, command: str, start: str, entries: Mapping[str, Any]) -> None:
-    """Add to the manifest of a job, or begin it."""
+    """Add entries to the manifest of a job, or create it."""
     with suppress(UserError), runs.lock(directory):
-        begun = (directory / runs.MANIFEST).exists()
-        first = {} if begun else {**runs.provenance(), "kind": command, "start": start}
+        exists = (directory / runs.MANIFEST).exists()
+        first = {} if exists else {**runs.provenance(), "kind": command, "start": start}
         runs.describe(directory, **first, **entries, end=runs.now())

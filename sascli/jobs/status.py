@@ -1,4 +1,4 @@
-"""The status of a job: by its manifest, its lock, and SLURM."""
+"""The status of a job, from its manifest, its lock, and SLURM."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Status:
 
 
 def status_of(directory: Path, manifest: Mapping[str, Any], queued: Mapping[str, str]) -> str:
-    """The status in a manifest; `killed` where it is running but no process has it.
+    """The status in a manifest; `killed` where it is `running` but no process has its lock.
 
-    `queued` holds the states of SLURM jobs, for runs on machines whose locks cannot be seen here.
+    `queued` holds the states of SLURM jobs, for runs on machines whose locks are not visible here.
     """
     status = str(manifest.get("status"))
     if status != "running" or manifest.get("slurm_job") in queued:
