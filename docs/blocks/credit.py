@@ -9,7 +9,7 @@ from blocks.source import RULES, Blocks, Source, markdown, spread
 from sascli import runs
 from sascli.claims.check import Check
 from sascli.claims.credit import EXTREME, LAST_EPOCHS
-from sascli.claims.shapes import by_seed, inner_excess, share
+from sascli.claims.shapes import by_seed, fraction, inner_excess
 
 FRACTIONS = {"sparsity": ("sparsity", 1), "vip_fraction": ("VIP %", 100)}
 FRACTIONS["uip_fraction"] = ("UIP %", 100)
@@ -203,7 +203,7 @@ def uncertain(source: Source) -> str:
     for layer, rows in table.groupby("layer"):
         fractions = pd.DataFrame(
             [
-                [float(share(own, low, high)) for low, high in pairwise(edges)]
+                [float(fraction(own, low, high)) for low, high in pairwise(edges)]
                 for _, own in rows.groupby("seed")
             ],
             columns=names,

@@ -13,19 +13,28 @@ class Command:
     """A row: what dispatcher and help need before the command's module is imported.
 
     `work` is MODULE:FUNCTION. It is called with the settings and the directory of a multirun's
-    job (None outside of multiruns), and returns the directory with its tables. With `measures`
-    it is instead a measurement as `sascli.measure.record.measure` calls it.
+    job (None outside of multiruns), and returns the directory with its tables. A function of
+    `sascli.measure` is instead called by `sascli.measure.record.measure`.
     """
 
+    name: str
     summary: str  # one line
-    schema: str  # the name of the dataclass of its settings in sascli.config
     work: str
     examples: tuple[tuple[str, str], ...]  # command line and effect; the most common first
-    measures: bool = False
     pictures: tuple[str, ...] = ()  # figures drawn beside the tables, if their tables exist
     overview: str = ""  # MODULE:FUNCTION that makes a table for the terminal from the tables
     argument: str | None = None  # the setting that the first word sets without its name
     plain: tuple[str, ...] = ()  # settings of a group's name that are not groups here
+
+    @property
+    def schema(self) -> str:
+        """The dataclass of its settings in `sascli.config`, by its name in camel case."""
+        return "".join(word.capitalize() for word in self.name.replace("-", " ").split())
+
+    @property
+    def measures(self) -> bool:
+        """Whether `work` measures, rather than running by itself."""
+        return self.work.startswith("sascli.measure.")
 
 
 def function(name: str) -> Callable[..., Any]:
@@ -34,10 +43,10 @@ def function(name: str) -> Callable[..., Any]:
     return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
 
-COMMANDS = {
-    "train": Command(
+ROWS = (
+    Command(
+        "train",
         "train networks and leave a run directory of weights, tables and a picture",
-        "Train",
         "sascli.training.run:run",
         (
             ("sas train", "gBP on scikit-learn's digits"),
@@ -51,18 +60,13 @@ COMMANDS = {
         ),
         pictures=("overview",),
     ),
-    **{
-        f"reproduce {name}": Command(
-            study.summary,
-            f"Reproduce{name.capitalize()}",
-            f"sascli.studies.{name}:run",
-            study.examples,
-        )
+    *(
+        Command(f"reproduce {name}", study.summary, f"sascli.studies.{name}:run", study.examples)
         for name, study in STUDIES.items()
-    },
-    "sweep-datasize": Command(
+    ),
+    Command(
+        "sweep-datasize",
         "test error and layer statistics against the number of training images and depth",
-        "SweepDatasize",
         "sascli.training.sweep:sweep_datasize",
         (
             (
@@ -75,23 +79,21 @@ COMMANDS = {
             ),
         ),
     ),
-    "entropy": Command(
+    Command(
+        "entropy",
         "entropy per connection of a trained run, by the paper's estimator and the exact one",
-        "Entropy",
         "sascli.measure.credit:entropy",
         (("sas entropy run=latest", "of the newest finished run"),),
-        measures=True,
     ),
-    "perturb": Command(
+    Command(
+        "perturb",
         "switch connections of a trained run off or on and test again",
-        "Perturb",
         "sascli.measure.credit:perturb",
         (("sas perturb run=latest layer=1", "all four kinds, eleven fractions"),),
-        measures=True,
     ),
-    "evaluate": Command(
+    Command(
+        "evaluate",
         "test a trained run: accuracy, calibration, uncertainty, confusion of classes",
-        "Evaluate",
         "sascli.measure.evaluate:evaluate",
         (
             ("sas evaluate run=latest", "on its test set"),
@@ -105,25 +107,23 @@ COMMANDS = {
             ),
         ),
         plain=("model",),
-        measures=True,
         pictures=("confusion", "reliability", "uncertainty"),
         overview="sascli.measure.evaluate:overview",
     ),
-    "prune": Command(
+    Command(
+        "prune",
         "prune connections of a trained run by credit; size and speed of the sparse networks",
-        "Prune",
         "sascli.measure.prune:prune",
         (
             ("sas prune run=latest", "by pi, |mu|/sigma and magnitude"),
             ("sas prune baseline=my-bp tune.epochs=3", "beside BP, also fine-tuned"),
         ),
-        measures=True,
         pictures=("pruning", "sparse"),
         overview="sascli.measure.prune:overview",
     ),
-    "continual": Command(
+    Command(
+        "continual",
         "learn tasks in sequence, old ones protected by credit, by EWC, or not at all",
-        "Continual",
         "sascli.continual:run",
         (
             ("sas continual", "five pairs of digits, every method"),
@@ -133,36 +133,33 @@ COMMANDS = {
         pictures=("continual", "continual_matrix"),
         overview="sascli.continual:overview",
     ),
-    "decorrelation": Command(
+    Command(
+        "decorrelation",
         "correlation by layer over a run's training; decorrelated inputs beside ZCA",
-        "Decorrelation",
         "sascli.measure.copi:decorrelation",
         (("sas decorrelation run=latest", "of the newest finished run, trained by rule=copi"),),
-        measures=True,
         pictures=("decorrelation", "decorrelated"),
     ),
-    "features": Command(
+    Command(
+        "features",
         "receptive fields of a COPI network's units by linear read-out",
-        "Features",
         "sascli.measure.copi:features",
         (
             ("sas features run=latest layer=2 unit=[0,1,2]", "three units of the second layer"),
             ("sas features images=all", "the last hidden layer, fitted to all training images"),
         ),
-        measures=True,
         pictures=("features",),
     ),
-    "compress": Command(
+    Command(
+        "compress",
         "replace layers of a COPI network by their linear map and test again",
-        "Compress",
         "sascli.measure.copi:compress",
         (("sas compress run=latest", "the first k layers and the last k, for every k"),),
-        measures=True,
         pictures=("compression",),
     ),
-    "psychometric": Command(
+    Command(
+        "psychometric",
         "choices of a network of the multisensory task against frequency, fitted sigmoids, slopes",
-        "Psychometric",
         "sascli.measure.task:psychometric",
         (
             ("sas psychometric run=latest", "mean field and five effective networks"),
@@ -171,59 +168,54 @@ COMMANDS = {
                 "weights drawn once, or every step",
             ),
         ),
-        measures=True,
         pictures=("psychometric",),
     ),
-    "selectivity": Command(
+    Command(
+        "selectivity",
         "neurons selective for choice, modality, both or neither, and their responses",
-        "Selectivity",
         "sascli.measure.task:selectivity",
         (("sas selectivity run=latest", "noise-reduced trials of the newest finished run"),),
-        measures=True,
         pictures=("selectivity", "neurons"),
     ),
-    "trajectories": Command(
+    Command(
+        "trajectories",
         "principal components of rates by condition and of parameters over training",
-        "Trajectories",
         "sascli.measure.task:trajectories",
         (("sas trajectories run=latest", "also parameters, of a run with snapshot_every=10"),),
-        measures=True,
         pictures=("trajectories", "synapses"),
     ),
-    "kernel": Command(
+    Command(
+        "kernel",
         "the tangent kernel of the recurrent network: infinite width, random networks, training",
-        "Kernel",
         "sascli.measure.theory:kernel",
         (
             ("sas kernel", "17 angles, widths 100 to 2000; lazy training on MNIST"),
             ("sas kernel lazy.width=0 alpha=[0.5]", "without training, one leak"),
         ),
-        measures=True,
         pictures=("kernel", "lazy"),
     ),
-    "order-parameters": Command(
+    Command(
+        "order-parameters",
         "symmetry breaking of one spike-and-slab neuron that learns a sine",
-        "OrderParameters",
         "sascli.measure.theory:order_parameter_tables",
         (("sas order-parameters", "10,000 inputs, ten networks"),),
-        measures=True,
         pictures=("order_parameters",),
     ),
-    "plot": Command(
+    Command(
+        "plot",
         "draw figures from the tables of `sas reproduce`; never trains",
-        "Plot",
         "sascli.commands.plot:plot",
         (("sas plot figure=fig2a", "one figure of the newest reproduction"),),
     ),
-    "claims": Command(
+    Command(
+        "claims",
         "the paper's claims: holds, does not hold, not measured",
-        "Claims",
         "sascli.commands.claims:print_claims",
         (("sas claims format=markdown", "of the newest reproduction"),),
     ),
-    "runs": Command(
+    Command(
+        "runs",
         "run directories: command, model, seeds, status, accuracy, age",
-        "Runs",
         "sascli.commands.runs:print_runs",
         (
             ("sas runs", "all, newest first"),
@@ -231,9 +223,9 @@ COMMANDS = {
             ("sas runs format=json", "for other programs, as csv"),
         ),
     ),
-    "collect": Command(
+    Command(
+        "collect",
         "one table from the tables of a multirun's jobs, and the status of every job",
-        "Collect",
         "sascli.jobs.collect:run",
         (
             ("sas collect", "of the newest multirun"),
@@ -241,4 +233,5 @@ COMMANDS = {
         ),
         argument="sweep",
     ),
-}
+)
+COMMANDS = {row.name: row for row in ROWS}

@@ -1,6 +1,6 @@
 """COPI beside BP and gBP: rates tried, every rule trained, the trained networks analysed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from sascli import runs
-from sascli.analysis.decorrelation import correlations, decorrelated
-from sascli.analysis.linear import compression, features
+from sascli.analysis.decorrelation import correlations
 from sascli.analysis.logistic import logistic
 from sascli.config import (
+    Compress,
     Decorrelation,
+    Features,
     ReproduceCopi,
     Train,
     check,
@@ -22,11 +23,11 @@ from sascli.config import (
     training_of,
 )
 from sascli.errors import UserError
+from sascli.measure import copi as measures
 from sascli.measure.record import Results
-from sascli.measure.run import TrainedRun
 from sascli.studies.base import Reproduction
 from sascli.studies.pieces import once
-from sascli.studies.search import best
+from sascli.studies.search import Plan, best
 from sascli.training import checkpoint, sweep
 from sascli.training.sweep import Point
 
@@ -63,7 +64,7 @@ def best_name(arm: str) -> str:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Plan):
     """The points of a preset for a data set of `available` training images.
 
     Every seed has its run directory, since one may diverge and another not. Raises UserError for
@@ -71,25 +72,25 @@ class Comparison:
     """
 
     config: ReproduceCopi
-    available: int
 
     def __post_init__(self) -> None:
-        base = self.base
-        if base.train_size > self.available:
-            raise sweep.too_many(base.train_size, self.available)
-        if base.train_size < 5:
+        super().__post_init__()
+        if self.reference < 5:
             raise UserError("train_size must be at least 5: a fifth chooses a penalty")
-        check(base)
+        check(self.model)
+
+    @property
+    def reference(self) -> int:
+        """T, no larger than the preset allows."""
+        return least(super().reference, self.config.preset.train_size)
 
     @cached_property
-    def base(self) -> Train:
-        """The model's settings, network and images no larger than the preset allows."""
-        config, preset = self.config, self.config.preset
-        size = self.available if config.train_size == "all" else config.train_size
-        width = config.width
+    def model(self) -> Train:
+        """The model's settings, its network no larger than the preset allows."""
+        config, preset, width = self.config, self.config.preset, self.config.width
         return replace(
             training_of(config),
-            train_size=least(size, preset.train_size),
+            train_size=self.reference,
             depth=least(config.depth, preset.depth),
             width=width if isinstance(width, list) else least(width, preset.width),
             eval=replace(config.eval, samples=0),  # COPI's networks have no distribution
@@ -124,7 +125,7 @@ class Comparison:
             lr["r"] = copi_lr["default"] if copi_lr.get("r") is None else copi_lr["r"]
         elif rule["name"] != "gbp":
             rule["decorrelation_epochs"] = 0
-        return replace(self.base, rule=rule, lr=lr, decay=decay)
+        return replace(self.model, rule=rule, lr=lr, decay=decay)
 
     def points(self, name: str, settings: Train, seeds: Iterable[int]) -> list[Point]:
         """A point for each seed."""
@@ -171,9 +172,8 @@ class Comparison:
 
         They are tested on held-out training images, never on the test set.
         """
-        preset, base = self.config.preset, self.base
-        held_out = max(1, min(10_000, self.available // 5))
-        size = min(preset.rate_size, base.train_size, self.available - held_out)
+        preset = self.config.preset
+        size = self.searched_size(min(preset.rate_size, self.reference))
         for arm in (arm for arm in ARMS if arm in (*COMPARED, *preset.searched)):
             seeds = range(preset.rate_seeds if arm in COMPARED else preset.search_seeds)
             for factor in preset.rates:
@@ -181,8 +181,8 @@ class Comparison:
                     self.settings(arm, factor),
                     epochs=preset.rate_epochs,
                     train_size=size,
-                    test_size=held_out,
-                    data=replace(base.data, split="validation"),
+                    test_size=self.held_out,
+                    data=replace(self.model.data, split="validation"),
                 )
                 for point in self.points(f"{arm}-x{factor:g}", settings, seeds):
                     key = {"point": arm, "factor": factor, "lr": self.rate(arm, factor)}
@@ -213,8 +213,8 @@ class Copi(Reproduction):
     @property
     def reference(self) -> dict[str, Any]:
         """Depth, width and T of the networks."""
-        base = self.comparison.base
-        return {"depth": base.depth, "width": base.width, "train_size": base.train_size}
+        model = self.comparison.model
+        return {key: getattr(model, key) for key in ("depth", "width", "train_size")}
 
     def train(self, directory: Path) -> dict[str, Any]:
         """Every arm at its published rate, and at the best of the trials if that differs.
@@ -263,38 +263,27 @@ class Copi(Reproduction):
     def measure(self, directory: Path) -> None:
         """Analyse the COPI-BP networks that did not diverge; existing tables are kept."""
         preset, comparison = self.config.preset, self.comparison
-        points = comparison.points("copi-bp", comparison.base, comparison.seeds)
+        points = comparison.points("copi-bp", comparison.model, comparison.seeds)
         networks = [
             run for run in self.trained(directory, points) if not sweep.diverged(run.directory)
         ]
-        first = networks[0]
-
-        def compressed(run: TrainedRun) -> Results:
-            images = run.training_images(preset.maps)
-            return {"compression": compression(run.layers, run.seeds, images, run.data)}
-
-        def decorrelated_images() -> Results:
-            epsilon = Decorrelation().epsilon  # as of the command
-            return {"decorrelated": decorrelated(
-                first.layers, first.data, images=preset.images, replica=0, epsilon=epsilon
-            )}  # fmt: skip
-
-        def receptive_fields() -> Results:
-            layer = max(len(first.layers.w) - 1, 1)
-            units = range(min(first.layers.w[layer - 1].shape[1], preset.units))
-            x = first.training_images(preset.maps)
-            table = features(first.layers, x, first.data, layer=layer, units=units, replica=0)
-            return {"features": table}
-
+        first, maps = networks[0], Compress(images=preset.maps)
+        last_hidden = first.layers.w[max(len(first.layers.w) - 1, 1) - 1]
+        units = list(range(min(last_hidden.shape[1], preset.units)))
         for run in networks:
-            once(run.directory, "compression", partial(compressed, run))
+            once(run.directory, "compression", partial(measures.compress, run, maps))
         tables = [runs.read_table(run.directory / "compression.csv") for run in networks]
-        for name, work in {
-            "decorrelated": decorrelated_images,
-            "features": receptive_fields,
+        shown = Decorrelation(images=preset.images)
+        fields = Features(images=preset.maps, unit=units)
+        works: dict[str, Callable[[], Results]] = {
+            "decorrelated": lambda: {
+                "decorrelated": measures.decorrelation(first, shown)["decorrelated"]
+            },
+            "features": partial(measures.features, first, fields),
             "compression": lambda: {"compression": pd.concat(tables, ignore_index=True)},
             "linear": lambda: {"linear": logistic(first.data)},
-        }.items():
+        }
+        for name, work in works.items():
             once(directory, name, work)
 
 
@@ -326,14 +315,11 @@ def settings_of(point: Point) -> dict[str, Any]:
 
 def gains(points: Iterable[Point], parent: Path, epochs: int) -> pd.DataFrame:
     """gains.csv: loss and accuracy over the first epochs of COPI-BP and of BP with Adam."""
-    tables = []
-    for point in points:
-        history = runs.read_table(parent / point.name / "history.csv")
-        table = history.loc[history["epoch"] <= epochs, ["epoch", "train_loss", "test_accuracy"]]
-        for place, (key, value) in enumerate(settings_of(point).items()):
-            table.insert(place, key, value)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    points = list(points)
+    columns = ["point", "seed", "epoch", "train_loss", "test_accuracy"]
+    history = sweep.gather("history", points, parent)[columns]
+    table = runs.rows([settings_of(point) for point in points]).merge(history, how="left")
+    return table[table["epoch"] <= epochs]
 
 
 run = Copi.run
