@@ -117,17 +117,11 @@ def _spike(tables: Tables) -> list[Check]:
     f"farther than one rms from 0, {TWICE}: with fewer, m would be a needle with outliers.",
 )
 def _slab_mean(tables: Tables) -> list[Check]:
-    def peak(histogram: pd.DataFrame) -> float:
-        return peak_at_zero(histogram, rms(histogram))
-
-    def tails(histogram: pd.DataFrame) -> float:
-        return float(1 - fraction(histogram, -rms(histogram), rms(histogram)))
-
+    peak = tables.per_layer("m", lambda h: peak_at_zero(h, rms(h)))
+    tails = tables.per_layer("m", lambda h: float(1 - fraction(h, -rms(h), rms(h))))
     return [
-        Check(
-            "fraction around 0 - next largest, least of the layers", tables.per_layer("m", peak), 0
-        ),
-        Check("fraction beyond one rms, least of the layers", tables.per_layer("m", tails), FAR),
+        Check("fraction around 0 - next largest, least of the layers", peak, above=0),
+        Check("fraction beyond one rms, least of the layers", tails, above=FAR),
     ]
 
 

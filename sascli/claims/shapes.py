@@ -1,6 +1,7 @@
 """The shapes in claims: falling, arched, peaked."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -33,16 +34,11 @@ def by_seed(
 
 def falls(values: pd.DataFrame, what: str) -> list[Check]:
     """The last column is below the first, and no step rises beyond the noise."""
-    first, last = values.columns[0], values.columns[-1]
-    fall = values[first] - values[last]
-    steps = zip(values.columns, values.columns[1:], strict=False)
+    first, *_, last = columns = list(values)
+    steps = pairwise(columns) if len(columns) > 2 else ()
     return [
-        Check(f"{what} {first} to {last}", fall, above=0),
-        *(
-            Check(f"{what} {a} to {b}", values[a] - values[b], above=0, errors=-2)
-            for a, b in steps
-            if len(values.columns) > 2
-        ),
+        Check(f"{what} {first} to {last}", values[first] - values[last], above=0),
+        *(Check(f"{what} {a} to {b}", values[a] - values[b], 0, errors=-2) for a, b in steps),
     ]
 
 

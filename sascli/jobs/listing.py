@@ -14,7 +14,7 @@ import pandas as pd
 from sascli import runs
 from sascli.errors import UserError
 from sascli.jobs import slurm
-from sascli.jobs.status import status_of
+from sascli.jobs.status import read
 
 COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
 STATUSES = (
@@ -55,20 +55,20 @@ def directories(outputs: Path) -> Iterator[Path]:
 
 def describe(directory: Path, queued: Mapping[str, str]) -> dict[str, Any] | None:
     """The row of a directory; None if it has just been deleted."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row["directory"] = str(directory)
-    try:
-        manifest = runs.manifest_of(directory)
-    except UserError as error:
-        if not (directory / runs.MANIFEST).exists():
-            return None
-        return row | {"status": "other format" if "format version" in str(error) else "damaged"}
+    job, manifest = read(directory, queued)
+    if job.status == "missing":
+        return None
+    if job.status == "damaged":
+        other = "format version" in str(job.error)
+        status = "other format" if other else "damaged"
+        return dict.fromkeys(COLUMNS) | {"directory": str(directory), "status": status}
     kind, start = manifest.get("kind"), manifest.get("start")
-    return row | {
+    return {
+        "directory": str(directory),
         "command": f"reproduce {study}" if (study := runs.study_name(manifest)) else kind,
         "model": manifest.get("model"),
         "seeds": " ".join(map(str, manifest.get("seeds", []))),
-        "status": status_of(directory, manifest, queued),
+        "status": job.status,
         "accuracy": accuracy(directory) if kind == "train" else None,
         "start": start,
         "age": age(str(start)),

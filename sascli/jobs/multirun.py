@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypedDict, cast
@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 from sascli import runs
 from sascli.errors import UserError
 from sascli.jobs import slurm
-from sascli.jobs.status import ACTIVE, Status, job_status
+from sascli.jobs.status import ACTIVE, Status, read
 
 SWEEP, SUBMISSIONS = "sweep.json", ".submitit"
 
@@ -61,7 +61,12 @@ class Multirun:
 
     def _status(self, name: str, queued: Mapping[str, str]) -> Status:
         """The status of one job, from its manifest and the state of its SLURM job."""
-        return job_status(self.directory / name, name, queued.get(self.ids.get(name, "")), queued)
+        status, _ = read(self.directory / name, queued)
+        state = queued.get(self.ids.get(name, ""))
+        if status.status in ("finished", *ACTIVE) or state is None:
+            return status
+        resubmitted = "running" if state == "RUNNING" else "waiting"
+        return replace(status, status=resubmitted)
 
     def resubmissions(self, statuses: Iterable[Status]) -> list[list[str]]:
         """The command lines that resubmit the jobs that are neither finished nor active."""

@@ -32,14 +32,13 @@ def status_of(directory: Path, manifest: Mapping[str, Any], queued: Mapping[str,
     return "running" if locked else "killed"
 
 
-def job_status(directory: Path, name: str, state: str | None, queued: Mapping[str, str]) -> Status:
-    """The status of the job `name` in `directory`, whose SLURM job is in `state`."""
+def read(directory: Path, queued: Mapping[str, str]) -> tuple[Status, dict[str, Any]]:
+    """The status of the job in a directory, and its manifest, empty if it is not readable."""
     try:
         manifest = runs.manifest_of(directory)
-        status, error = status_of(directory, manifest, queued), manifest.get("error")
-    except UserError as reason:
-        damaged = (directory / runs.MANIFEST).exists()
-        status, error = ("damaged", str(reason)) if damaged else ("missing", None)
-    if status not in ("finished", *ACTIVE) and state is not None:  # submitted again
-        status = "running" if state == "RUNNING" else "waiting"
-    return Status(name, status, error)
+        status = status_of(directory, manifest, queued)
+        return Status(directory.name, status, manifest.get("error")), manifest
+    except UserError as error:
+        if (directory / runs.MANIFEST).exists():
+            return Status(directory.name, "damaged", str(error)), {}
+        return Status(directory.name, "missing"), {}

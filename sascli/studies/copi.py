@@ -151,7 +151,7 @@ class Comparison(Plan):
         preset, gains = self.config.preset, dict[str, Train]()
         for factor in preset.gains:
             settings = self.settings("copi-bp", 1.0, factor)
-            gains[f"copi-bp-gain{settings.rule['gain']:g}"] = settings
+            gains[f"copi-bp-gain{settings.rule.gain:g}"] = settings
         for factor in preset.gain_rates:
             settings = self.settings("bp-adam", factor)
             gains[f"bp-adam-lr{settings.lr['default']:g}"] = settings
@@ -308,7 +308,7 @@ def settings_of(point: Point) -> dict[str, Any]:
     return {
         "rule": config.rule.name,
         "point": point.group,
-        "gain": config.rule.get("gain"),
+        "gain": getattr(config.rule, "gain", None),
         "lr": config.lr["default"],
     } | seed_of(point)
 

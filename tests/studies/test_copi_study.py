@@ -137,13 +137,13 @@ def test_gains_and_rates_are_compared_and_arms_of_the_same_settings_taken() -> N
         for seed in (0, 1)
     ]  # fmt: skip
     config = points["copi-bp-gain10-s1"].config
-    assert (config.rule["gain"], config.lr["default"], config.epochs) == (10, 1e-3, 20)
+    assert (config.rule.gain, config.lr["default"], config.epochs) == (10, 1e-3, 20)
     assert points["bp-adam-lr1e-05-s0"].config.lr["default"] == 1e-5
     taken = points["bp-adam-best-s1"]
     assert taken in own.points("bp-adam-best", arms["bp-adam-best"], own.seeds)
     assert taken.config.epochs == 50
     digits = comparison("digits", "smoke", 1297)
-    assert {p.config.rule["gain"] for p in digits.compared(digits.arms({}))} == {10, 100}
+    assert {p.config.rule.gain for p in digits.compared(digits.arms({}))} == {10, 100}
 
 
 def test_a_rate_of_r_is_kept_while_that_of_w_is_tried() -> None:

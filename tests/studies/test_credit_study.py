@@ -82,7 +82,7 @@ def test_the_papers_grid() -> None:
     assert [(p.config.depth, p.config.train_size) for p in bp] == at_depth_4
     assert all(p.config.lr == {"default": 1 / p.config.train_size} for p in bp)
     for rule, points in ("gbp", own.gbp()), ("bp", bp):
-        assert {p.config.rule["name"] for p in points} == {rule}
+        assert {p.config.rule.name for p in points} == {rule}
         assert all(p.config.seeds == [0, 1, 2, 3, 4] and p.config.epochs == 100 for p in points)
     assert all(p.config.lr["default"] == 0.1 for p in own.gbp())
 
@@ -156,11 +156,11 @@ def test_every_preset_has_the_points_of_every_figure(
 
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
 def test_the_search_sees_held_out_training_images_and_never_the_test_set(rule: str) -> None:
-    points = [p for p in grid("digits", "smoke", 1297).searches() if p.config.rule["name"] == rule]
+    points = [p for p in grid("digits", "smoke", 1297).searches() if p.config.rule.name == rule]
     sizes = {"gbp": [1038], "bp": [324, 648, 1038]}[rule]  # every T compared, as far as there is
     assert [p.config.train_size for p in points] == sizes
     own = points[-1].config
-    assert (own.rule["name"], own.data.split) == (rule, "validation")
+    assert (own.rule.name, own.data.split) == (rule, "validation")
     assert own.lr == {"default": [0.025, 0.1]}  # in units of the model's own rate
     cpu = torch.device("cpu")
     seen = training_run.load_data(own, cpu)

@@ -48,7 +48,7 @@ def test_either_task_keeps_its_settings(preset: str, tmp_path: Path) -> None:
     points = {own.name: own.config for own in Temporal(config).points()}
     assert set(points) == {f"{model}-{rule}" for model in MODELS for rule in ("gbp", "bp")}
     for name, own in points.items():
-        assert (own.rule["name"], own.seeds) == (name.rsplit("-", 1)[1], [4, 7])
+        assert (own.rule.name, own.seeds) == (name.rsplit("-", 1)[1], [4, 7])
         assert type(own) is Train
     digits, task = points["rnn_digits-gbp"], points["multisensory-gbp"]
     assert (digits.model.source, digits.optim.name, digits.epochs) == (

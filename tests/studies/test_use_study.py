@@ -52,7 +52,7 @@ def test_the_tables_are_those_of_the_commands(unbroken: Path) -> None:
     assert len(directories) == 2
     for path in directories:
         run = TrainedRun(path, torch.device("cpu"))
-        rule = run.config.rule["name"]
+        rule = run.config.rule.name
         own = evaluate(run, config.evaluate)["evaluation"]
         found = whole[whole["rule"] == rule].reset_index(drop=True)
         pd.testing.assert_frame_equal(found, own, rtol=1e-12)
