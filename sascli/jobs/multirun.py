@@ -26,7 +26,7 @@ class Submission(TypedDict):
 class Record(TypedDict):
     """The content of sweep.json, beside its format, its start and the code version."""
 
-    jobs: dict[str, list[str]]  # the overrides of each job by the name of its directory
+    jobs: dict[str, list[str]]  # as of `Multirun.jobs`
     submissions: list[Submission]
 
 
@@ -36,6 +36,11 @@ class Multirun:
 
     directory: Path
     record: Record
+
+    @property
+    def jobs(self) -> dict[str, list[str]]:
+        """The overrides of each job by the name of its directory."""
+        return self.record["jobs"]
 
     @cached_property
     def ids(self) -> dict[str, str]:
@@ -51,7 +56,7 @@ class Multirun:
 
     def statuses(self) -> list[Status]:
         """The status of every job, in the order of submission."""
-        by_manifest = [self._status(name, {}) for name in self.record["jobs"]]
+        by_manifest = [self._status(name, {}) for name in self.jobs]
         unfinished = any(job.status != "finished" for job in by_manifest)
         queued = slurm.queue() if self.ids and unfinished else {}
         return [
@@ -81,9 +86,8 @@ class Multirun:
 
     def differing(self, job: str) -> dict[str, str]:
         """The settings of a job that not all jobs share, by their names."""
-        jobs = self.record["jobs"]
-        shared = set.intersection(*map(set, jobs.values()))
-        pairs = [line.partition("=") for line in jobs[job] if line not in shared]
+        shared = set.intersection(*map(set, self.jobs.values()))
+        pairs = [line.partition("=") for line in self.jobs[job] if line not in shared]
         return {key.lstrip("+").removesuffix(".default"): value for key, _, value in pairs}
 
 
