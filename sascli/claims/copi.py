@@ -114,13 +114,13 @@ def _rates(tables: Tables) -> list[Check]:
     3,
     "COPI with feedback alignment learns too.",
     f"After the last epoch COPI-FA's accuracy is more than {TIMES:g} times that after the first, "
-    f"in which W waits, and more than {SHARE:.0%} of COPI-BP's, both {TWICE}, at its best rate on "
-    "held-out images. Its published rate, where that is another, is reported beside it. A network "
+    f"in which W is frozen, and more than {SHARE:.0%} of COPI-BP's, both {TWICE}, at its best "
+    "rate on held-out images. Its published rate, if it differs, is reported beside it. A network "
     "that diverged counts as 0.",
 )
 def _feedback(tables: Tables) -> list[Check]:
     copi, published = accuracy(tables, "copi-bp"), accuracy(tables, "copi-fa")
-    copi = copi[copi > 0]  # a share of nothing is no number
+    copi = copi[copi > 0]  # no ratio to an accuracy of 0
     best = has(tables, "history", "copi-fa-best") or has(tables, "arms", "copi-fa-best")
     point = "copi-fa-best" if best else "copi-fa"
     last, first = accuracy(tables, point), accuracy(tables, point, first=True)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sascli.commands.table import COMMANDS, Command, function
+from sascli.commands.table import COMMANDS, Command, function, schema_name
 from sascli.studies.registry import STUDIES
 
-__all__ = ["COMMANDS", "RENAMED", "REPRODUCE", "Command", "run", "studies", "with_study"]
+__all__ = [
+    "COMMANDS", "RENAMED", "REPRODUCE", "Command", "run", "schema_name", "studies", "with_study",
+]  # fmt: skip
 
 REPRODUCE = "reproduce"
 """The command whose next word names a study."""

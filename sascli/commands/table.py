@@ -17,7 +17,6 @@ class Command:
     `sascli.measure` is instead called by `sascli.measure.record.measure`.
     """
 
-    name: str
     summary: str  # one line
     work: str
     examples: tuple[tuple[str, str], ...]  # command line and effect; the most common first
@@ -27,14 +26,14 @@ class Command:
     plain: tuple[str, ...] = ()  # settings of a group's name that are not groups here
 
     @property
-    def schema(self) -> str:
-        """The dataclass of its settings in `sascli.config`, by its name in camel case."""
-        return "".join(word.capitalize() for word in self.name.replace("-", " ").split())
-
-    @property
     def measures(self) -> bool:
         """Whether `work` measures, rather than running by itself."""
         return self.work.startswith("sascli.measure.")
+
+
+def schema_name(command: str) -> str:
+    """The dataclass of a command's settings in `sascli.config`: its name in camel case."""
+    return "".join(word.capitalize() for word in command.replace("-", " ").split())
 
 
 def function(name: str) -> Callable[..., Any]:
@@ -43,9 +42,8 @@ def function(name: str) -> Callable[..., Any]:
     return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
 
-ROWS = (
-    Command(
-        "train",
+COMMANDS = {
+    "train": Command(
         "train networks and leave a run directory of weights, tables and a picture",
         "sascli.training.run:run",
         (
@@ -60,39 +58,29 @@ ROWS = (
         ),
         pictures=("overview",),
     ),
-    *(
-        Command(f"reproduce {name}", study.summary, f"sascli.studies.{name}:run", study.examples)
+    **{
+        f"reproduce {name}": Command(study.summary, f"sascli.studies.{name}:run", study.examples)
         for name, study in STUDIES.items()
-    ),
-    Command(
-        "sweep-datasize",
+    },
+    "sweep-datasize": Command(
         "test error and layer statistics against the number of training images and depth",
         "sascli.training.sweep:sweep_datasize",
         (
-            (
-                "sas sweep-datasize model=mnist depth=[4,5] train_size=[1000,10000] seeds=5",
-                "four points of five seeds each",
-            ),
-            (
-                "sas sweep-datasize -m worker=1,2 train_size=[200,600,all] hydra/launcher=slurm",
-                "two jobs share the points",
-            ),
+            ("sas sweep-datasize depth=[4,5] train_size=[200,all] seeds=5", "four points"),
+            ("sas sweep-datasize -m worker=1,2 hydra/launcher=slurm", "two jobs share the work"),
         ),
     ),
-    Command(
-        "entropy",
+    "entropy": Command(
         "entropy per connection of a trained run, by the paper's estimator and the exact one",
         "sascli.measure.credit:entropy",
         (("sas entropy run=latest", "of the newest finished run"),),
     ),
-    Command(
-        "perturb",
+    "perturb": Command(
         "switch connections of a trained run off or on and test again",
         "sascli.measure.credit:perturb",
         (("sas perturb run=latest layer=1", "all four kinds, eleven fractions"),),
     ),
-    Command(
-        "evaluate",
+    "evaluate": Command(
         "test a trained run: accuracy, calibration, uncertainty, confusion of classes",
         "sascli.measure.evaluate:evaluate",
         (
@@ -110,8 +98,7 @@ ROWS = (
         pictures=("confusion", "reliability", "uncertainty"),
         overview="sascli.measure.evaluate:overview",
     ),
-    Command(
-        "prune",
+    "prune": Command(
         "prune connections of a trained run by credit; size and speed of the sparse networks",
         "sascli.measure.prune:prune",
         (
@@ -121,8 +108,7 @@ ROWS = (
         pictures=("pruning", "sparse"),
         overview="sascli.measure.prune:overview",
     ),
-    Command(
-        "continual",
+    "continual": Command(
         "learn tasks in sequence, old ones protected by credit, by EWC, or not at all",
         "sascli.continual:run",
         (
@@ -133,15 +119,13 @@ ROWS = (
         pictures=("continual", "continual_matrix"),
         overview="sascli.continual:overview",
     ),
-    Command(
-        "decorrelation",
+    "decorrelation": Command(
         "correlation by layer over a run's training; decorrelated inputs beside ZCA",
         "sascli.measure.copi:decorrelation",
         (("sas decorrelation run=latest", "of the newest finished run, trained by rule=copi"),),
         pictures=("decorrelation", "decorrelated"),
     ),
-    Command(
-        "features",
+    "features": Command(
         "receptive fields of a COPI network's units by linear read-out",
         "sascli.measure.copi:features",
         (
@@ -150,15 +134,13 @@ ROWS = (
         ),
         pictures=("features",),
     ),
-    Command(
-        "compress",
+    "compress": Command(
         "replace layers of a COPI network by their linear map and test again",
         "sascli.measure.copi:compress",
         (("sas compress run=latest", "the first k layers and the last k, for every k"),),
         pictures=("compression",),
     ),
-    Command(
-        "psychometric",
+    "psychometric": Command(
         "choices of a network of the multisensory task against frequency, fitted sigmoids, slopes",
         "sascli.measure.task:psychometric",
         (
@@ -170,22 +152,19 @@ ROWS = (
         ),
         pictures=("psychometric",),
     ),
-    Command(
-        "selectivity",
+    "selectivity": Command(
         "neurons selective for choice, modality, both or neither, and their responses",
         "sascli.measure.task:selectivity",
         (("sas selectivity run=latest", "noise-reduced trials of the newest finished run"),),
         pictures=("selectivity", "neurons"),
     ),
-    Command(
-        "trajectories",
+    "trajectories": Command(
         "principal components of rates by condition and of parameters over training",
         "sascli.measure.task:trajectories",
         (("sas trajectories run=latest", "also parameters, of a run with snapshot_every=10"),),
         pictures=("trajectories", "synapses"),
     ),
-    Command(
-        "kernel",
+    "kernel": Command(
         "the tangent kernel of the recurrent network: infinite width, random networks, training",
         "sascli.measure.theory:kernel",
         (
@@ -194,27 +173,23 @@ ROWS = (
         ),
         pictures=("kernel", "lazy"),
     ),
-    Command(
-        "order-parameters",
+    "order-parameters": Command(
         "symmetry breaking of one spike-and-slab neuron that learns a sine",
         "sascli.measure.theory:order_parameter_tables",
         (("sas order-parameters", "10,000 inputs, ten networks"),),
         pictures=("order_parameters",),
     ),
-    Command(
-        "plot",
+    "plot": Command(
         "draw figures from the tables of `sas reproduce`; never trains",
         "sascli.commands.plot:plot",
         (("sas plot figure=fig2a", "one figure of the newest reproduction"),),
     ),
-    Command(
-        "claims",
+    "claims": Command(
         "the paper's claims: holds, does not hold, not measured",
         "sascli.commands.claims:print_claims",
         (("sas claims format=markdown", "of the newest reproduction"),),
     ),
-    Command(
-        "runs",
+    "runs": Command(
         "run directories: command, model, seeds, status, accuracy, age",
         "sascli.commands.runs:print_runs",
         (
@@ -223,8 +198,7 @@ ROWS = (
             ("sas runs format=json", "for other programs, as csv"),
         ),
     ),
-    Command(
-        "collect",
+    "collect": Command(
         "one table from the tables of a multirun's jobs, and the status of every job",
         "sascli.jobs.collect:run",
         (
@@ -233,5 +207,4 @@ ROWS = (
         ),
         argument="sweep",
     ),
-)
-COMMANDS = {row.name: row for row in ROWS}
+}

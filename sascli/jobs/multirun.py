@@ -15,19 +15,12 @@ from sascli.jobs.status import ACTIVE, Status, read
 SWEEP, SUBMISSIONS = "sweep.json", ".submitit"
 
 
-class Submission(TypedDict):
-    """One submission of a multirun."""
-
-    words: list[str]  # the command line after `sas`
-    jobs: list[str]  # the names of all its jobs
-    submitted: list[str]  # those that were left to run
-
-
 class Record(TypedDict):
     """The content of sweep.json, beside its format, its start and the code version."""
 
     jobs: dict[str, list[str]]  # as of `Multirun.jobs`
-    submissions: list[Submission]
+    submissions: list[dict[str, list[str]]]
+    """The words after `sas`, the names of all jobs, and of those submitted, left to run."""
 
 
 @dataclass(frozen=True)

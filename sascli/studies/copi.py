@@ -1,6 +1,6 @@
 """COPI beside BP and gBP: rates tried, every rule trained, the trained networks analysed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -225,23 +225,13 @@ class Copi(Reproduction):
         comparison, parent = self.comparison, directory / "runs"
         trials = list(comparison.trials())
         sweep.train_points([point for _, point in trials], parent, discard, tolerant=True)
-        rates = runs.rows(
-            [
-                key | {"diverged": end["diverged"], "validation_accuracy": end["test_accuracy"]}
-                for key, point in trials
-                for end in [outcome(parent / point.name)]
-            ]
-        )
+        rates = runs.rows([key | outcome(parent / point.name) for key, point in trials])
+        rates = rates.rename(columns={"test_accuracy": "validation_accuracy"})
         runs.write_table(directory / "rates.csv", rates)
         searched = self.config.preset.searched
-        arms = comparison.arms(
-            {arm: best(rates[rates["point"] == arm], "factor") for arm in searched}
-        )
-        points = [
-            point
-            for name, settings in arms.items()
-            for point in comparison.points(name, settings, comparison.seeds)
-        ]
+        factors = {arm: best(rates[rates["point"] == arm], "factor") for arm in searched}
+        arms = comparison.arms(factors)
+        points = [p for arm in arms for p in comparison.points(arm, arms[arm], comparison.seeds)]
         compared = comparison.compared(arms)
         every = list({point.name: point for point in [*points, *compared]}.values())
         sweep.train_points(every, parent, tolerant=True)
@@ -264,9 +254,8 @@ class Copi(Reproduction):
         """Analyse the COPI-BP networks that did not diverge; existing tables are kept."""
         preset, comparison = self.config.preset, self.comparison
         points = comparison.points("copi-bp", comparison.model, comparison.seeds)
-        networks = [
-            run for run in self.trained(directory, points) if not sweep.diverged(run.directory)
-        ]
+        trained = self.trained(directory, points)
+        networks = [run for run in trained if not sweep.diverged(run.directory)]
         first, maps = networks[0], Compress(images=preset.maps)
         last_hidden = first.layers.w[max(len(first.layers.w) - 1, 1) - 1]
         units = list(range(min(last_hidden.shape[1], preset.units)))
@@ -313,9 +302,8 @@ def settings_of(point: Point) -> dict[str, Any]:
     } | seed_of(point)
 
 
-def gains(points: Iterable[Point], parent: Path, epochs: int) -> pd.DataFrame:
+def gains(points: Sequence[Point], parent: Path, epochs: int) -> pd.DataFrame:
     """gains.csv: loss and accuracy over the first epochs of COPI-BP and of BP with Adam."""
-    points = list(points)
     columns = ["point", "seed", "epoch", "train_loss", "test_accuracy"]
     history = sweep.gather("history", points, parent)[columns]
     table = runs.rows([settings_of(point) for point in points]).merge(history, how="left")
