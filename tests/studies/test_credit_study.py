@@ -192,15 +192,15 @@ def test_best_rate_has_the_highest_mean_over_seeds() -> None:
     [
         ("train_size=1298", "train_size=1298, but there are 1297 training images"),
         ("width=[5,5]", "width lists 2 hidden layers, but depth=5 has 3"),
-        ("preset.depths=[4,1]", "depth must be at least 2"),
+        ("preset.depths=[4,1]", "preset.depths must be at least 2, not [4, 1]"),
         ("preset.sizes=[0.00001,1]", "train_size must be a whole number >= 1"),
-        ("preset.rates=[]", r"preset.rates must be a list of numbers > 0, not []"),
-        ("preset.deep_sizes=[1,-1]", "preset.deep_sizes must be a list of numbers > 0"),
+        ("preset.rates=[]", "preset.rates needs at least one value"),
+        ("preset.deep_sizes=[1,-1]", "preset.deep_sizes must be above 0, not [1.0, -1.0]"),
         ("preset.fractions=[0,2]", "preset.fractions must lie in [0, 1]"),
         ("preset.samples=0", "preset.samples must be at least 1, not 0"),
         ("preset.other_seeds=0", "preset.other_seeds must be at least 1, not 0"),
         ("decay=[0,0.1]", "decay must be one number here"),
-        ("preset=papre", "there is no preset 'papre'; did you mean 'paper'?"),
+        ("preset=papre", "'papre'; did you mean 'paper'?"),
     ],
 )
 def test_invalid_settings_are_refused_before_any_work(

@@ -47,9 +47,9 @@ def test_both_tasks_have_their_settings(preset: str, tmp_path: Path) -> None:
     config = composed("reproduce temporal", "model=rnn_digits", f"preset={preset}", "seeds=[4,7]")
     points = {point.name: point.config for point in Temporal(config).points()}
     assert set(points) == {f"{model}-{rule}" for model in MODELS for rule in ("gbp", "bp")}
-    for name, config in points.items():
-        assert (config.rule.name, config.seeds) == (name.rsplit("-", 1)[1], [4, 7])
-        assert type(config) is Train
+    for name, point in points.items():
+        assert (point.rule.name, point.seeds) == (name.rsplit("-", 1)[1], [4, 7])
+        assert type(point) is Train
     digits, task = points["rnn_digits-gbp"], points["multisensory-gbp"]
     assert (digits.model.source, digits.optim.name, digits.epochs) == (
         "digits", "adamw", config.epochs
@@ -221,11 +221,11 @@ def test_interrupted_measurements_resume_with_the_same_tables(
     [
         ("model=multisensory", "model must be of images in sequence"),
         ("model=digits", "model must be of images in sequence"),
-        ("preset=papre", "there is no preset 'papre'; did you mean 'paper'?"),
+        ("preset=papre", "'papre'; did you mean 'paper'?"),
         ("preset.samples=0", "samples must be at least 1, not 0"),
         ("preset.tolerance=-1", "tolerance must be at least 0, not -1"),
         ("preset.fractions=[0,2]", "preset.fractions must lie in [0, 1]"),
-        ("psychometric.way=[smapled]", "there is no way 'smapled'; did you mean 'sampled'?"),
+        ("psychometric.way=[smapled]", "way 'smapled'; did you mean 'sampled'?"),
         ("psychometric.dt=200", "the time step must be in (0, tau = 100 ms], not 200"),
         ("psychometric.frequencies=[8]", "frequencies are from 9 to 16, not 8"),
         ("task.depth=1", "depth"),
@@ -233,7 +233,7 @@ def test_interrupted_measurements_resume_with_the_same_tables(
         ("kernel.widths=[100]", "widths must be at least two different widths"),
         ("kernel.shared_start=false", "lazy training has one h(0) for all samples"),
         ("selectivity.every=0.1", "every must be at least dt"),
-        ("neuron.pi_max=2", "pi_max is a probability, not 2"),
+        ("neuron.pi_max=2", "neuron.pi_max must lie in [0, 1], not 2.0"),
         ("task.seeds=many", "seeds must be a number of seeds or a list of them"),
         ("preset.trials=0", "trials must be at least 1, not 0"),
     ],
