@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-FEWER = "trained for fewer steps than published"
 TWICE = "beyond 2 SE"
 
 
@@ -71,7 +70,7 @@ class Tables:
         """Raises MissingError where the networks had fewer steps than the published ones."""
         published, steps = (self.reference.get(key) for key in ("published_steps", "steps"))
         if published and steps and steps < published:
-            raise MissingError(f"{FEWER}: {steps} of {published}")
+            raise MissingError(f"trained for fewer steps than published: {steps} of {published}")
 
     def rows(self, name: str, *, rule: str | None = "gbp", **keys: str | int) -> pd.DataFrame:
         """The rows of a table with the given keys. Raises MissingError when there are none."""

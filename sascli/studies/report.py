@@ -30,14 +30,11 @@ def write(directory: Path, pictures: Iterable[Path], claims: pd.DataFrame) -> Pa
     """
     manifest, config = runs.manifest_of(directory), directory / runs.CONFIG
     study = STUDIES[name_of(manifest)]
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
+    loader = FileSystemLoader(TEMPLATE.parent)
+    jinja = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    page = environment.get_template(TEMPLATE.name).render(
+    page = jinja.get_template(TEMPLATE.name).render(
         title=f"{study.title}: {manifest['model']}, {manifest['preset']}",
         source=study.source,
         directory=directory,
@@ -58,8 +55,5 @@ def picture(path: Path) -> dict[str, str]:
     """A PNG's name, its content in base64, and its caption, which is its Description."""
     with Image.open(path) as image:
         caption = str(image.info.get("Description", ""))
-    return {
-        "name": path.stem,
-        "data": base64.b64encode(path.read_bytes()).decode(),
-        "caption": caption,
-    }
+    data = base64.b64encode(path.read_bytes()).decode()
+    return {"name": path.stem, "data": data, "caption": caption}

@@ -92,11 +92,11 @@ class Temporal(Reproduction):
         """Each model by each rule, in its directory below runs/; pixels only by gBP."""
         pairs = [(model, rule) for model in self.models[:2] for rule in rules]
         pairs += [(model, "gbp") for model in self.models[2:] if "gbp" in rules]
-        points = []
-        for model, rule in pairs:
-            name = f"{model.model.name}-{rule}"
-            points.append(Point(name, replace(model, name=name, rule={"name": rule})))
-        return points
+        return [
+            Point(name, replace(model, name=name, rule={"name": rule}))
+            for model, rule in pairs
+            for name in [f"{model.model.name}-{rule}"]
+        ]
 
     def train(self, directory: Path) -> dict[str, Any]:
         """All models."""

@@ -140,10 +140,10 @@ def test_only_failed_and_missing_jobs_are_resubmitted(
         shutil.rmtree(directory / "model-digits+seed-1")
         capsys.readouterr()
         assert main(["collect", "outputs=here"]) == 0
-        said = capsys.readouterr().out
-        assert said.startswith("6 jobs: 3 failed, 2 finished, 1 missing\n")
-        assert "  model-digits+seed-1: missing\n" in said
-        assert "  model-folder+seed-0: failed: there is no folder images dark" in said
+        output = capsys.readouterr().out
+        assert output.startswith("6 jobs: 3 failed, 2 finished, 1 missing\n")
+        assert "  model-digits+seed-1: missing\n" in output
+        assert "  model-folder+seed-0: failed: there is no folder images dark" in output
         assert set(tables(directory)["layers"]["seed"]) == {0, 2}
 
         Path("images dark").symlink_to(images(Path("images")))
@@ -155,7 +155,7 @@ def test_only_failed_and_missing_jobs_are_resubmitted(
             train_one(config, directory, *rest)
 
         monkeypatch.setattr(loop, "train", counted)
-        (command,) = re.findall(r"^  (sas .*)$", said, re.MULTILINE)
+        (command,) = re.findall(r"^  (sas .*)$", output, re.MULTILINE)
         assert main(shlex.split(command)[1:]) == 0
         assert "4 to run" in capsys.readouterr().out
         assert sorted(trained) == [
@@ -258,14 +258,14 @@ def test_damaged_job_is_reported(fault: Fault, capsys: pytest.CaptureFixture[str
         manifest = directory / "seed-0" / runs.MANIFEST
         content = manifest.read_text()
         manifest.write_text(content[:-5])
-        said = str(collect(directory))
-        assert "seed-0: damaged: " in said and "1 damaged, 1 finished" in said
+        output = str(collect(directory))
+        assert "seed-0: damaged: " in output and "1 damaged, 1 finished" in output
         manifest.write_text(content)
         table = directory / "seed-1/layers.csv"
         table.write_text(table.read_text()[:-3])
         assert main(["collect", str(directory)]) == 2
-        said = capsys.readouterr().err
-        assert said == f"sas: {table} is cut off in its last line\n"
+        message = capsys.readouterr().err
+        assert message == f"sas: {table} is cut off in its last line\n"
 
 
 # ---------------------------------------------------------------- errors
@@ -285,7 +285,7 @@ def test_collect_needs_a_multirun(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (
             ["hydra.sweep.subdir=same"],
@@ -295,11 +295,11 @@ def test_collect_needs_a_multirun(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_invalid_multiruns_are_refused(
-    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setattr(submit.shutil, "which", lambda name: None)
     assert train("seed=0,1", *words) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_other_settings_in_the_same_multirun_are_refused(
@@ -307,8 +307,9 @@ def test_other_settings_in_the_same_multirun_are_refused(
 ) -> None:
     directory = sweep()
     assert train("seed=0,1", "lr=0.2", f"hydra.sweep.dir={directory}") == 2
-    said = capsys.readouterr().err
-    assert "was submitted with other settings" in said and "another hydra.sweep.dir" in said
+    message = capsys.readouterr().err
+    assert "was submitted with other settings" in message
+    assert "another hydra.sweep.dir" in message
 
 
 def test_newest_multirun_is_by_its_start(tmp_path: Path) -> None:
