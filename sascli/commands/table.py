@@ -85,14 +85,8 @@ COMMANDS = {
         "sascli.measure.evaluate:evaluate",
         (
             ("sas evaluate run=latest", "on its test set"),
-            (
-                "sas evaluate model=folder data.root=other/images",
-                "other images, same classes",
-            ),
-            (
-                "sas evaluate against=[shuffled,cifar10]",
-                "uncertainty on other images",
-            ),
+            ("sas evaluate model=folder data.root=other/images", "other images, same classes"),
+            ("sas evaluate against=[shuffled,cifar10]", "uncertainty on other images"),
         ),
         plain=("model",),
         pictures=("confusion", "reliability", "uncertainty"),
@@ -145,10 +139,7 @@ COMMANDS = {
         "sascli.measure.task:psychometric",
         (
             ("sas psychometric run=latest", "mean field and five effective networks"),
-            (
-                "sas psychometric way=[sampled,redrawn]",
-                "weights drawn once, or every step",
-            ),
+            ("sas psychometric way=[sampled,redrawn]", "weights drawn once, or every step"),
         ),
         pictures=("psychometric",),
     ),

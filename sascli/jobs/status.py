@@ -20,7 +20,7 @@ class Status:
     error: str | None = None
 
 
-def status_of(directory: Path, manifest: Mapping[str, Any], queued: Mapping[str, str]) -> str:
+def status_of(directory: Path, manifest: Mapping[str, object], queued: Mapping[str, str]) -> str:
     """The status in a manifest; `killed` where it is `running` but no process has its lock.
 
     `queued` holds the states of SLURM jobs, for runs on machines whose locks are not visible here.

@@ -1,10 +1,10 @@
 """A study's directory, from nothing to the report: claimed, trained, measured, drawn, judged."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sascli import claims, figures, runs
 from sascli.config import Reproduce, config_hash, plain, seed_list
@@ -32,11 +32,11 @@ class Reproduction(ABC):
 
     @property
     @abstractmethod
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Mapping[str, object]:
         """The point at which figures are drawn and claims judged, kept in the manifest."""
 
     @abstractmethod
-    def train(self, directory: Path) -> dict[str, Any]:
+    def train(self, directory: Path) -> Mapping[str, object]:
         """Train everything and gather the tables; return further entries of the manifest.
 
         Several workers may call it at the same time.

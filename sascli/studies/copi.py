@@ -36,7 +36,7 @@ from sascli.training.sweep import Point
 class Arm:
     """A rule of the comparison, called by its key in ARMS."""
 
-    rule: Mapping[str, Any]  # what differs from the settings of COPI
+    rule: Mapping[str, object]  # what differs from the settings of COPI
     lr: float | None = None  # the unit of its rates, the published one; None: COPI's rate
     decorrelates: bool = True
     published: bool = True  # trained at that rate; else only at the best on held-out images
@@ -120,7 +120,7 @@ class Comparison(Plan):
             decay = {"default": 1e-4}  # the published one
         else:
             rule = plain(self.config.rule) | rule
-            rule["gain"] *= gain
+            rule["gain"] = gain * self.config.rule.gain
         if ARMS[arm].decorrelates:
             lr["r"] = copi_lr["default"] if copi_lr.get("r") is None else copi_lr["r"]
         elif rule["name"] != "gbp":
@@ -167,7 +167,7 @@ class Comparison(Plan):
             points += self.points(arm or name, arms[arm] if arm else settings, seeds)
         return points
 
-    def trials(self) -> Iterator[tuple[dict[str, Any], Point]]:
+    def trials(self) -> Iterator[tuple[dict[str, object], Point]]:
         """Every arm at every rate, led by the key columns of rates.csv.
 
         They are tested on held-out training images, never on the test set.
@@ -211,12 +211,12 @@ class Copi(Reproduction):
         self.comparison = Comparison(config, len(self.data.train_y))
 
     @property
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Mapping[str, object]:
         """Depth, width and T of the networks."""
         model = self.comparison.model
         return {key: getattr(model, key) for key in ("depth", "width", "train_size")}
 
-    def train(self, directory: Path) -> dict[str, Any]:
+    def train(self, directory: Path) -> Mapping[str, object]:
         """Every arm at its published rate, and at the best of the trials if that differs.
 
         Returns the rates, and the runs that diverged, which have no rows in the tables. Raises
@@ -282,7 +282,7 @@ def discard(point: Point, directory: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def outcome(run: Path) -> dict[str, Any]:
+def outcome(run: Path) -> dict[str, object]:
     """Test accuracy after the last epoch; none, and the epoch of divergence."""
     diverged = runs.manifest_of(run)["diverged"]
     if diverged is not None:
@@ -291,7 +291,7 @@ def outcome(run: Path) -> dict[str, Any]:
     return {"diverged": None, "test_accuracy": history["test_accuracy"].iloc[-1]}
 
 
-def settings_of(point: Point) -> dict[str, Any]:
+def settings_of(point: Point) -> dict[str, object]:
     """The key columns of a network in arms.csv and gains.csv."""
     config = point.config
     return {

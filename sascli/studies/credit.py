@@ -1,11 +1,10 @@
 """Figs. 2-4 of "Learning credit assignment": search of rates, grid, measurements."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -82,7 +81,7 @@ class Credit(Reproduction):
             check(p.config)
 
     @property
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Mapping[str, object]:
         """Depth, T and steps of Figs. 2a, 3a, 3b and 4a; the depth of 3c and 4b."""
         config, size = self.config, self.grid.reference
         reference = {"depth": config.depth, "train_size": size, "deep": config.preset.deep}
@@ -91,7 +90,7 @@ class Credit(Reproduction):
             reference["published_steps"] = PUBLISHED_STEPS[config.model.name]
         return reference
 
-    def train(self, directory: Path) -> dict[str, Any]:
+    def train(self, directory: Path) -> Mapping[str, object]:
         """gBP keeps the published rate, at which the paper's figures are drawn; BP has its best.
 
         Returns the rate of each rule at the reference point.

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,7 +11,7 @@ from sascli.errors import UserError
 from sascli.studies.registry import STUDIES
 
 
-def name_of(manifest: Mapping[str, Any]) -> str:
+def name_of(manifest: Mapping[str, object]) -> str:
     """The study whose tables a manifest describes; `credit` for another command's directory."""
     return runs.study_name(manifest) or "credit"
 

@@ -1,6 +1,6 @@
 """The recurrent network: digits in sequence and the multisensory task, measured; the theory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -82,7 +82,7 @@ class Temporal(Reproduction):
         return list(product(config.modality, config.frequencies))
 
     @property
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Mapping[str, object]:
         """The model of images in sequence, and that of pixels if there is one."""
         images = [model.model.name for model in self.models
                   if model.model.source != "multisensory"]  # fmt: skip
@@ -98,7 +98,7 @@ class Temporal(Reproduction):
             for name in [f"{model.model.name}-{rule}"]
         ]
 
-    def train(self, directory: Path) -> dict[str, Any]:
+    def train(self, directory: Path) -> Mapping[str, object]:
         """All models."""
         points = self.points()
         sweep.train_points(points, directory / "runs")

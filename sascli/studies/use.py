@@ -1,9 +1,9 @@
 """What the credit is good for: gBP and BP trained, evaluated, pruned, and tasks in sequence."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -38,7 +38,7 @@ class Use(Reproduction):
             sequence(protocol.task, self.data, protocol.tasks, [0])
 
     @property
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Mapping[str, object]:
         """Depth and T of the networks."""
         return {"depth": self.config.depth, "train_size": self.plan.reference}
 
@@ -48,7 +48,7 @@ class Use(Reproduction):
         rates = {"gbp": None, "bp": self.plan.best(search, "bp", size)}
         return [point(self.plan.base(rule, lr), train_size=size) for rule, lr in rates.items()]
 
-    def train(self, directory: Path) -> dict[str, Any]:
+    def train(self, directory: Path) -> Mapping[str, object]:
         """Returns the rate of each rule."""
         search = train_search([self.plan.search("bp", self.plan.reference)], directory)
         points, parent = self.points(search), directory / "runs"
