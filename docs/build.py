@@ -25,7 +25,7 @@ from sascli import figures, runs
 from sascli.claims.credit import LAST_EPOCHS
 from sascli.errors import UserError
 from sascli.figures.temporal.neurons import examples
-from sascli.studies.registry import figures_of
+from sascli.studies.directories import figures_of
 
 PART = re.compile(r"(<!-- BEGIN ([^>]+?) -->\n).*?(<!-- END -->)", re.DOTALL)
 TABLES = {

@@ -46,12 +46,12 @@ def tables(seeds: int = 3) -> Tables:
                 reached = final + 0.002 * noise.normal() if epoch > 1 else 0.1
                 history.append(key | learnt(epoch, reached))
             arms.append(arm(point, seed, accuracy=reached))
-        for point, found in RATES.items():
-            for factor, accuracy in zip(FACTORS, found, strict=True):
-                told = np.nan if accuracy is None else accuracy + 0.002 * noise.normal()
+        for point, accuracies in RATES.items():
+            for factor, accuracy in zip(FACTORS, accuracies, strict=True):
+                value = np.nan if accuracy is None else accuracy + 0.002 * noise.normal()
                 rates.append(
                     {"point": point, "factor": factor, "lr": 0.001 * factor, "seed": seed,
-                     "diverged": 2 if accuracy is None else None, "validation_accuracy": told}
+                     "diverged": 2 if accuracy is None else None, "validation_accuracy": value}
                 )  # fmt: skip
         for epoch, layer in product(range(EPOCHS + 1), LAYERS):
             before = 0.4 - 0.02 * epoch + 0.01 * noise.random()
@@ -61,10 +61,10 @@ def tables(seeds: int = 3) -> Tables:
                  "before": before, "after": after}
             )  # fmt: skip
         for part, k in product(("first", "last"), range(4)):
-            own = 0.97 - (0.03 if part == "first" else 0.002) * k + 0.001 * noise.normal()
+            accuracy = 0.97 - (0.03 if part == "first" else 0.002) * k + 0.001 * noise.normal()
             compression.append(
                 {"seed": seed, "part": part, "k": k, "parameters": 3000 - 800 * k,
-                 "test_accuracy": own}
+                 "test_accuracy": accuracy}
             )  # fmt: skip
     return {
         "history": pd.DataFrame(history),
@@ -99,11 +99,11 @@ def arm(
 
 
 def lose(made: Tables, point: str, seed: int) -> None:
-    """Make a network one that diverged: without rows in history.csv."""
+    """Turn a network into one that diverged: without rows in history.csv."""
     history, arms = made["history"], made["arms"]
     made["history"] = history[(history["point"] != point) | (history["seed"] != seed)]
-    own = (arms["point"] == point) & (arms["seed"] == seed)
-    arms.loc[own, ["diverged", "test_accuracy"]] = [2, None]
+    rows = (arms["point"] == point) & (arms["seed"] == seed)
+    arms.loc[rows, ["diverged", "test_accuracy"]] = [2, None]
 
 
 def pixels(noise: np.random.Generator, **key: object) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
 
         return change
 
-    def lost(point: str, *seeds: int) -> Callable[[Tables], None]:
+    def diverged(point: str, *seeds: int) -> Callable[[Tables], None]:
         def change(made: Tables) -> None:
             for seed in seeds:
                 lose(made, point, seed)
@@ -142,8 +142,8 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
 
     def correlated(made: Tables) -> None:
         table = made["decorrelation"]
-        own = (table["layer"] == 2) & (table["epoch"] == EPOCHS)
-        table.loc[own, "after"] = table.loc[own, "before"] + 0.01
+        last = (table["layer"] == 2) & (table["epoch"] == EPOCHS)
+        table.loc[last, "after"] = table.loc[last, "before"] + 0.01
 
     def grown(made: Tables) -> None:
         made["decorrelation"].loc[made["decorrelation"]["epoch"] == 0, "after"] = 0.001
@@ -157,17 +157,17 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
         (1, "two points worse", accuracy("copi-bp", 0.952)),
         (1, "worse than Adam at its published rate", accuracy("bp-adam", 0.99)),
         (1, "worse than Adam at its best rate", accuracy("bp-adam-best", 0.99)),
-        (1, "diverged with a seed", lost("copi-bp", 1)),
+        (1, "diverged with a seed", diverged("copi-bp", 1)),
         (2, "COPI learns at small rates alone", rate("copi-bp", 1.0, 0.5)),
         (2, "plain BP learns at COPI's largest rate", rate("bp-plain", 1.0, 0.95)),
         (2, "plain BP learns there with two seeds of three", rate("bp-plain", 1.0, 0.8, 0, 2)),
         (3, "FA stays", accuracy("copi-fa-best", 0.2)),
         (3, "FA far below", accuracy("copi-fa-best", 0.7)),
-        (3, "FA diverged with a seed", lost("copi-fa-best", 2)),
-        (3, "FA diverged", lost("copi-fa-best", 0, 1, 2)),
+        (3, "FA diverged with a seed", diverged("copi-fa-best", 2)),
+        (3, "FA diverged", diverged("copi-fa-best", 0, 1, 2)),
         (4, "one layer is not decorrelated", correlated),
         (4, "less correlated at the start", grown),
         (5, "lossy", lossy),
         (6, "linear is better", accuracy("copi-bp", 0.91)),
-        (6, "diverged with two seeds", lost("copi-bp", 0, 2)),
+        (6, "diverged with two seeds", diverged("copi-bp", 0, 2)),
     ]

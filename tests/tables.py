@@ -18,7 +18,7 @@ EPOCHS, SAMPLES = 20, 4
 
 
 def tables(seeds: int = 3) -> Tables:
-    """Tables on which every claim of the paper (15 aside: two data sets) holds."""
+    """Tables on which every claim of the paper holds, without 15, which needs two data sets."""
     noise = np.random.default_rng(0)
     points = [(4, size) for size in SIZES] + [(5, size) for size in DEEP_SIZES]
     points += [(6, 10_000), (7, 10_000)]
@@ -76,7 +76,7 @@ def histogram(
 def with_histograms(
     old: Tables, parameter: str, values: Callable[[np.random.Generator], np.ndarray]
 ) -> None:
-    """Replace a parameter's histograms, in every layer, by those of the given values."""
+    """Replace a parameter's histograms in every layer by those of `values`."""
     noise = np.random.default_rng(1)
     table = old["histograms"]
     new = [
@@ -171,7 +171,7 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
 
 
 def violate(made: Tables, *claims: int) -> Tables:
-    """Change tables so that the given claims do not hold."""
+    """Change tables so that `claims` do not hold."""
     for claim in claims:
         next(change for number, _, change in violations() if number == claim)(made)
     return made

@@ -69,7 +69,7 @@ def violations() -> list[tuple[int, str, Change]]:
         return changed
 
     def drawn_worse(model: str, redraw: str, by: float, spread: float = 0.0) -> Change:
-        """Less accurate by so much on average; seeds differ by so much."""
+        """Less accurate by `by` on average, with a `spread` over seeds."""
 
         def changed(made: maker.Tables) -> None:
             t = made["redraw"]
@@ -85,7 +85,7 @@ def violations() -> list[tuple[int, str, Change]]:
         return t["high"].where((t["frequency"] != 14) | (t["modality"] != "a"), 0.3)
 
     def noisy(t: pd.DataFrame) -> pd.Series:
-        """A fall of 25 points on average, of 0 to 60 in the seeds: held once."""
+        """A fall of 25 points on average, of 0 to 60 in single seeds."""
         low = (t["frequency"] == 14) & (t["modality"] == "a")
         return t["high"].where(~low, 0.9 - 0.15 * (4 - t["seed"]))
 
@@ -239,7 +239,7 @@ def _order_parameters(seeds: int, noise: np.random.Generator) -> Rows:
 
 
 def _neurons(seeds: int, noise: np.random.Generator) -> maker.Tables:
-    found, responses = [], []
+    neurons, responses = [], []
     for seed, neuron, network in product(range(seeds), range(NEURONS), ("trained", "untrained")):
         kind = KINDS[neuron % 4]
         if network == "untrained" and neuron in (0, 4):
@@ -247,7 +247,7 @@ def _neurons(seeds: int, noise: np.random.Generator) -> maker.Tables:
         if network == "untrained" and neuron == 1:
             kind = "none"
         key = {"replica": seed, "seed": seed, "neuron": neuron}
-        found.append(key | {
+        neurons.append(key | {
             "gets": "visual", "choice": 0.5 * (kind in ("choice", "mixed")), "choice_p": 0.001,
             "modality": 0.4 * (kind in ("modality", "mixed")), "modality_p": 0.001, "kind": kind,
             "control_choice": 0.01, "control_modality": 0.01, "control_mixed": 0.0,
@@ -260,7 +260,7 @@ def _neurons(seeds: int, noise: np.random.Generator) -> maker.Tables:
                 "modality": modality, "choice": choice, "trials": 5, "time": float(time),
                 "rate": 1 + noise.random(),
             })  # fmt: skip
-    table = pd.DataFrame(found).sort_values("network", kind="stable", ignore_index=True)
+    table = pd.DataFrame(neurons).sort_values("network", kind="stable", ignore_index=True)
     return {"selectivity": table, "responses": pd.DataFrame(responses)}
 
 

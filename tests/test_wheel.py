@@ -21,7 +21,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "unpacked"
 
 
-def test_wheel_has_package_and_every_yaml(unpacked: Path) -> None:
+def test_wheel_has_the_package_and_its_data(unpacked: Path) -> None:
     packed = {str(path.relative_to(unpacked / "sascli")) for path in unpacked.rglob("*.yaml")}
     assert packed == {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("conf/**/*.yaml")}
     code = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*.py")}
@@ -29,6 +29,7 @@ def test_wheel_has_package_and_every_yaml(unpacked: Path) -> None:
         str(path.relative_to(CHECKOUT))
         for folder in ("sascli", "hydra_plugins") for path in CHECKOUT.glob(f"{folder}/**/*.py")
     }  # fmt: skip
+    assert (unpacked / "sascli" / "studies" / "report.html.j2").exists()
     (entry,) = unpacked.glob("*.dist-info/entry_points.txt")
     assert "sas = sascli.cli:main" in entry.read_text()
 

@@ -23,30 +23,30 @@ def tables(seeds: int = 3) -> Tables:
     for rule, seed in product(("gbp", "bp"), range(seeds)):
         key: dict[str, object] = {"rule": rule, "replica": seed, "seed": seed}
         for way, error in ERRORS.items():
-            own, bump = key | {"way": way}, 1 + 0.02 * noise.normal()
+            mode, bump = key | {"way": way}, 1 + 0.02 * noise.normal()
             records["evaluation"].append(
-                own | {"n_images": 9000, "test_accuracy": 0.95, "log_loss": 10 * error,
+                mode | {"n_images": 9000, "test_accuracy": 0.95, "log_loss": 10 * error,
                        "calibration_error": error * bump}
             )  # fmt: skip
             for kind in ("wrong", "shuffled"):
                 area = 0.96 - error * bump
-                records["uncertainty"].append(own | {"kind": kind, "auroc": area})
-            frames["reliability"].append(reliability(own, error, noise))
-            frames["confusion"].append(confusion(own, noise))
+                records["uncertainty"].append(mode | {"kind": kind, "auroc": area})
+            frames["reliability"].append(reliability(mode, error, noise))
+            frames["confusion"].append(confusion(mode, noise))
         records["pruning"] += pruning(key, noise)
     for protocol, (method, lost), seed in product(
         ("split", "permuted"), FORGETS.items(), range(seeds)
     ):
-        own = {"protocol": protocol, "method": method, "lr": 0.1, "strength": 1.0,
+        key = {"protocol": protocol, "method": method, "lr": 0.1, "strength": 1.0,
                "replica": seed, "seed": seed}  # fmt: skip
-        forgot = lost * (1 + 0.02 * noise.normal())
+        forgetting = lost * (1 + 0.02 * noise.normal())
         records["continual_summary"].append(
-            own | {"average_accuracy": 0.95 - forgot, "learning_accuracy": 0.96,
-                   "forgetting": forgot, "backward_transfer": -forgot}
+            key | {"average_accuracy": 0.95 - forgetting, "learning_accuracy": 0.96,
+                   "forgetting": forgetting, "backward_transfer": -forgetting}
         )  # fmt: skip
         records["continual"] += [
-            own | {"after_task": after, "task": task,
-                   "test_accuracy": 0.96 - forgot * (after - task) / 4}
+            key | {"after_task": after, "task": task,
+                   "test_accuracy": 0.96 - forgetting * (after - task) / 4}
             for after in range(1, 6) for task in range(1, after + 1)
         ]  # fmt: skip
     made = {name: pd.DataFrame(rows) for name, rows in records.items()}
@@ -54,31 +54,31 @@ def tables(seeds: int = 3) -> Tables:
 
 
 def pruning(key: dict[str, object], noise: np.random.Generator) -> list[dict[str, object]]:
-    """Rows of one network: whole, cut by every criterion, and tuned."""
-    whole = 0.95 if key["rule"] == "gbp" else 0.94
+    """Rows of one network: unpruned, pruned by every criterion, and fine-tuned."""
+    unpruned = 0.95 if key["rule"] == "gbp" else 0.94
 
     def row(criterion: str, level: float, epochs: int, accuracy: float, form: str = "csr") -> dict:
         return key | {
             "criterion": criterion, "level": level, "epochs": epochs, "format": form,
             "n_weights": int(9e4 * level), "kept_fraction": level, "n_neurons": int(200 * level),
             "bytes": int(6e5 * level), "seconds": 0.1 * level, "test_accuracy": accuracy,
-            "n_changed": int(1e4 * (whole - accuracy)), "file": f"{criterion}-{level}",
+            "n_changed": int(1e4 * (unpruned - accuracy)), "file": f"{criterion}-{level}",
         }  # fmt: skip
 
-    rows = [row("none", 1.0, 0, whole), row("none", 1.0, 0, whole, "dense")]
+    rows = [row("none", 1.0, 0, unpruned), row("none", 1.0, 0, unpruned, "dense")]
     credit = key["rule"] == "gbp"
     if credit:
-        rows += [row("threshold", 1.0, epochs, whole) for epochs in (0, 3)]
+        rows += [row("threshold", 1.0, epochs, unpruned) for epochs in (0, 3)]
     for criterion, level, epochs in product(LOSS, LEVELS, (0, 3)):
         if credit or criterion == "magnitude":
             lost = LOSS[criterion] * (1 - level) * (0.5 if epochs else 1)
-            accuracy = whole - lost + 0.005 * noise.normal()
+            accuracy = unpruned - lost + 0.005 * noise.normal()
             rows.append(row(criterion, level, epochs, accuracy))
     return rows
 
 
 def reliability(key: dict[str, object], error: float, noise: np.random.Generator) -> pd.DataFrame:
-    """The rows of one network asked in one way."""
+    """The rows of one network in one prediction mode."""
     left = np.arange(5, 15) / 15
     confidence = left + 1 / 30
     accuracy = np.clip(confidence - 3 * error + 0.01 * noise.normal(size=10), 0, 1)
@@ -87,10 +87,10 @@ def reliability(key: dict[str, object], error: float, noise: np.random.Generator
 
 
 def confusion(key: dict[str, object], noise: np.random.Generator) -> pd.DataFrame:
-    """Mostly right, and a few of every class taken for any other."""
-    true, said = np.indices((CLASSES, CLASSES)).reshape(2, -1)
-    count = np.where(true == said, 900, noise.integers(0, 20, CLASSES**2))
-    return pd.DataFrame(key | {"class": true, "predicted": said, "count": count})
+    """Mostly correct, with a few confusions between all classes."""
+    true, predicted = np.indices((CLASSES, CLASSES)).reshape(2, -1)
+    count = np.where(true == predicted, 900, noise.integers(0, 20, CLASSES**2))
+    return pd.DataFrame(key | {"class": true, "predicted": predicted, "count": count})
 
 
 def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
@@ -110,20 +110,20 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
         query = f"method == '{method}' and protocol == 'permuted'"
         return shifted("continual_summary", column, query, by)
 
-    own = "rule == 'gbp' and criterion == 'magnitude'"
+    magnitude = "rule == 'gbp' and criterion == 'magnitude'"
     return [
         (1, "one image", shifted("pruning", "n_changed", "criterion == 'threshold'", 1)),
-        (2, "magnitude better", accuracy(f"{own} and level < 0.1", 1.2)),
+        (2, "magnitude better", accuracy(f"{magnitude} and level < 0.1", 1.2)),
         (3, "pi worse", accuracy("criterion == 'pi' and epochs == 0", -0.3)),
         (4, "snr worse", accuracy("criterion == 'snr' and epochs == 0", -0.4)),
         (4, "pi worse", accuracy("criterion == 'pi' and epochs == 0", -0.4)),
-        (5, "pi worse once tuned", accuracy("criterion == 'pi' and epochs > 0", -0.4)),
-        (5, "snr worse once tuned", accuracy("criterion == 'snr' and epochs > 0", -0.4)),
+        (5, "pi worse after fine-tuning", accuracy("criterion == 'pi' and epochs > 0", -0.4)),
+        (5, "snr worse after fine-tuning", accuracy("criterion == 'snr' and epochs > 0", -0.4)),
         (6, "ensemble worse", shifted(
             "evaluation", "calibration_error", "way == 'ensemble'", 0.02)),
-        (7, "wrong not told", shifted(
+        (7, "wrong not detected", shifted(
             "uncertainty", "auroc", "way == 'ensemble' and kind == 'wrong'", -0.1)),
-        (7, "shuffled not told", shifted(
+        (7, "shuffled not detected", shifted(
             "uncertainty", "auroc", "way == 'ensemble' and kind == 'shuffled'", -0.1)),
         (8, "forgets as much", learnt("vip", 0.13)),
         (8, "learns nothing", learnt("vip", -0.3, "average_accuracy")),

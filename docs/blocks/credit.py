@@ -9,7 +9,7 @@ from blocks.source import OVER_SEEDS, RULES, Blocks, Source, markdown, spread
 from sascli import runs
 from sascli.claims.check import Check
 from sascli.claims.credit import EXTREME, LAST_EPOCHS
-from sascli.claims.shapes import by_seed, inner_excess, share
+from sascli.claims.shapes import by_seed, fraction, inner_excess
 
 FRACTIONS = {"sparsity": ("sparsity", 1, 2), "vip_fraction": ("VIP %", 100, 1)}
 FRACTIONS["uip_fraction"] = ("UIP %", 100, 1)
@@ -200,7 +200,7 @@ def uncertain(source: Source) -> str:
     for layer, rows in table.groupby("layer"):
         fractions = pd.DataFrame(
             [
-                [float(share(histogram, low, high)) for low, high in pairwise(edges)]
+                [float(fraction(histogram, low, high)) for low, high in pairwise(edges)]
                 for _, histogram in rows.groupby("seed")
             ],
             columns=names,

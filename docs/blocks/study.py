@@ -1,28 +1,19 @@
 """Parts about any study: its claims, provenance and pictures."""
 
 import os
-from pathlib import Path
 
-import pandas as pd
 from PIL import Image
 
 from blocks.source import Blocks, Source, markdown
-from sascli import claims as verdicts
-from sascli import figures
-from sascli.studies.registry import study_of
+from sascli import claims as judged
+from sascli.studies.directories import judge
 
 
 def claims(source: Source, other: str = "") -> str:
-    """The paper's claims; claim 15 compares with the data set `other`."""
-
-    def measured(directory: Path) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-        return figures.read_tables(directory), figures.reference_of(directory)
-
+    """The paper's claims; `other` is a second data set for claim 15."""
     second = source.docs / "data" / other
-    compared = measured(second) if other and second.is_dir() else None
-    register = study_of(source.manifest).claims
-    table = verdicts.evaluate(*measured(source.directory), compared, register=register)
-    return f"{verdicts.as_markdown(table)}\n\nFrom the tables of `docs/data/{source.name}`."
+    table = judge(source.directory, second if other and second.is_dir() else None)
+    return f"{judged.as_markdown(table)}\n\nFrom the tables of `docs/data/{source.name}`."
 
 
 def provenance(source: Source) -> str:

@@ -1,10 +1,10 @@
 """Tables -> which of a study's claims hold, by rules.
 
-They were fixed before results were seen; where one was not, the document of its study says so.
-Every claim comes down to checks: a number per seed whose mean must clear a bound by two standard
-errors over seeds, so that noise alone confirms nothing. What the paper only denies ("not worse",
-"does not rise") need not be shown: there the mean may miss the bound by the noise. A claim holds
-when all its checks do.
+The rules were fixed before results were seen; the document of a study names the exceptions. Every
+claim consists of checks: a number per seed whose mean must clear a bound by two standard errors
+over seeds, so that noise alone confirms nothing. What the paper only denies ("not worse", "does
+not rise") need not be shown: there the mean may miss the bound by the noise. A claim holds when
+all its checks do.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sascli.claims.check import Claim, MissingError, Results, number
+from sascli.claims.check import Claim, MissingError, Tables, number
 
 HOLDS, FAILS, UNMEASURED = "holds", "does not hold", "not measured"
 NOTE = "SE: standard error over seeds, std / sqrt(n); taken as 0 where there is one seed."
+COLUMNS = [
+    "claim", "statement", "statistic", "mean", "std", "n_seeds", "rule", "verdict", "detail",
+]  # fmt: skip
 SAME = (4, 5, 6, 7, 9, 12)  # the claims by which two data sets are compared
 
 Directory = tuple[Mapping[str, pd.DataFrame], Mapping[str, int]]
+Row = dict[str, object]
 
 
 def evaluate(
@@ -32,21 +36,20 @@ def evaluate(
     """Measure the claims of a module of this package.
 
     `tables` and `reference` are those of one directory of a study, `other` those of a second
-    one on another data set, which claim 15 of the paper needs. One row per claim: claim,
-    statement, statistic, mean, std (over seeds, ddof 1), n_seeds, rule, verdict, detail.
-    Statistic, mean, std and n_seeds are those of the check that decides: the first that fails,
-    else the first; detail lists them all, or says what is missing.
+    one on another data set, which claim 15 of the paper needs. A row per claim; statistic, mean,
+    std (over seeds, ddof 1) and n_seeds are those of the check that decides: the first that
+    fails, else the first; detail lists all checks, or what is missing.
     """
     known = import_module(f"{__name__}.{register}").CLAIMS
-    here = [_judged(claim, Results(tables, reference)) for claim in known]
-    there = [_judged(claim, Results(*other)) for claim in known] if other else []
+    rows = [_judged(claim, Tables(tables, reference)) for claim in known]
     if register == "credit":
-        here.append(_compared(here, there))
-    return pd.DataFrame(here).sort_values("claim", ignore_index=True)
+        second = [_judged(claim, Tables(*other)) for claim in known] if other else []
+        rows.append(_compared(rows, second))
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("claim", ignore_index=True)
 
 
 def as_text(claims: pd.DataFrame) -> str:
-    """One line per claim and what they come to."""
+    """One line per claim, and their counts by verdict."""
     lines = [
         f"{row.claim:>2}  {row.verdict:<13}  {row.statement} {measured(row)}. Rule: {row.rule}"
         for row in claims.itertuples()
@@ -55,7 +58,7 @@ def as_text(claims: pd.DataFrame) -> str:
 
 
 def as_markdown(claims: pd.DataFrame) -> str:
-    """A table with a row per claim and what they come to."""
+    """A table with a row per claim, and their counts by verdict."""
     lines = ["| | statement | verdict | measured | rule |", "|-|-|-|-|-|"]
     for row in claims.itertuples():
         cells = (row.claim, row.statement, row.verdict, measured(row), row.rule)
@@ -64,13 +67,13 @@ def as_markdown(claims: pd.DataFrame) -> str:
 
 
 def summary(claims: pd.DataFrame) -> str:
-    """How many claims came out which way."""
+    """The number of claims with each verdict."""
     count = claims["verdict"].value_counts()
     return ", ".join(f"{key}: {count.get(key, 0)}" for key in (HOLDS, FAILS, UNMEASURED)) + "."
 
 
 def measured(row: Any) -> str:
-    """What was measured for a row of `evaluate`, with its spread; or what is missing."""
+    """The statistic of a row of `evaluate` with its spread; or what is missing."""
     if row.verdict == UNMEASURED:
         return str(row.detail)
     return f"{row.statistic}: {number(row.mean, row.std)} over {seeds(row.n_seeds)}"
@@ -81,59 +84,55 @@ def seeds(n: int) -> str:
     return f"{n} seed{'s' * (n > 1)}"
 
 
-def _judged(claim: Claim, results: Results) -> dict[str, object]:
+def _judged(claim: Claim, tables: Tables) -> Row:
     """The row of one claim."""
-    head = {"claim": claim.number, "statement": claim.statement}
+    row: Row = {"claim": claim.number, "statement": claim.statement, "rule": claim.rule}
     try:
-        checks = claim.checks(results)
+        checks = claim.checks(tables)
         if not checks or any(check.values.empty for check in checks):
-            raise MissingError("no seed has all that is compared")
+            raise MissingError("no seed has all values that are compared")
     except MissingError as missing:
-        return head | _unmeasured(claim.rule, str(missing))
+        return row | _unmeasured(str(missing))
     failed = [check for check in checks if not check.holds]
-    decides = (failed or checks)[0]
-    return head | {
-        "statistic": decides.what,
-        "mean": decides.mean,
-        "std": decides.std,
-        "n_seeds": len(decides.values),
-        "rule": claim.rule,
+    deciding = (failed or checks)[0]
+    return row | {
+        "statistic": deciding.what,
+        "mean": deciding.mean,
+        "std": deciding.std,
+        "n_seeds": len(deciding.values),
         "verdict": FAILS if failed else HOLDS,
         "detail": "; ".join(map(str, checks)),
     }
 
 
-def _compared(here: list[dict[str, object]], there: list[dict[str, object]]) -> dict[str, object]:
+def _compared(first: list[Row], second: list[Row]) -> Row:
     """The row of claim 15, from the other rows of two data sets."""
-    head: dict[str, object] = {"claim": 15, "statement": "CIFAR-10 looks qualitatively the same."}
     rule = (
-        f"Claims {', '.join(map(str, SAME))} hold on both data sets: to fail on both is no "
-        "likeness. Not measured where one of them is not."
+        f"Claims {', '.join(map(str, SAME))} hold on both data sets; failing on both does not "
+        "count. Not measured where one of them is not."
     )
-    pairs = [(a, b) for a, b in zip(here, there, strict=False) if a["claim"] in SAME]
+    head: Row = {"claim": 15, "statement": "CIFAR-10 looks qualitatively the same.", "rule": rule}
+    first, second = ([row for row in rows if row["claim"] in SAME] for rows in (first, second))
+    pairs = zip(first, second, strict=False)  # none without a second data set
     verdicts = {a["claim"]: (a["verdict"], b["verdict"]) for a, b in pairs}
-    detail = "; ".join(f"{n}: {a} / {b}" for n, (a, b) in verdicts.items())
-    reasons = {
-        str(row["detail"]): None
-        for row in (*here, *there)
-        if row["claim"] in SAME and row["verdict"] == UNMEASURED
-    }
-    if reasons:
-        return head | _unmeasured(rule, "; ".join([*reasons, detail] if pairs else reasons))
-    if not pairs:
-        return head | _unmeasured(rule, "tables of a second data set are needed")
+    detail = "; ".join(f"{claim}: {a} / {b}" for claim, (a, b) in verdicts.items())
+    unmeasured = [row["detail"] for row in (*first, *second) if row["verdict"] == UNMEASURED]
+    if unmeasured or not second:
+        missing = [*dict.fromkeys(map(str, unmeasured)), detail]
+        why = "; ".join(filter(None, missing)) or "tables of a second data set are needed"
+        return head | _unmeasured(why)
     same = sum(a == b == HOLDS for a, b in verdicts.values())
     return head | {
         "statistic": f"claims that hold on both, of {len(SAME)}",
         "mean": float(same),
         "std": np.nan,
-        "n_seeds": min(int(str(row["n_seeds"])) for pair in pairs for row in pair),
-        "rule": rule,
+        "n_seeds": min(int(str(row["n_seeds"])) for row in (*first, *second)),
         "verdict": HOLDS if same == len(SAME) else FAILS,
         "detail": detail,
     }
 
 
-def _unmeasured(rule: str, why: str) -> dict[str, object]:
-    nothing = {"statistic": "", "mean": np.nan, "std": np.nan, "n_seeds": 0}
-    return nothing | {"rule": rule, "verdict": UNMEASURED, "detail": why}
+def _unmeasured(why: str) -> Row:
+    """The cells of a claim that is not measured."""
+    cells: Row = {"statistic": "", "mean": np.nan, "std": np.nan, "n_seeds": 0}
+    return cells | {"verdict": UNMEASURED, "detail": why}

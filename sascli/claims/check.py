@@ -1,4 +1,4 @@
-"""What a claim is made of: checks on a number per seed, read from the tables."""
+"""Claims and their checks on a number per seed, read from the tables."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-FEWER = "trained for fewer steps than published"
+TWICE = "beyond 2 SE"
 
 
 class MissingError(Exception):
-    """The tables lack what a claim needs; the message says what."""
+    """The tables lack what a claim needs; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -50,40 +50,41 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Results:
+class Tables:
     """The tables of one `sas reproduce` directory and its reference point."""
 
-    tables: Mapping[str, pd.DataFrame]
+    by_name: Mapping[str, pd.DataFrame]
     reference: Mapping[str, int]
 
     @property
     def point(self) -> dict[str, Any]:
-        """Depth and train_size from which most figures are drawn."""
+        """Depth and train_size of most figures."""
         return {key: self.reference[key] for key in ("depth", "train_size")}
 
     @property
     def deep(self) -> dict[str, Any]:
-        """Depth and train_size from which Fig. 4b is drawn."""
+        """Depth and train_size of Fig. 4b."""
         return self.point | {"depth": self.reference["deep"]}
 
     def need_published_steps(self) -> None:
         """Raises MissingError where the networks had fewer steps than the published ones."""
         published, steps = (self.reference.get(key) for key in ("published_steps", "steps"))
         if published and steps and steps < published:
-            raise MissingError(f"{FEWER}: {steps} of {published}")
+            raise MissingError(f"trained for fewer steps than published: {steps} of {published}")
 
     def rows(self, name: str, *, rule: str | None = "gbp", **keys: str | int) -> pd.DataFrame:
         """The rows of a table with the given keys. Raises MissingError when there are none."""
-        if name not in self.tables:
+        if name not in self.by_name:
             raise MissingError(f"there is no {name}.csv")
-        wanted = keys if rule is None else {"rule": rule, **keys}
-        table = self.tables[name]
-        for column, value in wanted.items():
+        if rule is not None:
+            keys = {"rule": rule, **keys}
+        table = self.by_name[name]
+        for column, value in keys.items():
             if column not in table:
                 raise MissingError(f"{name}.csv has no column {column}")
             table = table[table[column] == value]
         if table.empty:
-            which = ", ".join(f"{column}={value}" for column, value in wanted.items())
+            which = ", ".join(f"{column}={value}" for column, value in keys.items())
             raise MissingError(f"{name}.csv has no rows with {which}")
         return table
 
@@ -93,13 +94,12 @@ class Results:
         return table.groupby(["seed", "layer"]).apply(measure).groupby("seed").min()
 
 
-Checks = Callable[[Results], list[Check]]
-Enter = Callable[[Checks], Checks]
+Checks = Callable[[Tables], list[Check]]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says, the rule that decides it, and the checks that the rule is made of."""
+    """A statement of the paper, the rule that decides it, and the checks of the rule."""
 
     number: int
     statement: str
@@ -110,7 +110,7 @@ class Claim:
 class Register(list[Claim]):
     """The claims of a study in the order of their numbers."""
 
-    def enter(self, number: int, statement: str, rule: str) -> Enter:
+    def enter(self, number: int, statement: str, rule: str) -> Callable[[Checks], Checks]:
         """Enter the decorated function, which makes the checks."""
 
         def entered(checks: Checks) -> Checks:
@@ -121,5 +121,5 @@ class Register(list[Claim]):
 
 
 def number(mean: float, std: float) -> str:
-    """Mean and standard deviation over seeds as text, the latter only where there is one."""
+    """Mean and standard deviation over seeds as text, the latter unless it is NaN."""
     return f"{mean:.3g}" if np.isnan(std) else f"{mean:.3g} ± {std:.2g}"

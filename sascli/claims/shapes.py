@@ -1,6 +1,7 @@
-"""The shapes that claims speak of: falling, arched, peaked."""
+"""The shapes in claims: falling, arched, peaked."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,9 +23,9 @@ def by_seed(
     Raises MissingError when a needed value is absent or there are fewer values than `least`.
     """
     wide = table.pivot_table(values=column, index="seed", columns=variable, aggfunc="mean")
-    lacking = [value for value in need if value not in wide]
-    if lacking:
-        raise MissingError(f"no seed has {column} at {variable}={lacking[0]}")
+    missing = [value for value in need if value not in wide]
+    if missing:
+        raise MissingError(f"no seed has {column} at {variable}={missing[0]}")
     wide = wide[list(need)] if need else wide
     if len(wide.columns) < least:
         raise MissingError(f"{column} is needed at {least} or more values of {variable}")
@@ -32,31 +33,26 @@ def by_seed(
 
 
 def falls(values: pd.DataFrame, what: str) -> list[Check]:
-    """Lower at the last column than at the first, and no step up in between beyond the noise."""
-    first, last = values.columns[0], values.columns[-1]
-    fall = values[first] - values[last]
-    steps = zip(values.columns, values.columns[1:], strict=False)
+    """The last column is below the first, and no step rises beyond the noise."""
+    first, *_, last = columns = list(values)
+    steps = pairwise(columns) if len(columns) > 2 else ()
     return [
-        Check(f"{what} {first} to {last}", fall, above=0),
-        *(
-            Check(f"{what} {a} to {b}", values[a] - values[b], above=0, errors=-2)
-            for a, b in steps
-            if len(values.columns) > 2
-        ),
+        Check(f"{what} {first} to {last}", values[first] - values[last], above=0),
+        *(Check(f"{what} {a} to {b}", values[a] - values[b], 0, errors=-2) for a, b in steps),
     ]
 
 
 def inner_excess(values: pd.DataFrame) -> pd.Series:
-    """How far the inner column that is greatest on average is above both outer ones.
+    """The excess of the inner column with the greatest mean over both outer ones.
 
-    Chosen on average, not seed by seed, where the maximum would pick out the noise.
+    Chosen by the mean, not seed by seed, where the maximum would select noise.
     """
     greatest = values.iloc[:, 1:-1].mean().idxmax()
     return values[greatest] - values.iloc[:, [0, -1]].max(axis=1)
 
 
 def arches(table: pd.DataFrame, column: str) -> list[Check]:
-    """Along the layers `column` is greatest strictly inside: a check per T and depth."""
+    """`column` is greatest at an inner layer: a check per T and depth."""
     return [
         Check(
             f"greatest inner - greatest outer layer, L = {depth}, T = {size}",
@@ -68,8 +64,8 @@ def arches(table: pd.DataFrame, column: str) -> list[Check]:
     ]
 
 
-def share(histogram: pd.DataFrame, low: Ends, high: Ends) -> np.ndarray:
-    """Share of the connections between two values (or pairs of them), evenly spread in a bin."""
+def fraction(histogram: pd.DataFrame, low: Ends, high: Ends) -> np.ndarray:
+    """Fraction of the connections between two values (or pairs of them), even within a bin."""
     bins = histogram.sort_values("bin_left")
     edges = np.append(bins["bin_left"], bins["bin_right"].iloc[-1])
     below = np.append(0, bins["count"].cumsum()) / bins["count"].sum()
@@ -78,17 +74,17 @@ def share(histogram: pd.DataFrame, low: Ends, high: Ends) -> np.ndarray:
 
 
 def peak_at_zero(histogram: pd.DataFrame, width: float) -> float:
-    """Share within width / 2 of 0, less the largest share in another window of that width."""
+    """Fraction within width / 2 of 0, less the largest in another window of that width."""
     far = np.ceil(histogram[["bin_left", "bin_right"]].abs().to_numpy().max() / width)
     centres = width * np.arange(-far, far + 1)
-    shares = share(histogram, centres - width / 2, centres + width / 2)
-    return float(shares[centres == 0].item() - shares[centres != 0].max())
+    fractions = fraction(histogram, centres - width / 2, centres + width / 2)
+    return float(fractions[centres == 0].item() - fractions[centres != 0].max())
 
 
 def excess_at_zero(histogram: pd.DataFrame) -> float:
     """Density of the bin that contains 0 (its left edge included) less that of the densest other.
 
-    For a spike exactly at 0, which windows of a fixed width could cut in two.
+    For a spike at exactly 0, which windows of a fixed width could cut in two.
     """
     density = histogram["count"] / (histogram["bin_right"] - histogram["bin_left"])
     zero = (histogram["bin_left"] <= 0) & (histogram["bin_right"] > 0)

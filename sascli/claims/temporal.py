@@ -5,31 +5,31 @@ from dataclasses import replace
 import pandas as pd
 
 from sascli import runs
-from sascli.claims.check import Check, MissingError, Register, Results
+from sascli.claims.check import TWICE, Check, MissingError, Register, Tables
 from sascli.claims.shapes import by_seed
 
-LEARNT = {"digits": 86.0, "multisensory": 90.0}  # per cent right
-LOST = {"digits": 0.5, "multisensory": 3.1}  # points that the published networks lose by sampling
-SAMPLED = {"digits": "step", "multisensory": "once"}  # how the published weights are drawn
-ENOUGH = 5  # seeds that resolve such losses
-RISE, FALL = 50.0, 20.0  # points of a psychometric curve
-BROKEN = 0.1  # overlap
+LEARNT = {"digits": 86.0, "multisensory": 90.0}  # per cent correct
+LOST = {"digits": 0.5, "multisensory": 3.1}  # points lost by sampling the published networks
+SAMPLED = {"digits": "step", "multisensory": "once"}  # how often published weights are drawn
+ENOUGH = 5  # seeds needed to resolve such losses
+RISE, FALL = 50.0, 20.0  # points, of a psychometric curve
+BROKEN = 0.1  # change of an overlap
 SLOW = -0.25  # exponent of the width; -1/2 is that of independent errors
-RECURRENT = 2  # its layer
-TWICE = "beyond 2 SE"
+RECURRENT = 2
+"""The layer of the recurrent connections."""
 
 CLAIMS = Register()
 claim = CLAIMS.enter
 
 
-def models(results: Results) -> dict[str, str]:
-    """The names of the two models in the tables, by what they are."""
-    return {"digits": str(results.reference["digits"]), "multisensory": "multisensory"}
+def models(tables: Tables) -> dict[str, str]:
+    """The names of the two models in the tables, by task."""
+    return {"digits": str(tables.reference["digits"]), "multisensory": "multisensory"}
 
 
-def last(results: Results, model: str) -> pd.Series:
+def last(tables: Tables, model: str) -> pd.Series:
     """Mean-field accuracy of gBP after the last epoch, in per cent, by seed."""
-    history = results.rows("history", model=model).dropna(subset=["test_accuracy"])
+    history = tables.rows("history", model=model).dropna(subset=["test_accuracy"])
     return pd.Series(100 * runs.last_epochs(history).set_index("seed")["test_accuracy"])
 
 
@@ -39,16 +39,16 @@ def last(results: Results, model: str) -> pd.Series:
     f"The accuracy after the last epoch is above {LEARNT['digits']:g} % on images in sequence and "
     f"above {LEARNT['multisensory']:g} % in the multisensory task, {TWICE}.",
 )
-def _learns(results: Results) -> list[Check]:
+def _learns(tables: Tables) -> list[Check]:
     return [
-        Check(f"accuracy, {name} (%)", last(results, model), above=LEARNT[name])
-        for name, model in models(results).items()
+        Check(f"accuracy, {name} (%)", last(tables, model), above=LEARNT[name])
+        for name, model in models(tables).items()
     ]
 
 
-def sampled(results: Results, name: str, model: str, redraw: str) -> list[Check]:
-    """Checks that sampling loses no more than it does in the published networks."""
-    table = results.rows("redraw", model=model, redraw=redraw)
+def sampled(tables: Tables, name: str, model: str, redraw: str) -> list[Check]:
+    """Checks that sampling loses no more accuracy than in the published networks."""
+    table = tables.rows("redraw", model=model, redraw=redraw)
     if "field_accuracy" not in table:
         raise MissingError("redraw.csv has no column field_accuracy")
     mean = 100 * table.groupby("seed")[["field_accuracy", "test_accuracy"]].mean()
@@ -65,16 +65,16 @@ def sampled(results: Results, name: str, model: str, redraw: str) -> list[Check]
 @claim(
     2,
     "Sampled networks perform like the mean field.",
-    f"Networks of weights drawn at every time step (digits) lose at most {LOST['digits']:g} "
-    "points of the mean field's accuracy, networks of weights drawn once (multisensory task, at "
-    f"the time step of its tests) at most {LOST['multisensory']:g}, as the published ones, within "
-    f"2 SE; and less than twice as much {TWICE}. {ENOUGH} seeds at least.",
+    f"Effective networks redrawn at every time step (digits) lose at most {LOST['digits']:g} "
+    "points of the mean field's accuracy, networks drawn once (multisensory task, at the time "
+    f"step of its tests) at most {LOST['multisensory']:g}, as the published ones do, within 2 SE; "
+    f"and less than twice as much {TWICE}. At least {ENOUGH} seeds.",
 )
-def _sampled(results: Results) -> list[Check]:
+def _sampled(tables: Tables) -> list[Check]:
     return [
         check
-        for name, model in models(results).items()
-        for check in sampled(results, name, model, SAMPLED[name])
+        for name, model in models(tables).items()
+        for check in sampled(tables, name, model, SAMPLED[name])
     ]
 
 
@@ -82,14 +82,14 @@ def _sampled(results: Results) -> list[Check]:
     3,
     "Removing VIP-like recurrent connections hurts more than removing as many others.",
     "In both tasks, by the published thresholds and tested by the mean field, the error with all "
-    "of them removed is higher than with as many random ones removed; and with those removed that "
-    "have a counterpart of the same |m| which is not VIP-like, higher than with these "
-    f"counterparts removed. Each {TWICE}.",
+    "of them removed is higher than with as many random ones removed. With those removed that "
+    "have a counterpart of the same |m| that is not VIP-like, it is higher than with the "
+    f"counterparts removed. Both {TWICE}.",
 )
-def _important(results: Results) -> list[Check]:
+def _important(tables: Tables) -> list[Check]:
     checks = []
-    for name, model in models(results).items():
-        table = results.rows("perturbation", model=model, fraction=1, criterion="published")
+    for name, model in models(tables).items():
+        table = tables.rows("perturbation", model=model, fraction=1, criterion="published")
         for kind, other, whose in (
             ("vip_off", "random_off", "random ones"),
             ("paired_off", "matched_off", "others of the same |m|"),
@@ -106,11 +106,11 @@ def _important(results: Results) -> list[Check]:
 @claim(
     4,
     "Choices from both modalities are the steepest.",
-    "In mean-field trials the fitted slope of va, at most 20 s as every fit's, is above that of v "
-    f"and that of a, {TWICE}.",
+    "In mean-field trials the fitted slope of va, at most 20 s like that of every fit, is above "
+    f"those of v and of a, {TWICE}.",
 )
-def _steepest(results: Results) -> list[Check]:
-    table = results.rows("sigmoids", rule=None, way="field")
+def _steepest(tables: Tables) -> list[Check]:
+    table = tables.rows("sigmoids", rule=None, way="field")
     slope = by_seed(table, "slope", "modality", need=["v", "a", "va"])
     return [
         Check(f"slope, va - {single}, s", slope["va"] - slope[single], above=0)
@@ -125,8 +125,8 @@ def _steepest(results: Results) -> list[Check]:
     f"{RISE:g} points greater at the highest frequency than at the lowest, and from no frequency "
     f"to a higher one does a network's curve fall by {FALL:g} points or more. Each {TWICE}.",
 )
-def _monotone(results: Results) -> list[Check]:
-    table = results.rows("psychometric", rule=None, way="field")
+def _monotone(tables: Tables) -> list[Check]:
+    table = tables.rows("psychometric", rule=None, way="field")
     checks = []
     for modality, curves in table.groupby("modality"):
         high = 100 * by_seed(curves, "high", "frequency", least=2)
@@ -141,14 +141,14 @@ def _monotone(results: Results) -> list[Check]:
 @claim(
     6,
     "Training makes neurons selective; some have mixed selectivity.",
-    "The fraction of the neurons that are selective for choice and modality is above that with "
-    "the labels of the one or of the other permuted. Beside untrained networks, whose trials are "
-    "labelled by the right choice, more neurons are selective for choice alone and fewer for "
+    "The fraction of neurons that are selective for both choice and modality is above that with "
+    "the labels of either permuted. Compared with untrained networks, whose trials are labelled "
+    "by the correct choice, more neurons are selective for choice alone and fewer for "
     f"modality alone. Each {TWICE}.",
 )
-def _selective(results: Results) -> list[Check]:
-    table = results.rows("selectivity", rule=None, network="trained")
-    control = results.rows("selectivity", rule=None, network="untrained")
+def _selective(tables: Tables) -> list[Check]:
+    table = tables.rows("selectivity", rule=None, network="trained")
+    control = tables.rows("selectivity", rule=None, network="untrained")
 
     def fraction(rows: pd.DataFrame, kind: str) -> "pd.Series[float]":
         return 100 * (rows["kind"] == kind).groupby(rows["seed"]).mean()
@@ -170,27 +170,27 @@ def _selective(results: Results) -> list[Check]:
     7,
     "The empirical tangent kernel converges to the analytic one.",
     f"For every leak the deviation falls with the width by an exponent below {SLOW:g}, {TWICE}, "
-    "a seed being a random network of every width.",
+    "over seeds, each a random network of every width.",
 )
-def _kernel(results: Results) -> list[Check]:
-    table = results.rows("kernel_decay", rule=None)
+def _kernel(tables: Tables) -> list[Check]:
+    table = tables.rows("kernel_decay", rule=None)
     return [
-        Check(f"exponent of the width, alpha = {alpha:g}", own.groupby("seed")["exponent"].first(),
-              below=SLOW)
-        for alpha, own in table.groupby("alpha")
+        Check(f"exponent of the width, alpha = {alpha:g}",
+              rows.groupby("seed")["exponent"].first(), below=SLOW)
+        for alpha, rows in table.groupby("alpha")
     ]  # fmt: skip
 
 
 @claim(
     8,
-    "Weights drawn anew at every time step do no worse than weights drawn once.",
+    "Weights redrawn at every time step do no worse than weights drawn once.",
     "In both tasks the difference of the mean accuracies, paired by seed, is on average not below "
     "minus one SE.",
 )
-def _redrawn(results: Results) -> list[Check]:
+def _redrawn(tables: Tables) -> list[Check]:
     checks = []
-    for name, model in models(results).items():
-        table = results.rows("redraw", model=model)
+    for name, model in models(tables).items():
+        table = tables.rows("redraw", model=model)
         right = 100 * by_seed(table, "test_accuracy", "redraw", need=["once", "step"])
         what = f"accuracy, every step - once, {name}, points"
         checks.append(Check(what, right["step"] - right["once"], above=0, errors=-1))
@@ -200,11 +200,11 @@ def _redrawn(results: Results) -> list[Check]:
 @claim(
     9,
     "Learning breaks the symmetry of a read-out neuron's interchangeable inputs.",
-    "Over training the overlap of m with its start falls, and that with m of networks trained "
-    f"apart rises, from no common direction, each by more than {BROKEN:g} {TWICE}.",
+    "Over training the overlap of m with its start falls, and that with m of independently "
+    f"trained networks rises from no common direction, each by more than {BROKEN:g} {TWICE}.",
 )
-def _symmetry(results: Results) -> list[Check]:
-    table = results.rows("order_parameters", rule=None, parameter="m")
+def _symmetry(tables: Tables) -> list[Check]:
+    table = tables.rows("order_parameters", rule=None, parameter="m")
     ends = [table["epoch"].min(), table["epoch"].max()]
 
     def change(column: str) -> "pd.Series[float]":
@@ -221,12 +221,12 @@ def _symmetry(results: Results) -> list[Check]:
 
 @claim(
     10,
-    "Stochastic plasticity helps: weights drawn at every time step are better than kept ones.",
-    "In both tasks networks of weights drawn at every time step are more accurate than networks "
-    f"of weights drawn once, paired by seed, {TWICE}: what claim 8 only does not deny.",
+    "Stochastic plasticity helps: weights redrawn at every time step beat weights drawn once.",
+    "In both tasks networks of weights redrawn at every time step are more accurate than networks "
+    f"of weights drawn once, paired by seed, {TWICE}: stricter than claim 8.",
 )
-def _plasticity(results: Results) -> list[Check]:
-    return [replace(check, errors=2.0) for check in _redrawn(results)]
+def _plasticity(tables: Tables) -> list[Check]:
+    return [replace(check, errors=2.0) for check in _redrawn(tables)]
 
 
 @claim(
@@ -235,13 +235,13 @@ def _plasticity(results: Results) -> list[Check]:
     "In both tasks the mean entropy per recurrent connection by the paper's estimator is lower "
     f"after the last epoch than before training, {TWICE}.",
 )
-def _entropy(results: Results) -> list[Check]:
+def _entropy(tables: Tables) -> list[Check]:
     checks = []
-    for name, model in models(results).items():
-        table = results.rows("entropy_epochs", model=model, layer=RECURRENT, estimator="paper")
+    for name, model in models(tables).items():
+        table = tables.rows("entropy_epochs", model=model, layer=RECURRENT, estimator="paper")
         start = table[table["epoch"] == 0].set_index("seed")["mean"]
         if start.empty:
-            raise MissingError(f"{model} kept no weights from before training")
+            raise MissingError(f"{model} has no weights from before training")
         end = runs.last_epochs(table).set_index("seed")["mean"]
         checks.append(
             Check(f"change of the entropy, {name}, nats", (end - start).dropna(), below=0)
@@ -251,9 +251,9 @@ def _entropy(results: Results) -> list[Check]:
 
 @claim(
     12,
-    "Networks of digits perform like the mean field with weights drawn once, too.",
+    "Networks of digits perform like the mean field also with weights drawn once.",
     f"They lose at most {LOST['digits']:g} points of its accuracy within 2 SE, and less than "
-    f"twice as much {TWICE}: stricter than published. {ENOUGH} seeds at least.",
+    f"twice as much {TWICE}: stricter than published. At least {ENOUGH} seeds.",
 )
-def _kept(results: Results) -> list[Check]:
-    return sampled(results, "digits", models(results)["digits"], "once")
+def _drawn_once(tables: Tables) -> list[Check]:
+    return sampled(tables, "digits", models(tables)["digits"], "once")

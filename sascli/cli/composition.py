@@ -20,7 +20,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from sascli import config
 from sascli.cli.words import quoted, read, rewritten
-from sascli.commands import COMMANDS
+from sascli.commands import COMMANDS, schema_name
 from sascli.config import check, typed, unknown
 from sascli.config.rule import rule_names, rule_schema
 from sascli.errors import UserError
@@ -58,7 +58,7 @@ def conf_directory(command: str) -> Path:
 
 def schema_of(command: str) -> type:
     """The dataclass of the command's settings."""
-    schema: type = getattr(config, COMMANDS[command].schema)
+    schema: type = getattr(config, schema_name(command))
     return schema
 
 

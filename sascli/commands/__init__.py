@@ -1,12 +1,15 @@
-"""Commands: the table of them, and how one is run."""
+"""Commands: the table of them, and how a command runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sascli.commands.table import COMMANDS, Command, function
+from sascli.commands.table import COMMANDS, Command, function, schema_name
+from sascli.studies.registry import STUDIES
 
-__all__ = ["COMMANDS", "RENAMED", "REPRODUCE", "Command", "run", "studies", "with_study"]
+__all__ = [
+    "COMMANDS", "RENAMED", "REPRODUCE", "Command", "run", "schema_name", "studies", "with_study",
+]  # fmt: skip
 
 REPRODUCE = "reproduce"
 """The command whose next word names a study."""
@@ -17,24 +20,24 @@ RENAMED = {
     "figures-copi": "reproduce copi",
     "figures-use": "reproduce use",
 }
-"""What commands of earlier versions are called now."""
+"""Commands of earlier versions with their names now."""
 
 
 def studies() -> list[str]:
-    """The studies that `sas reproduce` knows."""
-    return [name.split()[1] for name in COMMANDS if " " in name]
+    """The studies of `sas reproduce`."""
+    return list(STUDIES)
 
 
 def with_study(words: Sequence[str]) -> list[str]:
-    """The words, the first two as one where they name a study: `reproduce credit`."""
-    is_study = words[:1] == [REPRODUCE] and words[1:2] and words[1] in studies()
+    """The words, the first two joined where they name a study: `reproduce credit`."""
+    is_study = words[:1] == [REPRODUCE] and words[1:2] and words[1] in STUDIES
     return [" ".join(words[:2]), *words[2:]] if is_study else list(words)
 
 
 def run(command: str, config: Any, directory: Path | None = None) -> None:
-    """Run a command with checked settings, in the directory of a multirun's job if it is one.
+    """Run a command with checked settings, draw its pictures and print its overview.
 
-    Then draw its pictures and print its overview.
+    `directory` is that of a multirun's job.
     """
     entry, work = COMMANDS[command], function(COMMANDS[command].work)
     if entry.measures:
@@ -47,11 +50,9 @@ def run(command: str, config: Any, directory: Path | None = None) -> None:
     if entry.pictures or entry.overview:
         from sascli import figures, runs
 
+        possible = figures.possible(entry.pictures, result)
         reference = runs.manifest_of(result).get("reference", {})
-        drawn = figures.plot(
-            figures.possible(entry.pictures, result), result, result, reference=reference
-        )
-        print(*drawn, sep="\n")
+        print(*figures.plot(possible, result, result, reference=reference), sep="\n")
         if entry.overview:
             table = function(entry.overview)(figures.read_tables(result))
             print(table.round(4).to_string(na_rep=""))

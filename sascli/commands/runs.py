@@ -17,15 +17,14 @@ FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
 
 
 def print_runs(config: Runs, _job: Path | None = None) -> None:
-    """Print the table. Raises UserError for a command or status that does not exist."""
+    """Print the table. Raises UserError for an unknown command or status."""
     table = listing.listing(Path(config.outputs))
     for column, known in (("command", COMMANDS), ("status", listing.STATUSES)):
-        wanted = getattr(config, column)
-        for name in as_list(wanted) if wanted is not None else []:
-            if name not in known:
-                raise unknown(str(name), known, column)
-        if wanted is not None:
-            table = table[table[column].isin(as_list(wanted))]
+        if (names := getattr(config, column)) is not None:
+            for name in as_list(names):
+                if name not in known:
+                    raise unknown(str(name), known, column)
+            table = table[table[column].isin(as_list(names))]
     if config.match is not None:
         table = table[table["directory"].str.contains(config.match, regex=False)]
     print(FORMATS[config.format](table))

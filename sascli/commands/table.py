@@ -1,9 +1,11 @@
-"""The table of commands: what each is for, its settings, what does the work."""
+"""The table of commands: purpose, settings and function of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+from sascli.studies.registry import STUDIES
 
 
 @dataclass(frozen=True)
@@ -11,23 +13,31 @@ class Command:
     """A row: what dispatcher and help need before the command's module is imported.
 
     `work` is MODULE:FUNCTION. It is called with the settings and the directory of a multirun's
-    job, None elsewhere, and returns the directory with its tables. With `measures` it is instead
-    a measurement as `sascli.measure.record.measure` takes it.
+    job (None outside of multiruns), and returns the directory with its tables. A function of
+    `sascli.measure` is instead called by `sascli.measure.record.measure`.
     """
 
     summary: str  # one line
-    schema: str  # the name of the dataclass of its settings in sascli.config
     work: str
-    examples: tuple[tuple[str, str], ...]  # what to type and what it does; the most used first
-    measures: bool = False
-    pictures: tuple[str, ...] = ()  # figures drawn beside the tables, those that they allow
-    overview: str = ""  # MODULE:FUNCTION, makes a table for the terminal from the tables
-    argument: str | None = None  # the setting that the first word may be, without its name
-    plain: tuple[str, ...] = ()  # settings that are no groups here, though a group has their name
+    examples: tuple[tuple[str, str], ...]  # command line and effect; the most common first
+    pictures: tuple[str, ...] = ()  # figures drawn beside the tables, if their tables exist
+    overview: str = ""  # MODULE:FUNCTION that makes a table for the terminal from the tables
+    argument: str | None = None  # the setting that the first word sets without its name
+    plain: tuple[str, ...] = ()  # settings of a group's name that are not groups here
+
+    @property
+    def measures(self) -> bool:
+        """Whether `work` measures, rather than running by itself."""
+        return self.work.startswith("sascli.measure.")
+
+
+def schema_name(command: str) -> str:
+    """The dataclass of a command's settings in `sascli.config`: its name in camel case."""
+    return "".join(word.capitalize() for word in command.replace("-", " ").split())
 
 
 def function(name: str) -> Callable[..., Any]:
-    """The function that MODULE:FUNCTION names; its module is imported only now."""
+    """Import the function MODULE:FUNCTION."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
@@ -35,7 +45,6 @@ def function(name: str) -> Callable[..., Any]:
 COMMANDS = {
     "train": Command(
         "train networks and leave a run directory of weights, tables and a picture",
-        "Train",
         "sascli.training.run:run",
         (
             ("sas train", "gBP on scikit-learn's digits"),
@@ -43,108 +52,58 @@ COMMANDS = {
             ("sas train rule=bp replicas=5", "back-propagation, seeds 0 to 4 side by side"),
             ("sas train width=[40,20] lr=0.02 lr.pi=0.1", "hidden widths; rates of m, Xi and pi"),
             ("sas train -m depth=3,4,5 seed=0,1", "six runs, one after another"),
-            ("sas train resume=true", "go on with the newest unfinished run of these settings"),
+            ("sas train resume=true", "continue the newest unfinished run of these settings"),
             ("sas train -m seed=0,1,2,3 hydra/launcher=local", "four runs, one on each core"),
-            ("sas train -m seed=0,1,2,3 hydra/launcher=slurm", "four jobs of a SLURM cluster"),
+            ("sas train -m seed=0,1,2,3 hydra/launcher=slurm", "four jobs on a SLURM cluster"),
         ),
         pictures=("overview",),
     ),
-    "reproduce credit": Command(
-        "regenerate Figs. 2-4 and measure the paper's claims; again: only what is missing",
-        "ReproduceCredit",
-        "sascli.studies.credit:run",
-        (
-            ("sas reproduce credit model=mnist", "every figure at preset=quick"),
-            ("sas reproduce credit preset=paper", "the paper's settings, five seeds"),
-            ("sas reproduce credit model=digits preset=smoke", "seconds: does everything run?"),
-            ("sas reproduce credit -m worker=1,2 hydra/launcher=slurm", "two jobs share the work"),
-        ),
-    ),
-    "reproduce temporal": Command(
-        "the recurrent network: both tasks, perturbations, choices, selectivity, kernel, claims",
-        "ReproduceTemporal",
-        "sascli.studies.temporal:run",
-        (
-            ("sas reproduce temporal", "MNIST row by row and the task at preset=quick"),
-            ("sas reproduce temporal model=rnn_digits preset=smoke", "does everything run?"),
-        ),
-    ),
-    "reproduce copi": Command(
-        "COPI beside BP and gBP: accuracy, rates, decorrelation, features, compression, claims",
-        "ReproduceCopi",
-        "sascli.studies.copi:run",
-        (
-            ("sas reproduce copi model=mnist", "every picture and claim at preset=quick"),
-            ("sas reproduce copi model=digits preset=smoke", "seconds: does everything run?"),
-        ),
-    ),
-    "reproduce use": Command(
-        "what credit is good for: calibration, pruning, protection of old tasks, with claims",
-        "ReproduceUse",
-        "sascli.studies.use:run",
-        (
-            ("sas reproduce use model=mnist", "every picture and claim at preset=quick"),
-            ("sas reproduce use model=digits preset=smoke", "seconds: does everything run?"),
-        ),
-    ),
+    **{
+        f"reproduce {name}": Command(study.summary, f"sascli.studies.{name}:run", study.examples)
+        for name, study in STUDIES.items()
+    },
     "sweep-datasize": Command(
         "test error and layer statistics against the number of training images and depth",
-        "SweepDatasize",
         "sascli.training.sweep:sweep_datasize",
         (
-            (
-                "sas sweep-datasize model=mnist depth=[4,5] train_size=[1000,10000] seeds=5",
-                "four points of five seeds each",
-            ),
-            (
-                "sas sweep-datasize -m worker=1,2 train_size=[200,600,all] hydra/launcher=slurm",
-                "two jobs share the points",
-            ),
+            ("sas sweep-datasize depth=[4,5] train_size=[200,all] seeds=5", "four points"),
+            ("sas sweep-datasize -m worker=1,2 hydra/launcher=slurm", "two jobs share the work"),
         ),
     ),
     "entropy": Command(
         "entropy per connection of a trained run, by the paper's estimator and the exact one",
-        "Entropy",
         "sascli.measure.credit:entropy",
         (("sas entropy run=latest", "of the newest finished run"),),
-        measures=True,
     ),
     "perturb": Command(
         "switch connections of a trained run off or on and test again",
-        "Perturb",
         "sascli.measure.credit:perturb",
         (("sas perturb run=latest layer=1", "all four kinds, eleven fractions"),),
-        measures=True,
     ),
     "evaluate": Command(
         "test a trained run: accuracy, calibration, uncertainty, confusion of classes",
-        "Evaluate",
         "sascli.measure.evaluate:evaluate",
         (
-            ("sas evaluate run=latest", "on its own test set"),
-            ("sas evaluate model=folder data.root=other/images", "on other images, same classes"),
-            ("sas evaluate against=[shuffled,cifar10]", "what is it uncertain about?"),
+            ("sas evaluate run=latest", "on its test set"),
+            ("sas evaluate model=folder data.root=other/images", "other images, same classes"),
+            ("sas evaluate against=[shuffled,cifar10]", "uncertainty on other images"),
         ),
         plain=("model",),
-        measures=True,
         pictures=("confusion", "reliability", "uncertainty"),
         overview="sascli.measure.evaluate:overview",
     ),
     "prune": Command(
-        "drop connections of a trained run by credit; the sparse networks, their size and speed",
-        "Prune",
+        "prune connections of a trained run by credit; size and speed of the sparse networks",
         "sascli.measure.prune:prune",
         (
             ("sas prune run=latest", "by pi, |mu|/sigma and magnitude"),
             ("sas prune baseline=my-bp tune.epochs=3", "beside BP, also fine-tuned"),
         ),
-        measures=True,
         pictures=("pruning", "sparse"),
         overview="sascli.measure.prune:overview",
     ),
     "continual": Command(
-        "learn tasks one after another, old ones protected by credit, by EWC, or not at all",
-        "Continual",
+        "learn tasks in sequence, old ones protected by credit, by EWC, or not at all",
         "sascli.continual:run",
         (
             ("sas continual", "five pairs of digits, every method"),
@@ -156,106 +115,86 @@ COMMANDS = {
     ),
     "decorrelation": Command(
         "correlation by layer over a run's training; decorrelated inputs beside ZCA",
-        "Decorrelation",
         "sascli.measure.copi:decorrelation",
         (("sas decorrelation run=latest", "of the newest finished run, trained by rule=copi"),),
-        measures=True,
         pictures=("decorrelation", "decorrelated"),
     ),
     "features": Command(
         "receptive fields of a COPI network's units by linear read-out",
-        "Features",
         "sascli.measure.copi:features",
         (
             ("sas features run=latest layer=2 unit=[0,1,2]", "three units of the second layer"),
-            ("sas features images=all", "the last hidden layer, read from all training images"),
+            ("sas features images=all", "the last hidden layer, fitted to all training images"),
         ),
-        measures=True,
         pictures=("features",),
     ),
     "compress": Command(
         "replace layers of a COPI network by their linear map and test again",
-        "Compress",
         "sascli.measure.copi:compress",
         (("sas compress run=latest", "the first k layers and the last k, for every k"),),
-        measures=True,
         pictures=("compression",),
     ),
     "psychometric": Command(
         "choices of a network of the multisensory task against frequency, fitted sigmoids, slopes",
-        "Psychometric",
         "sascli.measure.task:psychometric",
         (
             ("sas psychometric run=latest", "mean field and five effective networks"),
-            ("sas psychometric way=[sampled,redrawn]", "weights drawn once, or at every step"),
+            ("sas psychometric way=[sampled,redrawn]", "weights drawn once, or every step"),
         ),
-        measures=True,
         pictures=("psychometric",),
     ),
     "selectivity": Command(
-        "which neurons are selective for choice, modality, both or neither, and their responses",
-        "Selectivity",
+        "neurons selective for choice, modality, both or neither, and their responses",
         "sascli.measure.task:selectivity",
         (("sas selectivity run=latest", "noise-reduced trials of the newest finished run"),),
-        measures=True,
         pictures=("selectivity", "neurons"),
     ),
     "trajectories": Command(
-        "principal components of rates by condition, and of parameters over training",
-        "Trajectories",
+        "principal components of rates by condition and of parameters over training",
         "sascli.measure.task:trajectories",
-        (("sas trajectories run=latest", "parameters too, of a run with snapshot_every=10"),),
-        measures=True,
+        (("sas trajectories run=latest", "also parameters, of a run with snapshot_every=10"),),
         pictures=("trajectories", "synapses"),
     ),
     "kernel": Command(
         "the tangent kernel of the recurrent network: infinite width, random networks, training",
-        "Kernel",
         "sascli.measure.theory:kernel",
         (
             ("sas kernel", "17 angles, widths 100 to 2000; lazy training on MNIST"),
             ("sas kernel lazy.width=0 alpha=[0.5]", "without training, one leak"),
         ),
-        measures=True,
         pictures=("kernel", "lazy"),
     ),
     "order-parameters": Command(
         "symmetry breaking of one spike-and-slab neuron that learns a sine",
-        "OrderParameters",
         "sascli.measure.theory:order_parameter_tables",
         (("sas order-parameters", "10,000 inputs, ten networks"),),
-        measures=True,
         pictures=("order_parameters",),
     ),
     "plot": Command(
         "draw figures from the tables of `sas reproduce`; never trains",
-        "Plot",
         "sascli.commands.plot:plot",
         (("sas plot figure=fig2a", "one figure of the newest reproduction"),),
     ),
     "claims": Command(
         "the paper's claims: holds, does not hold, not measured",
-        "Claims",
         "sascli.commands.claims:print_claims",
         (("sas claims format=markdown", "of the newest reproduction"),),
     ),
     "runs": Command(
         "run directories: command, model, seeds, status, accuracy, age",
-        "Runs",
         "sascli.commands.runs:print_runs",
         (
-            ("sas runs", "all, the newest first"),
-            ("sas runs status=[failed,killed] match=mnist", "some of them"),
-            ("sas runs format=json", "for other programs; csv likewise"),
+            ("sas runs", "all, newest first"),
+            ("sas runs status=[failed,killed] match=mnist", "a selection"),
+            ("sas runs format=json", "for other programs, as csv"),
         ),
     ),
     "collect": Command(
-        "one table from the tables of a multirun's jobs, and which jobs are still to be done",
-        "Collect",
-        "sascli.commands.collect:collect",
+        "one table from the tables of a multirun's jobs, and the status of every job",
+        "sascli.jobs.collect:run",
         (
             ("sas collect", "of the newest multirun"),
-            ("sas collect outputs/train/multirun/v001", "of this one"),
+            ("sas collect outputs/train/multirun/v001", "of this multirun"),
         ),
         argument="sweep",
     ),

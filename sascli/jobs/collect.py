@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from sascli import runs
+from sascli.config import Collect
 from sascli.jobs import multirun
 from sascli.jobs.multirun import Multirun
 from sascli.jobs.status import ACTIVE, Status
@@ -23,7 +24,7 @@ class Collected:
     resubmissions: list[list[str]]
 
     def __str__(self) -> str:
-        """What `sas collect` prints."""
+        """The output of `sas collect`."""
         count = Counter(job.status for job in self.statuses)
         counts = ", ".join(f"{number} {status}" for status, number in count.most_common())
         lines = [f"{len(self.statuses)} jobs: {counts}"]
@@ -38,8 +39,14 @@ class Collected:
         return "\n".join([*lines, *map(str, self.tables)])
 
 
+def run(config: Collect, _job: Path | None = None) -> None:
+    """`sas collect`: write the tables, print the status. Raises UserError without a multirun."""
+    sweep = Path(config.sweep) if config.sweep else multirun.newest(Path(config.outputs))
+    print(collect(sweep))
+
+
 def collect(directory: Path) -> Collected:
-    """Write one table of each kind from the finished jobs, in the multirun's directory.
+    """Write one table of each kind from the finished jobs into the multirun's directory.
 
     `job` and the settings that differ lead its columns. Raises UserError for a directory that is
     no multirun, and for a damaged table.
@@ -57,7 +64,7 @@ def collect(directory: Path) -> Collected:
 
 
 def keyed(jobs: Multirun, job: str, name: str) -> Iterator[pd.DataFrame]:
-    """A job's table, if it has it, led by the job and those of its settings that differ."""
+    """A job's table, if it exists, led by the job and those of its settings that differ."""
     path = jobs.directory / job / f"{name}.csv"
     if not path.exists():
         return

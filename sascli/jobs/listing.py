@@ -1,4 +1,4 @@
-"""The run directories that there are, as a table."""
+"""The run directories as a table."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ import pandas as pd
 from sascli import runs
 from sascli.errors import UserError
 from sascli.jobs import slurm
-from sascli.jobs.status import status_of
+from sascli.jobs.status import read
 
 COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
 STATUSES = (
@@ -25,28 +25,28 @@ UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def listing(outputs: Path) -> pd.DataFrame:
-    """A row for each run directory below `outputs`, the newest first.
+    """A row for each run directory below `outputs`, newest first.
 
     accuracy is the fraction of test images after the last epoch, the mean over replicas; age is
-    in seconds since the start. Points inside a sweep or a reproduction count as parts of it.
+    in seconds since the start. The points of a sweep or a study have no rows.
     """
     rows = [row for path in directories(outputs) if (row := describe(path, {}))]
-    lost = [row for row in rows if row["status"] == "killed"]
+    killed = [row for row in rows if row["status"] == "killed"]
     queued: Mapping[str, str] = {}
-    if lost:  # perhaps at work on another machine
+    if killed:  # perhaps running on another machine
         try:
             queued = slurm.queue()
         except UserError as error:
-            print(f"warning: {error}; what it runs stands as killed", file=sys.stderr)
-    for row in lost:
+            print(f"warning: {error}; its jobs are listed as killed", file=sys.stderr)
+    for row in killed:
         row |= describe(Path(row["directory"]), queued) or {}
     rows.sort(key=lambda row: str(row["start"] or ""), reverse=True)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def directories(outputs: Path) -> Iterator[Path]:
-    """Directories with a manifest, without those inside of them."""
-    for folder, below, files in os.walk(outputs):  # it skips what is deleted meanwhile
+    """Directories with a manifest, without those inside them."""
+    for folder, below, files in os.walk(outputs):  # skips directories deleted during the walk
         if runs.MANIFEST in files:
             below.clear()
             yield Path(folder)
@@ -54,21 +54,21 @@ def directories(outputs: Path) -> Iterator[Path]:
 
 
 def describe(directory: Path, queued: Mapping[str, str]) -> dict[str, Any] | None:
-    """The row of a directory; None where it was deleted meanwhile."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row["directory"] = str(directory)
-    try:
-        manifest = runs.manifest_of(directory)
-    except UserError as error:
-        if not (directory / runs.MANIFEST).exists():
-            return None
-        return row | {"status": "other format" if "format version" in str(error) else "damaged"}
+    """The row of a directory; None if it has just been deleted."""
+    job, manifest = read(directory, queued)
+    if job.status == "missing":
+        return None
+    if job.status == "damaged":
+        other = "format version" in str(job.error)
+        status = "other format" if other else "damaged"
+        return dict.fromkeys(COLUMNS) | {"directory": str(directory), "status": status}
     kind, start = manifest.get("kind"), manifest.get("start")
-    return row | {
+    return {
+        "directory": str(directory),
         "command": f"reproduce {study}" if (study := runs.study_name(manifest)) else kind,
         "model": manifest.get("model"),
         "seeds": " ".join(map(str, manifest.get("seeds", []))),
-        "status": status_of(directory, manifest, queued),
+        "status": job.status,
         "accuracy": accuracy(directory) if kind == "train" else None,
         "start": start,
         "age": age(str(start)),
@@ -76,14 +76,14 @@ def describe(directory: Path, queued: Mapping[str, str]) -> dict[str, Any] | Non
 
 
 def age(start: str) -> int | None:
-    """Seconds since a time; None where it is none."""
+    """Seconds since a time in ISO 8601; None for another text."""
     with suppress(ValueError):
         return round(time.time() - datetime.fromisoformat(start).timestamp())
     return None
 
 
 def accuracy(directory: Path) -> float | None:
-    """Mean test accuracy after the last epoch; None where there is none to be read."""
+    """Mean test accuracy after the last epoch; None without a readable history.csv."""
     with suppress(UserError, KeyError):
         history = runs.read_table(directory / "history.csv")
         return round(float(runs.last_epochs(history)["test_accuracy"].mean()), 6)
@@ -94,10 +94,10 @@ def as_text(table: pd.DataFrame) -> str:
     """The table for a terminal."""
     if table.empty:
         return "no run directories"
-    told = table.drop(columns="start").astype(object).fillna("")
-    told["accuracy"] = [value if value == "" else f"{value:.4f}" for value in told["accuracy"]]
-    told["age"] = [value if value == "" else in_words(value) for value in told["age"]]
-    return told.to_string(index=False, justify="left")
+    text = table.drop(columns="start").astype(object).fillna("")
+    text["accuracy"] = [value if value == "" else f"{value:.4f}" for value in text["accuracy"]]
+    text["age"] = [value if value == "" else in_words(value) for value in text["age"]]
+    return text.to_string(index=False, justify="left")
 
 
 def in_words(seconds: float) -> str:

@@ -2,34 +2,42 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from sascli import runs
 from sascli.errors import UserError
 from sascli.jobs import slurm
-from sascli.jobs.status import ACTIVE, Status, job_status
+from sascli.jobs.status import ACTIVE, Status, read
 
 SWEEP, SUBMISSIONS = "sweep.json", ".submitit"
 
 
+class Record(TypedDict):
+    """The content of sweep.json, beside its format, its start and the code version."""
+
+    jobs: dict[str, list[str]]  # as of `Multirun.jobs`
+    submissions: list[dict[str, list[str]]]
+    """The words after `sas`, the names of all jobs, and of those submitted, left to run."""
+
+
 @dataclass(frozen=True)
 class Multirun:
-    """A multirun's directory and what was recorded at its submissions."""
+    """A multirun's directory and the record of its submissions."""
 
     directory: Path
-    record: dict[str, Any]
+    record: Record
 
     @property
     def jobs(self) -> dict[str, list[str]]:
         """The overrides of each job by the name of its directory."""
-        return dict(self.record["jobs"])
+        return self.record["jobs"]
 
     @cached_property
     def ids(self) -> dict[str, str]:
-        """The SLURM job of each job's last submission: submitit names its folders by it."""
+        """The SLURM job of each job's last submission, from the names of submitit's folders."""
         ids = {}
         for number, submission in enumerate(self.record["submissions"]):
             names = submission["submitted"]
@@ -40,7 +48,7 @@ class Multirun:
         return ids
 
     def statuses(self) -> list[Status]:
-        """The status of every job, in the order of their submission."""
+        """The status of every job, in the order of submission."""
         by_manifest = [self._status(name, {}) for name in self.jobs]
         unfinished = any(job.status != "finished" for job in by_manifest)
         queued = slurm.queue() if self.ids and unfinished else {}
@@ -50,8 +58,13 @@ class Multirun:
         ]
 
     def _status(self, name: str, queued: Mapping[str, str]) -> Status:
-        """The status of one job, by its manifest and the state of its SLURM job."""
-        return job_status(self.directory / name, name, queued.get(self.ids.get(name, "")), queued)
+        """The status of one job, from its manifest and the state of its SLURM job."""
+        status, _ = read(self.directory / name, queued)
+        state = queued.get(self.ids.get(name, ""))
+        if status.status in ("finished", *ACTIVE) or state is None:
+            return status
+        resubmitted = "running" if state == "RUNNING" else "waiting"
+        return replace(status, status=resubmitted)
 
     def resubmissions(self, statuses: Iterable[Status]) -> list[list[str]]:
         """The command lines that resubmit the jobs that are neither finished nor active."""
@@ -72,15 +85,15 @@ class Multirun:
 
 
 def load(directory: Path) -> Multirun:
-    """The multirun in a directory. Raises UserError where there is none, or of another format."""
+    """The multirun in a directory. Raises UserError for none, or one of another format."""
     if not (directory / SWEEP).exists():
-        raise UserError(f"{directory} is no multirun: name the directory of a --multirun")
+        raise UserError(f"{directory} is not a multirun: give the directory of a --multirun")
     record = runs.read_json(directory / SWEEP)
     if record.get("format") != runs.FORMAT:
         raise UserError(
             f"{directory} has format version {record.get('format')}, this sas reads {runs.FORMAT}"
         )
-    return Multirun(directory, record)
+    return Multirun(directory, cast(Record, record))
 
 
 def newest(outputs: Path) -> Path:
@@ -102,10 +115,9 @@ def record_submission(
     Raises UserError where a job was submitted with other settings before.
     """
     path = directory / SWEEP
-    record: dict[str, Any] = {"format": runs.FORMAT, "start": runs.now(), **runs.code_version()}
-    record |= {"jobs": {}, "submissions": []}
-    if path.exists():
-        record = load(directory).record
+    new = {"format": runs.FORMAT, "start": runs.now(), "jobs": {}, "submissions": []}
+    first = cast(Record, new | runs.code_version())
+    record = load(directory).record if path.exists() else first
     for name, lines in jobs.items():
         if sorted(record["jobs"].get(name, lines)) != sorted(lines):
             raise UserError(
@@ -113,6 +125,7 @@ def record_submission(
                 f"{' '.join(record['jobs'][name])}: choose another hydra.sweep.dir"
             )
     record["jobs"] |= jobs
-    submission = {"words": list(words), "jobs": list(jobs), "submitted": list(left)}
-    record["submissions"].append(submission)
+    record["submissions"].append(
+        {"words": list(words), "jobs": list(jobs), "submitted": list(left)}
+    )
     runs.write_json(path, record)

@@ -1,22 +1,21 @@
-"""How a job of a multirun ends, in its manifest."""
+"""How a job of a multirun ends, written to its manifest."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from sascli import runs
 from sascli.errors import UserError
 
 
 @contextmanager
-def recorded(directory: Path, command: str, version: Mapping[str, Any]) -> Iterator[None]:
+def recorded(directory: Path, command: str, version: Mapping[str, object]) -> Iterator[None]:
     """Record how a job ends, and whether the code is that of the submission.
 
     Nothing is written where another process has the job.
     """
     now = runs.code_version()
-    entries: dict[str, Any] = {"submitted": dict(version), "code_differs": now != version}
+    entries: dict[str, object] = {"submitted": dict(version), "code_differs": now != version}
     start = runs.now()
     try:
         yield
@@ -28,9 +27,9 @@ def recorded(directory: Path, command: str, version: Mapping[str, Any]) -> Itera
     _describe(directory, command, start, entries | {"status": "finished", "error": None})
 
 
-def _describe(directory: Path, command: str, start: str, entries: Mapping[str, Any]) -> None:
-    """Add to the manifest of a job, or begin it."""
+def _describe(directory: Path, command: str, start: str, entries: Mapping[str, object]) -> None:
+    """Add entries to the manifest of a job, or create it."""
     with suppress(UserError), runs.lock(directory):
-        begun = (directory / runs.MANIFEST).exists()
-        first = {} if begun else {**runs.provenance(), "kind": command, "start": start}
+        exists = (directory / runs.MANIFEST).exists()
+        first = {} if exists else {**runs.provenance(), "kind": command, "start": start}
         runs.describe(directory, **first, **entries, end=runs.now())

@@ -1,4 +1,4 @@
-"""SLURM as its user sees it."""
+"""The queue of SLURM."""
 
 import shutil
 import subprocess
@@ -6,13 +6,13 @@ import subprocess
 from sascli.errors import UserError
 
 TIMEOUT = 20.0
-"""Seconds in which SLURM must answer."""
+"""Seconds to wait for an answer of SLURM."""
 
 
 def queue() -> dict[str, str]:
-    """The states of this user's jobs by their names; none where there is no SLURM.
+    """The states of this user's jobs by their ids; empty without SLURM.
 
-    Raises UserError where there is one that does not answer.
+    Raises UserError where SLURM does not answer.
     """
     if shutil.which("squeue") is None:
         return {}
@@ -22,6 +22,6 @@ def queue() -> dict[str, str]:
     except (OSError, subprocess.SubprocessError) as error:
         message = str(getattr(error, "stderr", None) or "").strip() or str(error)
         raise UserError(
-            f"SLURM does not answer which jobs are running: {message.splitlines()[0]}"
+            f"SLURM does not report which jobs are running: {message.splitlines()[0]}"
         ) from error
     return dict(map(str.split, result.stdout.splitlines()))

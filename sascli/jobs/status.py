@@ -1,4 +1,4 @@
-"""The status of a job: by its manifest, its lock, and SLURM."""
+"""The status of a job, from its manifest, its lock, and SLURM."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Status:
     error: str | None = None
 
 
-def status_of(directory: Path, manifest: Mapping[str, Any], queued: Mapping[str, str]) -> str:
-    """The status in a manifest; `killed` where it is running but no process has it.
+def status_of(directory: Path, manifest: Mapping[str, object], queued: Mapping[str, str]) -> str:
+    """The status in a manifest; `killed` where it is `running` but no process has its lock.
 
-    `queued` holds the states of SLURM jobs, for runs on machines whose locks cannot be seen here.
+    `queued` holds the states of SLURM jobs, for runs on machines whose locks are not visible here.
     """
     status = str(manifest.get("status"))
     if status != "running" or manifest.get("slurm_job") in queued:
@@ -32,14 +32,13 @@ def status_of(directory: Path, manifest: Mapping[str, Any], queued: Mapping[str,
     return "running" if locked else "killed"
 
 
-def job_status(directory: Path, name: str, state: str | None, queued: Mapping[str, str]) -> Status:
-    """The status of the job `name` in `directory`, whose SLURM job is in `state`."""
+def read(directory: Path, queued: Mapping[str, str]) -> tuple[Status, dict[str, Any]]:
+    """The status of the job in a directory, and its manifest, empty if it is not readable."""
     try:
         manifest = runs.manifest_of(directory)
-        status, error = status_of(directory, manifest, queued), manifest.get("error")
-    except UserError as reason:
-        damaged = (directory / runs.MANIFEST).exists()
-        status, error = ("damaged", str(reason)) if damaged else ("missing", None)
-    if status not in ("finished", *ACTIVE) and state is not None:  # submitted again
-        status = "running" if state == "RUNNING" else "waiting"
-    return Status(name, status, error)
+        status = status_of(directory, manifest, queued)
+        return Status(directory.name, status, manifest.get("error")), manifest
+    except UserError as error:
+        if (directory / runs.MANIFEST).exists():
+            return Status(directory.name, "damaged", str(error)), {}
+        return Status(directory.name, "missing"), {}

@@ -1,4 +1,4 @@
-"""A multirun submitted: its directory claimed, its settings kept, its unfinished jobs listed."""
+"""Submission of a multirun: claim its directory, copy its settings, list its unfinished jobs."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,30 +17,27 @@ def submit(
     jobs: Mapping[str, list[str]],
     words: Sequence[str],
 ) -> tuple[Path, list[str]]:
-    """The directory of a multirun, described, and the names of the jobs that are left to run.
+    """Record a submission; the multirun's directory and the names of the jobs left to run.
 
-    It is a new version of `parent` where no `directory` is given. The YAML files of `folders` are
-    kept in it, so that later edits change no job. Jobs that are finished or active are left out.
+    Without a `directory`, it is a new version of `parent`. The YAML files of `folders` are copied
+    into it, so that later edits change no job. Jobs that are finished or active are left out.
     Raises UserError where nothing can be submitted.
     """
-    if directory is None:
-        directory = runs.claim(parent)
-    else:
-        runs.make(directory)
-    directory = directory.absolute()
+    directory = (directory or runs.claim(parent)).absolute()
+    runs.make(directory)
     with runs.lock(directory):
         if not (directory / CONF).exists():
-            keep(folders, directory / CONF)
-        begun = (directory / multirun.SWEEP).exists()
-        statuses = multirun.load(directory).statuses() if begun else []
+            copy(folders, directory / CONF)
+        exists = (directory / multirun.SWEEP).exists()
+        statuses = multirun.load(directory).statuses() if exists else []
         done = {job.name for job in statuses if job.status in ("finished", *ACTIVE)}
         left = [name for name in jobs if name not in done]
         multirun.record_submission(directory, words, jobs, left)
     return directory, left
 
 
-def keep(folders: Sequence[Path], conf: Path) -> None:
-    """Copy YAML files, those of later folders over the earlier ones, at once or not at all."""
+def copy(folders: Sequence[Path], conf: Path) -> None:
+    """Copy YAML files, those of later folders over those of earlier ones, atomically."""
     partial = conf.with_name(f".{conf.name}")
     try:
         for folder in folders:
@@ -53,4 +50,4 @@ def keep(folders: Sequence[Path], conf: Path) -> None:
 def check_launcher(target: str) -> None:
     """Raises UserError where the launcher is SLURM's and there is no SLURM."""
     if target.endswith(".SlurmLauncher") and shutil.which("sbatch") is None:
-        raise UserError("there is no SLURM here (no sbatch): write hydra/launcher=local")
+        raise UserError("there is no SLURM here (no sbatch): use hydra/launcher=local")

@@ -1,118 +1,130 @@
-"""A directory of a study, from nothing to the page: claimed, trained, measured, drawn, judged."""
+"""A study's directory, from nothing to the report: claimed, trained, measured, drawn, judged."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sascli import claims, figures, runs
 from sascli.config import Reproduce, config_hash, plain, seed_list
 from sascli.data import Data
+from sascli.measure.run import TrainedRun
 from sascli.studies import report
-from sascli.studies.registry import study_of
+from sascli.studies.directories import judge, name_of
+from sascli.studies.registry import STUDIES
 from sascli.training import run as training_run
+from sascli.training.sweep import Point
 from sascli.training.workers import share
 
 
 class Reproduction(ABC):
-    """What a study runs. Either half keeps what it finds done in the directory."""
+    """What a study trains and measures; both keep what the directory already has."""
 
-    study: ClassVar[str]  # its name in sascli.studies.registry.STUDIES
+    name: ClassVar[str]  # in sascli.studies.registry.STUDIES
 
-    def __init__(self, config: Reproduce, data: Data) -> None:
+    def __init__(self, config: Reproduce, data: Data | None = None) -> None:
+        """Load all images of the model where no `data` are given. Raises UserError."""
+        if data is None:
+            settings = replace(config, train_size="all", test_size="all")
+            data = training_run.load_data(settings, training_run.pick_device("cpu"))
         self.config, self.data = config, data
 
     @property
     @abstractmethod
-    def reference(self) -> dict[str, Any]:
-        """What the manifest tells pictures and claims to be drawn at."""
+    def reference(self) -> Mapping[str, object]:
+        """The point at which figures are drawn and claims judged, kept in the manifest."""
 
     @abstractmethod
-    def train(self, directory: Path) -> dict[str, Any]:
-        """Train everything, gather the tables; what the manifest is to tell of it.
+    def train(self, directory: Path) -> Mapping[str, object]:
+        """Train everything and gather the tables; return further entries of the manifest.
 
-        Several workers may be at it.
+        Several workers may call it at the same time.
         """
 
     @abstractmethod
     def measure(self, directory: Path) -> None:
-        """Measure what is trained, leaving the other tables: one process alone."""
+        """Measure the trained networks and write the other tables, in a single process."""
+
+    def trained(self, directory: Path, points: Iterable[Point]) -> list[TrainedRun]:
+        """The trained runs of points."""
+        device, root = training_run.pick_device(self.config.device), self.config.data.root
+        return [TrainedRun(directory / "runs" / point.name, device, root) for point in points]
+
+    @classmethod
+    def run(cls, config: Reproduce, _job: Path | None = None) -> Path:
+        """`sas reproduce NAME`; the study's directory."""
+        return reproduce(cls(config))
 
 
-def reproduce(work: Reproduction) -> Path:
-    """Run what is missing, draw everything, write claims and page; the directory."""
-    if work.config.worker is not None:
+def reproduce(study: Reproduction) -> Path:
+    """Run what is missing, draw every figure, write claims and report; the directory."""
+    if study.config.worker is not None:
         return share(
-            parent_of(work),
-            config_hash(work.config),
-            lambda own: begin(own, work),
-            work.train,
-            lambda own: finish(own, work),
-            work.data.checksum,
+            parent_of(study),
+            config_hash(study.config),
+            lambda directory: begin(directory, study),
+            study.train,
+            lambda directory: finish(directory, study),
+            study.data.checksum,
         )
-    directory = claim(work)
-    finish(directory, work)
+    directory = claim(study)
+    finish(directory, study)
     return directory
 
 
-def finish(directory: Path, work: Reproduction) -> None:
-    """What `reproduce` does, in a directory. Raises BusyError where another process is at it."""
+def finish(directory: Path, study: Reproduction) -> None:
+    """`reproduce` in a directory. Raises BusyError where another process has it."""
     with runs.lock(directory):
-        begin(directory, work)
-        with runs.recorded(directory, "the same command") as told:
-            told |= work.train(directory)
-            work.measure(directory)
+        begin(directory, study)
+        with runs.recorded(directory, "the same command") as entries:
+            entries |= study.train(directory)
+            study.measure(directory)
         present(directory)
 
 
-def claim(work: Reproduction) -> Path:
+def claim(study: Reproduction) -> Path:
     """The directory of the same settings and data, unfinished before finished, or a new one."""
-    parent, wanted = parent_of(work), config_hash(work.config)
-    return runs.of_settings(parent, wanted, work.data.checksum) or runs.claim(parent)
+    parent, settings = parent_of(study), config_hash(study.config)
+    return runs.of_settings(parent, settings, study.data.checksum) or runs.claim(parent)
 
 
-def parent_of(work: Reproduction) -> Path:
-    """Where the versions of a model and preset lie."""
-    config = work.config
-    return (
-        Path(config.outputs)
-        / "reproduce"
-        / work.study
-        / f"{config.model.name}-{config.preset.name}"
-    )
+def parent_of(study: Reproduction) -> Path:
+    """The folder of all versions for a model and preset."""
+    config = study.config
+    folder = f"{config.model.name}-{config.preset.name}"
+    return Path(config.outputs) / "reproduce" / study.name / folder
 
 
-def begin(directory: Path, work: Reproduction) -> None:
-    """The manifest; a directory that is gone on with keeps its start."""
-    config, own = work.config, runs.provenance()
-    started = (directory / runs.MANIFEST).exists()
+def begin(directory: Path, study: Reproduction) -> None:
+    """Write manifest and settings; a resumed directory keeps its start."""
+    config = study.config
+    resumed = (directory / runs.MANIFEST).exists()
     runs.describe(
         directory,
-        **({} if started else own | {"start": runs.now()}),
+        **({} if resumed else runs.provenance() | {"start": runs.now()}),
         kind="reproduce",
-        study=work.study,
+        study=study.name,
         model=config.model.name,
         preset=config.preset.name,
         cut=config.preset.cut,
         config_hash=config_hash(config),
-        reference=work.reference,
+        reference=study.reference,
         seeds=seed_list(config.seeds),
         device=str(training_run.pick_device(config.device)),
-        data={"name": work.data.name, "checksum": work.data.checksum},
+        data={"name": study.data.name, "checksum": study.data.checksum},
         **runs.at_work(),
     )
     runs.write_json(directory / runs.CONFIG, plain(config))
 
 
 def present(directory: Path) -> None:
-    """Pictures, claims and the page, from the tables alone."""
-    study = study_of(runs.manifest_of(directory))
+    """Write pictures, claims and report from the tables alone."""
+    study = STUDIES[name_of(runs.manifest_of(directory))]
     pictures = figures.plot(study.figures, directory, directory / "pictures")
-    tables, reference = figures.read_tables(directory), figures.reference_of(directory)
-    table = claims.evaluate(tables, reference, register=study.claims)
+    table = judge(directory)
     runs.write_table(directory / "claims.csv", table)
     with runs.replacing(directory / "claims.md", "w") as file:
         file.write(claims.as_markdown(table))
     page = report.write(directory, pictures, table)
-    for path in [*pictures, page]:
-        print(path)
-    print(claims.as_text(table))
+    print(*pictures, page, claims.as_text(table), sep="\n")

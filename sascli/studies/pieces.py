@@ -1,4 +1,4 @@
-"""Tables that take long to measure, kept piece by piece so that a kill loses one piece."""
+"""Tables made once: one that exists is kept, one that takes long is measured piece by piece."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -7,32 +7,38 @@ from pathlib import Path
 import pandas as pd
 
 from sascli import runs
+from sascli.measure.record import Results, write
 
 PIECES = "pieces"
 Pieces = Mapping[str, Callable[[], pd.DataFrame]]
-"""What measures each piece of a table, by names that can be names of files."""
+"""The function that measures each piece of a table, by the name of the piece's file."""
 
 
-def measured(directory: Path, name: str, pieces: Pieces) -> pd.DataFrame:
+def once(directory: Path, name: str, measure: Callable[[], Results]) -> None:
+    """Write the tables of a measurement, NAME.csv last, unless that exists; remove its pieces."""
+    if not (directory / f"{name}.csv").exists():
+        print(f"{name} in {directory}", flush=True)
+        results = dict(measure())
+        results[name] = results.pop(name)
+        write(directory, results)
+    shutil.rmtree(directory / PIECES / name, ignore_errors=True)
+    if (directory / PIECES).is_dir() and not any((directory / PIECES).iterdir()):
+        (directory / PIECES).rmdir()
+
+
+def measured(directory: Path, name: str, pieces: Pieces) -> dict[str, pd.DataFrame]:
     """The table of all pieces in their order; those on disk are not measured again.
 
-    Every piece is read back from its file, also one that was just measured, so that a table does
-    not depend on where it was interrupted.
+    A kill loses one piece. Every piece is read back from its file, also one that was just
+    measured, so that a table does not depend on where it was interrupted.
     """
     folder = directory / PIECES / name
     runs.make(folder)
-    parts = []
+    tables = []
     for number, (piece, measure) in enumerate(pieces.items(), 1):
         path = folder / f"{piece}.csv"
         if not path.exists():
             print(f"{name}: {piece}, {number} of {len(pieces)}", flush=True)
             runs.write_table(path, measure())
-        parts.append(runs.read_table(path))
-    return pd.concat(parts, ignore_index=True)
-
-
-def remove(directory: Path, name: str) -> None:
-    """Remove the pieces of a table that is written."""
-    shutil.rmtree(directory / PIECES / name, ignore_errors=True)
-    if (directory / PIECES).is_dir() and not any((directory / PIECES).iterdir()):
-        (directory / PIECES).rmdir()
+        tables.append(runs.read_table(path))
+    return {name: pd.concat(tables, ignore_index=True)}

@@ -1,128 +1,85 @@
-"""What is reproduced: a study is a set of pictures and claims drawn from one directory."""
+"""The studies: one entry each, from which command, pictures, claims and report are found.
 
-from collections.abc import Mapping
+The work is in `sascli.studies.NAME`, the settings are `sascli.config.ReproduceNAME`, the claims
+are in `sascli.claims.NAME`; all three are imported only when they are needed.
+"""
+
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from sascli import figures, runs
-from sascli.config import unknown
-from sascli.errors import UserError
 
 LI_HUANG = (
-    "C. Li and H. Huang, &ldquo;Learning credit assignment&rdquo;, "
+    "C. Li and H. Huang, “Learning credit assignment”, "
     "Phys. Rev. Lett. 125, 178301 (2020), arXiv:2001.03354"
 )
 AHMAD = (
-    "N. Ahmad, E. Schrader and M. van Gerven, &ldquo;Constrained parameter inference as a "
-    "principle for learning&rdquo;, TMLR (2023), arXiv:2203.13203"
+    "N. Ahmad, E. Schrader and M. van Gerven, “Constrained parameter inference as a "
+    "principle for learning”, TMLR (2023), arXiv:2203.13203"
 )
 ZOU_LI_HUANG = (
-    "W. Zou, C. Li and H. Huang, &ldquo;Ensemble perspective for understanding temporal credit "
-    "assignment&rdquo;, Phys. Rev. E 107, 024307 (2023), arXiv:2102.03740"
+    "W. Zou, C. Li and H. Huang, “Ensemble perspective for understanding temporal credit "
+    "assignment”, Phys. Rev. E 107, 024307 (2023), arXiv:2102.03740"
 )
 
 
 @dataclass(frozen=True)
 class Study:
-    """Pictures and claims; the modules are looked up by their names when they are needed."""
+    """What is reproduced, and the command that does it."""
 
     title: str
-    source: str  # what is reproduced, in HTML
-    figures: tuple[str, ...]  # modules of sascli.figures
-    claims: str  # module of sascli.claims
-    later: tuple[str, ...] = ()  # those whose tables the directories of earlier versions lack
+    source: str  # completes "A reproduction of ..."
+    summary: str  # one line of `sas --help`
+    examples: tuple[tuple[str, str], ...]  # as of `sascli.commands.table.Command`
+    figures: tuple[str, ...]  # in the order of the report
+    later: tuple[str, ...] = ()  # figures whose tables directories of earlier versions lack
 
 
 STUDIES = {
     "credit": Study(
-        title="Learning credit assignment",
-        source=LI_HUANG,
-        figures=("fig2a", "fig2b", "fig3a", "fig3b", "fig3c", "fig4a", "fig4b", "variance"),
-        claims="credit",
-    ),
-    "use": Study(
-        title="The use of credit",
-        source=f"what {LI_HUANG} say the learned distribution is good for",
-        figures=(
-            "reliability",
-            "uncertainty",
-            "confusion",
-            "pruning",
-            "sparse",
-            "continual",
-            "continual_matrix",
+        "Learning credit assignment",
+        LI_HUANG,
+        "reproduce Figs. 2-4 and measure the paper's claims; repeated: only what is missing",
+        (
+            ("sas reproduce credit model=mnist", "every figure at preset=quick"),
+            ("sas reproduce credit preset=paper", "the paper's settings, five seeds"),
+            ("sas reproduce credit model=digits preset=smoke", "seconds: does everything run?"),
+            ("sas reproduce credit -m worker=1,2 hydra/launcher=slurm", "two jobs share the work"),
         ),
-        claims="use",
-    ),
-    "copi": Study(
-        title="Constrained parameter inference",
-        source=AHMAD,
-        figures=(
-            "copi_accuracy",
-            "copi_loss",
-            "copi_rates",
-            "copi_gains",
-            "decorrelation",
-            "decorrelated",
-            "features",
-            "compression",
-        ),
-        claims="copi",
-        later=("copi_gains",),
+        ("fig2a", "fig2b", "fig3a", "fig3b", "fig3c", "fig4a", "fig4b", "variance"),
     ),
     "temporal": Study(
-        title="Temporal credit assignment",
-        source=ZOU_LI_HUANG,
-        figures=(
-            "temporal_accuracy",
-            "temporal_parameters",
-            "temporal_entropy",
-            "temporal_perturbation",
-            "psychometric",
-            "selectivity",
-            "neurons",
-            "trajectories",
-            "synapses",
-            "redraw",
-            "kernel",
-            "lazy",
-            "order_parameters",
+        "Temporal credit assignment",
+        ZOU_LI_HUANG,
+        "the recurrent network: both tasks, perturbations, choices, selectivity, kernel, claims",
+        (
+            ("sas reproduce temporal", "MNIST row by row and the task at preset=quick"),
+            ("sas reproduce temporal model=rnn_digits preset=smoke", "does everything run?"),
         ),
-        claims="temporal",
+        ("temporal_accuracy", "temporal_parameters", "temporal_entropy", "temporal_perturbation",
+         "psychometric", "selectivity", "neurons", "trajectories", "synapses", "redraw", "kernel",
+         "lazy", "order_parameters"),
         later=("temporal_entropy",),
     ),
-}
+    "copi": Study(
+        "Constrained parameter inference",
+        AHMAD,
+        "COPI beside BP and gBP: accuracy, rates, decorrelation, features, compression, claims",
+        (
+            ("sas reproduce copi model=mnist", "every picture and claim at preset=quick"),
+            ("sas reproduce copi model=digits preset=smoke", "seconds: does everything run?"),
+        ),
+        ("copi_accuracy", "copi_loss", "copi_rates", "copi_gains", "decorrelation",
+         "decorrelated", "features", "compression"),
+        later=("copi_gains",),
+    ),
+    "use": Study(
+        "The use of credit",
+        f"what {LI_HUANG} say the learned distribution is good for",
+        "what credit is good for: calibration, pruning, protection of old tasks, with claims",
+        (
+            ("sas reproduce use model=mnist", "every picture and claim at preset=quick"),
+            ("sas reproduce use model=digits preset=smoke", "seconds: does everything run?"),
+        ),
+        ("reliability", "uncertainty", "confusion", "pruning", "sparse", "continual",
+         "continual_matrix"),
+    ),
+}  # fmt: skip
 """By name: `sas reproduce NAME` makes a study's directory."""
-
-
-def study_of(manifest: Mapping[str, Any]) -> Study:
-    """The study whose tables a manifest describes; Figs. 2-4 where it is another command's."""
-    return STUDIES[runs.study_name(manifest) or "credit"]
-
-
-def figures_of(directory: Path) -> list[str]:
-    """The figures of a directory's study, less those for which its version had no tables."""
-    study = study_of(runs.manifest_of(directory))
-    possible = figures.possible(study.later, directory)
-    return [name for name in study.figures if name not in study.later or name in possible]
-
-
-def directory_of(named: str | None, outputs: Path, study: str | None) -> Path:
-    """The directory of a study at a path, by default the newest under `outputs`.
-
-    With a `study`, the newest of that one. Raises UserError when there is none.
-    """
-    if study is not None and study not in STUDIES:
-        raise unknown(study, STUDIES, "study")
-    if named:
-        runs.manifest_of(Path(named))
-        return Path(named)
-    parent = outputs / "reproduce"
-    newest = runs.find(parent, lambda manifest: True, f"{study or '*'}/*/*")
-    if newest is None:
-        place = parent / study if study else parent
-        raise UserError(
-            f"there is nothing in {place}: `sas reproduce {study or 'STUDY'}` makes it"
-        )
-    return newest

@@ -17,6 +17,7 @@ from sascli.analysis import psychometric as curves
 from sascli.analysis.ensemble import effective
 from sascli.analysis.entropy import entropy_epochs
 from sascli.analysis.trials import CONDITIONS, correct
+from sascli.claims.temporal import RECURRENT
 from sascli.config import OtherModel, ReproduceTemporal, Train, check, seed_list, training_of
 from sascli.core.network import FeedForward
 from sascli.core.recurrent import Recurrent
@@ -26,30 +27,29 @@ from sascli.measure import task as task_tests
 from sascli.measure import theory
 from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
-from sascli.studies.base import Reproduction, reproduce
-from sascli.studies.pieces import Pieces, measured, remove
+from sascli.studies.base import Reproduction
+from sascli.studies.pieces import Pieces, measured, once
 from sascli.training import run as training_run
 from sascli.training import sweep
 from sascli.training.replicas import alone
 from sascli.training.sweep import Point
 
 RULES = ("gbp", "bp")
-RECURRENT = 2
-"""The layer whose connections are perturbed."""
 OURS = ("vip_off", "random_off", "other_off", *removal.PAIRED)
 PUBLISHED = ("vip_off", "random_off", *removal.PAIRED)
-"""What is switched off by our thresholds and by the published ones."""
-WAYS = {"once": "sampled", "step": "redrawn"}
+"""The connections that are switched off, by our thresholds and by the published ones."""
+MODES = {"once": "sampled", "step": "redrawn"}
+"""Prediction modes by how often weights are drawn."""
 
 
 class Temporal(Reproduction):
     """The models by both rules, then what gBP's networks have learnt, then the theory."""
 
-    study = "temporal"
+    name = "temporal"
     config: ReproduceTemporal
 
     def __init__(self, config: ReproduceTemporal) -> None:
-        """Raises UserError for what cannot be, before any work."""
+        """Raises UserError for invalid settings, before any work."""
         digits, cpu = training_of(config), training_run.pick_device("cpu")
         super().__init__(config, training_run.load_data(digits, cpu))
         parts = [(digits, config.seeds), self.part(config.task)]
@@ -82,60 +82,48 @@ class Temporal(Reproduction):
         return list(product(config.modality, config.frequencies))
 
     @property
-    def reference(self) -> dict[str, Any]:
-        """The model of images in sequence, beside the task; that of pixels, where there is one."""
-        names = dict(zip(("digits", "pixels"), self.digits, strict=False))
-        return {key: model.model.name for key, model in names.items()}
-
-    @property
-    def digits(self) -> list[Train]:
-        """The models of images in sequence."""
-        return [model for model in self.models if model.model.source != "multisensory"]
+    def reference(self) -> Mapping[str, object]:
+        """The model of images in sequence, and that of pixels if there is one."""
+        images = [model.model.name for model in self.models
+                  if model.model.source != "multisensory"]  # fmt: skip
+        return dict(zip(("digits", "pixels"), images, strict=False))
 
     def points(self, rules: Sequence[str] = RULES) -> list[Point]:
-        """Each model by each rule, in its directory below runs/; pixels by gBP alone."""
-        first = self.models[:2]
-        pairs = [(model, rule) for model in first for rule in rules]
+        """Each model by each rule, in its directory below runs/; pixels only by gBP."""
+        pairs = [(model, rule) for model in self.models[:2] for rule in rules]
         pairs += [(model, "gbp") for model in self.models[2:] if "gbp" in rules]
-        points = []
-        for model, rule in pairs:
-            name = f"{model.model.name}-{rule}"
-            points.append(Point(name, replace(model, name=name, rule={"name": rule})))
-        return points
+        return [
+            Point(name, replace(model, name=name, rule={"name": rule}))
+            for model, rule in pairs
+            for name in [f"{model.model.name}-{rule}"]
+        ]
 
-    def train(self, directory: Path) -> dict[str, Any]:
+    def train(self, directory: Path) -> Mapping[str, object]:
         """All models."""
-        sweep.train_points(self.points(), directory / "runs")
-        for name in sweep.GATHERED:
-            table = self.gather(name, self.points(), directory)
-            runs.write_table(directory / f"{name}.csv", table)
+        points = self.points()
+        sweep.train_points(points, directory / "runs")
+        gather(sweep.GATHERED, points, directory)
         return {}
 
-    def gather(self, name: str, points: Sequence[Point], directory: Path) -> pd.DataFrame:
-        """A table of these runs together, led by their model and the other key columns."""
-        table = sweep.gather(name, points, directory / "runs")
-        model = {own.name: own.config.model.name for own in points}
-        table.insert(0, "model", table["point"].map(model))
-        return table
-
     def measure(self, directory: Path) -> None:
-        """Measure gBP's networks, then what needs none; what is there is kept."""
+        """Measure gBP's networks, then the theory; existing tables are kept."""
         config, points = self.config, self.points(["gbp"])[:2]
-        device, root = training_run.pick_device(config.device), config.data.root
-        trained = [TrainedRun(directory / "runs" / point.name, device, root) for point in points]
+        trained = self.trained(directory, points)
         for run in trained:
-            done(run.directory, "entropy_epochs", partial(entropies, run))
+            once(run.directory, "entropy_epochs", partial(entropies, run))
             for name, pieces in (("perturbation", self.removals), ("redraw", self.redrawn)):
-                done(run.directory, name, partial(pieced, run.directory, name, pieces(run)))
-        for name in ("perturbation", "redraw", "entropy_epochs"):
-            table = self.gather(name, points, directory)
-            runs.write_table(directory / f"{name}.csv", table)
-        task = trained[1]
-        done(directory, "psychometric", partial(self.curves, task, directory))
-        done(directory, "selectivity", lambda: task_tests.selectivity(task, config.selectivity))
-        done(directory, "trajectories", lambda: task_tests.trajectories(task, config.trajectories))
-        done(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root))
-        done(directory, "order_parameters", lambda: theory.order_parameter_tables(config.neuron))
+                once(run.directory, name, partial(measured, run.directory, name, pieces(run)))
+        gather(("perturbation", "redraw", "entropy_epochs"), points, directory)
+        task, root = trained[1], config.data.root
+        works: dict[str, Callable[[], Results]] = {
+            "psychometric": partial(self.curves, task, directory),
+            "selectivity": lambda: task_tests.selectivity(task, config.selectivity),
+            "trajectories": lambda: task_tests.trajectories(task, config.trajectories),
+            "kernel": lambda: theory.kernel_tables(config.kernel, root),
+            "order_parameters": lambda: theory.order_parameter_tables(config.neuron),
+        }
+        for name, work in works.items():
+            once(directory, name, work)
 
     def removals(self, run: TrainedRun) -> Pieces:
         """Pieces of perturbation.csv: the recurrent connections of every seed and sample.
@@ -169,13 +157,12 @@ class Temporal(Reproduction):
         }
 
     def field_test(self, run: TrainedRun, seed: int) -> removal.Test:
-        """What tests the mean field of one replica."""
+        """The test of one replica's mean field."""
         batch = self.batch(run)
 
         def test(network: FeedForward, sample: int) -> Tensor:
             if batch is not None:
-                assert isinstance(network, Recurrent)
-                return correct(network, [seed], batch, "field", sample)
+                return correct(recurrent(network), [seed], batch, "field", sample)
             noise = streams([seed], "perturbed field", sample, device=run.device)
             gbp = network.gbp()
             return run.data.accuracy(
@@ -185,7 +172,7 @@ class Temporal(Reproduction):
         return test
 
     def batch(self, run: TrainedRun) -> multisensory.Trials | None:
-        """Trials of a test of the task at the time step of the tests; None of images."""
+        """Test trials of the task at the time step of the tests; None for images."""
         if run.config.model.source != "multisensory":
             return None
         return multisensory.trials(CONDITIONS * self.config.preset.trials, self.timing)
@@ -194,25 +181,26 @@ class Temporal(Reproduction):
         """Pieces of redraw.csv: weights drawn once, and at every time step, of every seed."""
         batch = self.batch(run)
         history = runs.last_epochs(runs.read_table(run.directory / "history.csv"))
-        field_of = history.set_index("replica")["test_accuracy"]
-
-        def score(network: FeedForward, seed: int, sample: int, redraw: str) -> float:
-            if batch is None:
-                return run.data.accuracy(effective(network, [seed], sample, redraw)).item()
-            assert isinstance(network, Recurrent)
-            return correct(network, [seed], batch, WAYS[redraw], sample).item()
+        trained_accuracy = history.set_index("replica")["test_accuracy"]
 
         def rows(replica: int, seed: int, sample: int) -> pd.DataFrame:
-            network, field = alone(run.network, replica), field_of[replica]
-            if batch is not None:
-                assert isinstance(network, Recurrent)
+            network = recurrent(alone(run.network, replica))
+
+            def accuracy(redraw: str) -> float:
+                if batch is None:
+                    return run.data.accuracy(effective(network, [seed], sample, redraw)).item()
+                return correct(network, [seed], batch, MODES[redraw], sample).item()
+
+            if batch is None:
+                dt, field = None, trained_accuracy[replica]
+            else:
+                dt = batch.timing.dt
                 field = correct(network, [seed], batch, "field", sample).item()
-            right = {redraw: score(network, seed, sample, redraw) for redraw in WAYS}
-            key = {"replica": replica, "seed": seed, "sample": sample}
-            other = {"dt": None if batch is None else batch.timing.dt, "field_accuracy": field}
+            accuracies = {redraw: accuracy(redraw) for redraw in MODES}
             return runs.rows(
-                [key | {"test_accuracy": value, "test_error": 1 - value, "redraw": redraw} | other
-                 for redraw, value in right.items()]
+                [{"replica": replica, "seed": seed, "sample": sample, "test_accuracy": value,
+                  "test_error": 1 - value, "redraw": redraw, "dt": dt, "field_accuracy": field}
+                 for redraw, value in accuracies.items()]
             )  # fmt: skip
 
         return {
@@ -226,11 +214,10 @@ class Temporal(Reproduction):
         config, network = self.config.psychometric, task_tests.network_of(run)
 
         def choices(way: str, sample: int, replica: int, seed: int) -> pd.DataFrame:
-            one = alone(network, replica)
-            assert isinstance(one, Recurrent)
             table = curves.choices_of(
-                one, [seed], way, sample, self.conditions, config.trials, self.timing
-            )
+                recurrent(alone(network, replica)), [seed], way, sample,
+                self.conditions, config.trials, self.timing,
+            )  # fmt: skip
             return table.assign(replica=replica)
 
         pieces = {
@@ -238,8 +225,23 @@ class Temporal(Reproduction):
             for way, sample in curves.networks(config.way, config.samples)
             for replica, seed in enumerate(run.seeds)
         }
-        table = measured(directory, "psychometric", pieces)
+        table = measured(directory, "psychometric", pieces)["psychometric"]
         return {"psychometric": table, "sigmoids": curves.sigmoids(table)}
+
+
+def recurrent(network: FeedForward) -> Recurrent:
+    """The network, which is recurrent in this study."""
+    assert isinstance(network, Recurrent)
+    return network
+
+
+def gather(names: Sequence[str], points: Sequence[Point], directory: Path) -> None:
+    """Write tables of runs together, led by their model and the other key columns."""
+    models = {point.name: point.config.model.name for point in points}
+    for name in names:
+        table = sweep.gather(name, points, directory / "runs")
+        table.insert(0, "model", table["point"].map(models))
+        runs.write_table(directory / f"{name}.csv", table)
 
 
 def entropies(run: TrainedRun) -> Results:
@@ -248,20 +250,4 @@ def entropies(run: TrainedRun) -> Results:
         return {"entropy_epochs": entropy_epochs(run.paths, run.seeds, ("paper", "mixed"))}
 
 
-def pieced(directory: Path, name: str, pieces: Pieces) -> Results:
-    """A table of pieces."""
-    return {name: measured(directory, name, pieces)}
-
-
-def done(directory: Path, name: str, work: Callable[[], Mapping[str, Any]]) -> None:
-    """Write the tables of a measurement, that of its own name last, unless that is there."""
-    if not (directory / f"{name}.csv").exists():
-        print(f"{name} in {directory}", flush=True)
-        for table, rows in sorted(work().items(), key=lambda pair: pair[0] == name):
-            runs.write_table(directory / f"{table}.csv", rows)
-    remove(directory, name)
-
-
-def run(config: ReproduceTemporal, _job: Path | None = None) -> Path:
-    """`sas reproduce temporal`; the study's directory."""
-    return reproduce(Temporal(config))
+run = Temporal.run

@@ -1,9 +1,9 @@
 """What the credit is good for: gBP and BP trained, evaluated, pruned, and tasks in sequence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,78 +13,58 @@ from sascli.continual import continual
 from sascli.continual.sequence import sequence
 from sascli.measure.evaluate import evaluate
 from sascli.measure.prune import prune
-from sascli.measure.record import write
 from sascli.measure.run import TrainedRun
-from sascli.studies.base import Reproduction, reproduce
-from sascli.studies.credit import Runs, best, found
-from sascli.training import run as training_run
+from sascli.studies.base import Reproduction
+from sascli.studies.pieces import once
+from sascli.studies.search import Plan, train_search
 from sascli.training import sweep
 from sascli.training.sweep import Point, point
 
-EVALUATION = ("evaluation", "classes", "confusion", "reliability", "uncertainty")
+MEASURED = ("evaluation", "classes", "confusion", "reliability", "uncertainty", "pruning")
 
 
 class Use(Reproduction):
-    """BP's search of rates, a run of each rule, then what is done with them."""
+    """The search of BP's rate, a run of each rule, then their use."""
 
-    study = "use"
+    name = "use"
     config: ReproduceUse
 
     def __init__(self, config: ReproduceUse) -> None:
-        """Raises UserError for a study that cannot be, before any work."""
-        whole = replace(config, train_size="all", test_size="all")
-        super().__init__(config, training_run.load_data(whole, training_run.pick_device("cpu")))
-        self.runs = Runs(config, len(self.data.train_y))
-        if self.runs.reference > self.runs.available:
-            raise sweep.too_many(self.runs.reference, self.runs.available)
-        check(self.runs.base("gbp"))
+        """Raises UserError for invalid settings, before any work."""
+        super().__init__(config)
+        self.plan = Plan(config, len(self.data.train_y))
+        check(self.plan.base("gbp"))
         for protocol in config.continual:
             sequence(protocol.task, self.data, protocol.tasks, [0])
 
     @property
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> Mapping[str, object]:
         """Depth and T of the networks."""
-        return {"depth": self.config.depth, "train_size": self.runs.reference}
+        return {"depth": self.config.depth, "train_size": self.plan.reference}
 
-    def points(self, rate: float) -> list[Point]:
+    def points(self, search: pd.DataFrame) -> list[Point]:
         """gBP at the published rate, BP at its best."""
-        lrs = {"gbp": None, "bp": rate}
-        size = self.runs.reference
-        return [point(self.runs.base(rule, lr), train_size=size) for rule, lr in lrs.items()]
+        size = self.plan.reference
+        rates = {"gbp": None, "bp": self.plan.best(search, "bp", size)}
+        return [point(self.plan.base(rule, lr), train_size=size) for rule, lr in rates.items()]
 
-    def rate(self, search: pd.DataFrame) -> float:
-        """BP's best."""
-        return best(search, "bp", self.runs.searched_size(self.runs.reference))
-
-    def train(self, directory: Path) -> dict[str, Any]:
+    def train(self, directory: Path) -> Mapping[str, object]:
         """Returns the rate of each rule."""
-        parent, searched = directory / "runs", [self.runs.search("bp", self.runs.reference)]
-        sweep.train_points(searched, parent)
-        search = found(searched, parent)
-        runs.write_table(directory / "search.csv", search)
-        rate = self.rate(search)
-        points = self.points(rate)
+        search = train_search([self.plan.search("bp", self.plan.reference)], directory)
+        points, parent = self.points(search), directory / "runs"
         sweep.train_points(points, parent)
         for name in ("history", "layers"):
             runs.write_table(directory / f"{name}.csv", sweep.gather(name, points, parent))
-        return {"rates": {"gbp": self.config.lr, "bp": rate}}
+        return {"rates": {"gbp": self.config.lr, "bp": points[1].config.lr["default"]}}
 
     def measure(self, directory: Path) -> None:
-        """Evaluate and prune both, learn tasks in sequence; what is there is kept."""
-        device = training_run.pick_device(self.config.device)
-        points = self.points(self.rate(runs.read_table(directory / "search.csv")))
-        trained = [
-            TrainedRun(directory / "runs" / own.name, device, self.config.data.root)
-            for own in points
-        ]
+        """Evaluate and prune both networks, learn tasks in sequence; existing tables are kept."""
+        points = self.points(runs.read_table(directory / "search.csv"))
+        trained = self.trained(directory, points)
         for run in trained:
-            if missing(run, EVALUATION):
-                print(f"evaluation of {run.directory.name}", flush=True)
-                write(run.directory, evaluate(run, self.config.evaluate))
-            if missing(run, ["pruning"]):
-                print(f"pruning of {run.directory.name}", flush=True)
-                write(run.directory, prune(run, pruning(self.config.prune, run)))
-        for name in (*EVALUATION, "pruning"):
+            once(run.directory, "evaluation", partial(evaluate, run, self.config.evaluate))
+            once(run.directory, "pruning", partial(prune, run, pruning(self.config.prune, run)))
+        for name in MEASURED:
             tables = [runs.read_table(run.directory / f"{name}.csv") for run in trained]
             runs.write_table(directory / f"{name}.csv", pd.concat(tables))
         for protocol in self.config.continual:
@@ -92,16 +72,9 @@ class Use(Reproduction):
 
 
 def pruning(config: Prune, run: TrainedRun) -> Prune:
-    """The same, where there is no credit by magnitude alone."""
+    """The settings of pruning; only magnitude for a network without credit."""
     credit = run.config.rule.name == "gbp"
     return config if credit else replace(config, criterion=["magnitude"], threshold=[])
 
 
-def missing(run: TrainedRun, names: Sequence[str]) -> bool:
-    """Whether a run lacks one of these tables."""
-    return not all((run.directory / f"{name}.csv").exists() for name in names)
-
-
-def run(config: ReproduceUse, _job: Path | None = None) -> Path:
-    """`sas reproduce use`; the study's directory."""
-    return reproduce(Use(config))
+run = Use.run

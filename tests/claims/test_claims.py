@@ -12,7 +12,7 @@ from verdicts import assert_all_hold, assert_every_check_can_fail, assert_fails,
 from sascli import claims
 from sascli.claims.check import Check, MissingError
 from sascli.claims.copi import largest_rates
-from sascli.claims.shapes import by_seed, excess_at_zero, peak_at_zero, rms, share
+from sascli.claims.shapes import by_seed, excess_at_zero, fraction, peak_at_zero, rms
 
 NEEDS = {
     1: "history", 2: "datasize", 3: "datasize", 4: "datasize_layers", 5: "histograms",
@@ -29,8 +29,8 @@ def verdict(made: maker.Tables, claim: int) -> pd.Series:
     return result.loc[claim]
 
 
-def alike(made: maker.Tables, *other: claims.Directory | None) -> pd.Series:
-    """Claim 15."""
+def claim_15(made: maker.Tables, *other: claims.Directory | None) -> pd.Series:
+    """The row of claim 15."""
     return claims.evaluate(made, maker.REFERENCE, *other).set_index("claim").loc[15]
 
 
@@ -89,7 +89,7 @@ def test_violated_claim_of_copi_does_not_hold(
         ("linear", "train_size < 0", [6]),
     ],
 )
-def test_claim_of_copi_without_the_rows_it_needs_is_not_measured(
+def test_claim_of_copi_without_its_rows_is_not_measured(
     table: str, query: str, unmeasured: list[int]
 ) -> None:
     made = copi_tables.tables()
@@ -102,9 +102,7 @@ def test_claim_of_copi_without_the_rows_it_needs_is_not_measured(
     ("published", "statistic"),
     [(0.96, "COPI-BP - BP-Adam at its best rate, points"), (0.974, "COPI-BP - BP-Adam, points")],
 )
-def test_the_stronger_adam_is_what_copi_is_measured_against(
-    published: float, statistic: str
-) -> None:
+def test_copi_is_compared_with_the_stronger_adam(published: float, statistic: str) -> None:
     made = copi_tables.tables()
     table = made["history"]
     last = (table["point"] == "bp-adam") & (table["epoch"] == copi_tables.EPOCHS)
@@ -112,7 +110,7 @@ def test_the_stronger_adam_is_what_copi_is_measured_against(
     assert of_copi(made).loc[1, "statistic"] == statistic
 
 
-def test_a_baseline_that_diverged_is_left_out() -> None:
+def test_diverged_baseline_is_left_out() -> None:
     made = copi_tables.tables()
     copi_tables.lose(made, "bp-adam-best", 1)
     row = of_copi(made).loc[1]
@@ -126,7 +124,7 @@ def test_a_baseline_that_diverged_is_left_out() -> None:
     assert of_copi(made).loc[1, "verdict"] == "not measured"
 
 
-def test_largest_rate_of_copi_at_the_end_of_the_grid_is_a_lower_bound() -> None:
+def test_copi_rate_at_the_end_of_the_grid_is_a_lower_bound() -> None:
     made = copi_tables.tables()
     inner = of_copi(made).loc[2]
     assert inner["verdict"] == "holds" and inner["mean"] == pytest.approx(1)
@@ -139,7 +137,7 @@ def test_largest_rate_of_copi_at_the_end_of_the_grid_is_a_lower_bound() -> None:
     assert outer["statistic"].endswith("at least")
 
 
-def test_nothing_is_measured_where_plain_bp_learns_at_the_end_of_the_grid() -> None:
+def test_plain_bp_at_the_end_of_the_grid_is_not_measured() -> None:
     made = copi_tables.tables()
     rates = made["rates"]
     end = (rates["point"] == "bp-plain") & (rates["factor"] == 10) & (rates["seed"] == 1)
@@ -151,9 +149,7 @@ def test_nothing_is_measured_where_plain_bp_learns_at_the_end_of_the_grid() -> N
 @pytest.mark.parametrize(
     ("accuracy", "learns"), [(0.97, True), (0.78, True), (0.77, False), (None, False)]
 )
-def test_a_network_learns_above_a_fixed_part_of_the_best(
-    accuracy: float | None, learns: bool
-) -> None:
+def test_network_learns_above_a_fraction_of_the_best(accuracy: float | None, learns: bool) -> None:
     rates = pd.DataFrame(
         {"point": "x", "factor": [1.0, 10.0], "lr": [0.1, 1.0], "seed": 0,
          "validation_accuracy": [0.97, accuracy]}
@@ -162,23 +158,23 @@ def test_a_network_learns_above_a_fixed_part_of_the_best(
 
 
 @pytest.mark.parametrize("key", ["depth", "width", "train_size"])
-def test_compression_is_judged_on_a_published_network(key: str) -> None:
+def test_compression_needs_a_published_network(key: str) -> None:
     made = copi_tables.tables()
     other = copi_tables.PUBLISHED | {key: 5}
     row = claims.evaluate(made, other, register="copi").set_index("claim").loc[5]
-    assert row["verdict"] == "not measured" and "published networks alone" in row["detail"]
+    assert row["verdict"] == "not measured" and "only on the published networks" in row["detail"]
     row = of_copi(made).loc[5]
     assert row["verdict"] == "holds" and "fall at k = 1, points" in row["detail"]
 
 
-def test_a_large_fall_at_k_1_alone_decides_nothing() -> None:
+def test_fall_at_k_1_does_not_decide() -> None:
     made = copi_tables.tables()
     table = made["compression"]
     table.loc[(table["part"] == "last") & (table["k"] == 1), "test_accuracy"] = 0.5
     assert of_copi(made).loc[5, "verdict"] == "holds"
 
 
-def test_tables_of_earlier_versions_are_judged_by_the_same_rules() -> None:
+def test_tables_of_earlier_versions_have_the_same_verdicts() -> None:
     made = copi_tables.tables()
     del made["arms"], made["gains"]
     history = made["history"]
@@ -216,9 +212,7 @@ def test_claim_without_its_table_is_not_measured(claim: int) -> None:
         (17, "datasize_layers", "depth == 4"),
     ],
 )
-def test_claim_without_the_rows_it_needs_is_not_measured(
-    claim: int, table: str, query: str
-) -> None:
+def test_claim_without_its_rows_is_not_measured(claim: int, table: str, query: str) -> None:
     made = maker.tables()
     made[table] = made[table].query(query)
     assert verdict(made, claim)["verdict"] == "not measured"
@@ -231,18 +225,16 @@ def test_empty_cells_are_not_measured() -> None:
 
 
 @pytest.mark.parametrize(("broken", "expected"), [((4,), "does not hold"), ((13,), "holds")])
-def test_second_data_set_is_compared_by_the_six_claims(
-    broken: tuple[int, ...], expected: str
-) -> None:
+def test_claim_15_counts_six_claims(broken: tuple[int, ...], expected: str) -> None:
     other = (maker.violate(maker.tables(), *broken), maker.REFERENCE)
-    row = alike(maker.tables(), other)
+    row = claim_15(maker.tables(), other)
     assert row["verdict"] == expected
     assert row["mean"] == 6 - (4 in broken)
 
 
-def test_two_data_sets_that_fail_alike_are_not_the_same() -> None:
+def test_claim_15_fails_where_both_data_sets_fail() -> None:
     made = maker.violate(maker.tables(), 4, 7)
-    row = alike(made, (made, maker.REFERENCE))
+    row = claim_15(made, (made, maker.REFERENCE))
     assert (row["verdict"], row["mean"]) == ("does not hold", 4)
 
 
@@ -250,7 +242,7 @@ SHORT = maker.REFERENCE | {"steps": 7_500, "published_steps": 25_000}
 
 
 @pytest.mark.parametrize("broken", [(), (1,), (5,), (16,)])
-def test_fewer_steps_than_published_measure_no_claim_on_trained_networks(
+def test_claims_on_trained_networks_need_published_steps(
     broken: tuple[int, ...],
 ) -> None:
     made = maker.violate(maker.tables(), *broken)
@@ -258,9 +250,9 @@ def test_fewer_steps_than_published_measure_no_claim_on_trained_networks(
         result = claims.evaluate(made, SHORT, other).set_index("claim")
         unmeasured = result[result["verdict"] == "not measured"]
         assert list(unmeasured.index) == [1, 5, 15, 16]
-        said = unmeasured["detail"].str.contains("trained for fewer steps than published")
-        assert said.all() and unmeasured.loc[1, "detail"].endswith("7500 of 25000")
-    second = alike(maker.tables(), (made, SHORT))
+        reported = unmeasured["detail"].str.contains("trained for fewer steps than published")
+        assert reported.all() and unmeasured.loc[1, "detail"].endswith("7500 of 25000")
+    second = claim_15(maker.tables(), (made, SHORT))
     assert second["verdict"] == "not measured" and "fewer steps" in second["detail"]
 
 
@@ -269,28 +261,30 @@ def test_fewer_steps_than_published_measure_no_claim_on_trained_networks(
     [SHORT | {"steps": 25_000}, {**maker.REFERENCE, "steps": 600}, maker.REFERENCE],
     ids=["as published", "nothing published", "older directory"],
 )
-def test_enough_steps_measure_every_claim(reference: dict[str, int]) -> None:
+def test_published_steps_measure_every_claim(reference: dict[str, int]) -> None:
     made = maker.violate(maker.tables(), 1, 5)
     result = claims.evaluate(made, reference).set_index("claim")
     assert list(result.index[result["verdict"] == "does not hold"]) == [1, 5, 16]
     assert list(result.index[result["verdict"] == "not measured"]) == [15]
 
 
-def test_second_data_set_must_be_there_and_whole() -> None:
+def test_claim_15_needs_all_tables_of_a_second_data_set() -> None:
     made = maker.tables(seeds=1)
-    assert alike(made)["verdict"] == "not measured"
+    assert claim_15(made)["verdict"] == "not measured"
     other = {name: table for name, table in made.items() if name != "perturbation"}
-    row = alike(made, (other, maker.REFERENCE))
+    row = claim_15(made, (other, maker.REFERENCE))
     assert row["verdict"] == "not measured"
     assert "12: holds / not measured" in row["detail"]
 
 
-def test_mean_and_spread_are_those_of_the_seeds() -> None:
+def test_mean_and_std_are_over_seeds() -> None:
     made = maker.tables(seeds=4)
     late = made["history"].query("epoch > 15")
     final = {
-        rule: np.array([100 * np.mean(one["test_accuracy"]) for _, one in some.groupby("seed")])
-        for rule, some in late.groupby("rule")
+        rule: np.array(
+            [100 * np.mean(rows["test_accuracy"]) for _, rows in history.groupby("seed")]
+        )
+        for rule, history in late.groupby("rule")
     }
     difference = final["gbp"] - final["bp"]
     row = verdict(made, 1)
@@ -321,7 +315,7 @@ def test_mean_must_clear_the_bound_by_standard_errors(
     assert mirrored.holds == holds
 
 
-def test_by_seed_keeps_seeds_that_are_complete() -> None:
+def test_by_seed_keeps_complete_seeds() -> None:
     table = pd.DataFrame({"seed": [0, 0, 0, 1], "x": [1, 1, 2, 1], "y": [1.0, 3.0, 5.0, 7.0]})
     wide = by_seed(table, "y", "x")
     assert wide.to_dict("index") == {0: {1: 2.0, 2: 5.0}}
@@ -331,11 +325,11 @@ def test_by_seed_keeps_seeds_that_are_complete() -> None:
         by_seed(table, "y", "x", least=3)
 
 
-def test_shares_of_a_uniform_histogram() -> None:
+def test_fractions_of_a_uniform_histogram() -> None:
     edges = np.linspace(-1, 1, 5)
     uniform = pd.DataFrame({"bin_left": edges[:-1], "bin_right": edges[1:], "count": 10})
-    assert share(uniform, -1, 1) == pytest.approx(1)
-    assert share(uniform, 0.1, 0.35) == pytest.approx(0.125)
+    assert fraction(uniform, -1, 1) == pytest.approx(1)
+    assert fraction(uniform, 0.1, 0.35) == pytest.approx(0.125)
     assert peak_at_zero(uniform, 0.5) == pytest.approx(0)
     assert excess_at_zero(uniform) == pytest.approx(0)
     assert rms(uniform) == pytest.approx(np.sqrt((0.25**2 + 0.75**2) / 2))

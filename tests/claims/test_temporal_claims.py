@@ -45,7 +45,7 @@ def test_claim_without_its_table_is_not_measured(claim: int) -> None:
     assert f"{NEEDS[claim]}.csv" in row["detail"]
 
 
-def test_removing_nothing_measures_nothing() -> None:
+def test_perturbation_without_weights_is_not_measured() -> None:
     for kinds, whose in ((["paired_off", "matched_off"], "others of the same"), ([], "random")):
         made = made_up.tables()
         table = made["perturbation"]
@@ -56,7 +56,7 @@ def test_removing_nothing_measures_nothing() -> None:
         assert f"rnn_rows has no VIP-like connections, or none with {whose}" in row["detail"]
 
 
-def test_tables_of_before_are_not_measured_by_what_they_lack() -> None:
+def test_tables_of_earlier_versions_leave_claims_unmeasured() -> None:
     made = made_up.tables()
     del made["perturbation"]["criterion"], made["redraw"]["field_accuracy"]
     del made["selectivity"]["network"]
@@ -71,18 +71,18 @@ def test_sampling_needs_five_seeds(claim: int) -> None:
     assert row["verdict"] == "not measured" and "5 seeds are needed" in row["detail"]
 
 
-def test_losses_of_sampling_may_be_those_published() -> None:
-    """A mean loss at the published one holds, where its error is small enough to tell."""
+def test_sampling_may_lose_as_much_as_published() -> None:
+    """A mean loss equal to the published one holds if its error is small enough."""
     for spread, verdict in ((0.0005, "holds"), (0.05, "does not hold")):
         made = made_up.tables()
         table = made["redraw"]
-        kept = (table["model"] == "multisensory") & (table["redraw"] == "once")
+        once = (table["model"] == "multisensory") & (table["redraw"] == "once")
         seed = table["seed"] - table["seed"].mean()
-        table.loc[kept, "test_accuracy"] = table["field_accuracy"] - 0.0312 + spread * seed
+        table.loc[once, "test_accuracy"] = table["field_accuracy"] - 0.0312 + spread * seed
         assert judged(made).loc[2, "verdict"] == verdict, spread
 
 
-def test_counterparts_of_only_some_networks_are_compared_in_those() -> None:
+def test_networks_without_counterparts_are_left_out() -> None:
     made = made_up.tables()
     table = made["perturbation"]
     paired = table["kind"].isin(["paired_off", "matched_off"])
@@ -91,8 +91,8 @@ def test_counterparts_of_only_some_networks_are_compared_in_those() -> None:
     assert judged(made).loc[3, "verdict"] == "holds"
 
 
-def test_untrained_networks_decide_what_training_changes() -> None:
-    """As many mixed neurons before training as after: no matter for the rule."""
+def test_mixed_neurons_before_training_do_not_decide() -> None:
+    """As many mixed neurons before training as after do not affect the rule."""
     table = made_up.tables()["selectivity"]
     mixed = (table["kind"] == "mixed").groupby(table["network"]).sum()
     assert mixed["trained"] == mixed["untrained"] > 0

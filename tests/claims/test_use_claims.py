@@ -53,7 +53,7 @@ def test_every_check_of_a_claim_can_fail() -> None:
         ("continual_summary", "method != 'gbp'", [8, 9]),
     ],
 )
-def test_claim_without_the_rows_it_needs_is_not_measured(
+def test_claim_without_its_rows_is_not_measured(
     table: str, query: str, unmeasured: list[int]
 ) -> None:
     made = maker.tables()
@@ -62,8 +62,8 @@ def test_claim_without_the_rows_it_needs_is_not_measured(
     assert list(result.index[result["verdict"] == "not measured"]) == unmeasured
 
 
-def test_fractions_up_to_a_half_count_alike() -> None:
-    """The mean over fractions, not that of the rows: the largest is left out, each weighs 1."""
+def test_fractions_up_to_a_half_have_equal_weight() -> None:
+    """The mean is over fractions, not over rows, without the largest fraction."""
     made = maker.tables()
     table = made["pruning"].query("epochs == 0 and rule == 'gbp' and level <= 0.5")
     mean = table.groupby(["criterion", "seed"])["test_accuracy"].mean()

@@ -1,4 +1,4 @@
-"""What the tests of every study's claims assert of verdicts."""
+"""Assertions on verdicts, shared by the tests of every study's claims."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,26 +8,26 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sascli.claims.check import Check, Results
+from sascli.claims.check import Check, Tables
 
 
 def cases(violations: Iterable[tuple[int, str, Any]]) -> Any:
     """Parameters `claim` and `change`, one for each violation."""
-    own = [
+    parameters = [
         pytest.param(claim, change, id=f"{claim}: {name}") for claim, name, change in violations
     ]
-    return pytest.mark.parametrize(("claim", "change"), own)
+    return pytest.mark.parametrize(("claim", "change"), parameters)
 
 
 def assert_all_hold(judged: pd.DataFrame, count: int, seeds: int = 3) -> None:
-    """Claims 1 to `count`, the index, hold over three seeds, or another number of them."""
+    """Claims 1 to `count`, the index, hold over `seeds` seeds."""
     assert list(judged.index) == list(range(1, count + 1))
     assert list(judged["verdict"]) == ["holds"] * count, judged["detail"].tolist()
     assert (judged["n_seeds"] == seeds).all()
 
 
 def assert_fails(row: pd.Series) -> None:
-    """A claim does not hold, and the check that fails is told."""
+    """A claim does not hold, and its detail names the check that fails."""
     assert row["verdict"] == "does not hold"
     assert "(fails)" in row["detail"]
 
@@ -38,7 +38,7 @@ def assert_every_check_can_fail(
     reference: dict[str, int],
     violations: Iterable[tuple[int, str, Any]],
 ) -> None:
-    """Each kind of check of each claim fails by some violation; layers and protocols aside."""
+    """Each kind of check of each claim fails by a violation, whatever the layer and protocol."""
 
     def kind(check: Check) -> str:
         return re.sub(r"\d+|^\w+: ", "", check.what)
@@ -48,8 +48,8 @@ def assert_every_check_can_fail(
     for number, _, change in violations:
         broken = tables()
         change(broken)
-        checks = made[number].checks(Results(broken, reference))
+        checks = made[number].checks(Tables(broken, reference))
         failed[number] |= {kind(check) for check in checks if not check.holds}
     for number, claim in made.items():
-        checks = claim.checks(Results(tables(), reference))
+        checks = claim.checks(Tables(tables(), reference))
         assert {kind(check) for check in checks} <= failed[number], number

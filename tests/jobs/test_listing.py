@@ -1,4 +1,4 @@
-"""`sas runs`: every run directory in a row, whatever state it is in and whatever is deleted."""
+"""`sas runs`: a row for every run directory, in any state and during deletions."""
 
 import json
 import shutil
@@ -16,13 +16,13 @@ from counting import Fault
 
 from sascli import runs
 from sascli.cli import main
-from sascli.jobs import listing, slurm
+from sascli.jobs import listing, slurm, status
 from sascli.training import run as training_run
 
 
 @pytest.fixture(autouse=True)
 def no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No job waits anywhere."""
+    """SLURM has no jobs."""
     monkeypatch.setattr(slurm, "queue", dict)
 
 
@@ -33,43 +33,43 @@ def run(tiny: Making) -> Path:
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str) -> pd.DataFrame:
-    """What `sas runs` tells, as a table."""
+    """The output of `sas runs` as a table."""
     assert main(["runs", "format=csv", *words]) == 0
     return pd.read_csv(StringIO(capsys.readouterr().out))
 
 
 def copied(run: Path, name: str, **entries: Any) -> Path:
-    """The run again, with other entries in its manifest."""
+    """A copy of the run with other entries in its manifest."""
     shutil.copytree(run, run.with_name(name))
     runs.describe(run.with_name(name), **entries)
     return run.with_name(name)
 
 
-def test_every_state_that_a_run_can_be_in(
+def test_every_status_of_a_run(
     run: Path, tiny: Making, capsys: pytest.CaptureFixture[str]
 ) -> None:
     states = {"v001": "finished", "v009": "damaged"}
-    for number, status in enumerate(("failed", "interrupted", "preempted"), 2):
-        states[copied(run, f"v00{number}", status=status).name] = status
+    for number, name in enumerate(("failed", "interrupted", "preempted"), 2):
+        states[copied(run, f"v00{number}", status=name).name] = name
     states[copied(run, "v005", status="running").name] = "killed"
-    at_work = copied(run, "v006", status="running")
+    running = copied(run, "v006", status="running")
     states["v006"] = "running"
     states[copied(run, "v007", format=0).name] = "other format"
     states[copied(run, "v008", start="yesterday").name] = "finished"
     (copied(run, "v009") / runs.MANIFEST).write_text("{")
-    with runs.lock(at_work):
+    with runs.lock(running):
         table = shown(capsys, f"outputs={tiny().outputs}")
     assert list(table) == listing.COLUMNS
-    found = dict(zip(table["directory"].map(lambda path: Path(path).name), table["status"]))  # noqa: B905
-    assert found == states
-    whole = table.set_index("directory").loc[str(run)]
-    assert (whole["command"], whole["model"], whole["seeds"]) == ("train", "digits", "3 4")
+    statuses = dict(zip(table["directory"].map(lambda path: Path(path).name), table["status"]))  # noqa: B905
+    assert statuses == states
+    row = table.set_index("directory").loc[str(run)]
+    assert (row["command"], row["model"], row["seeds"]) == ("train", "digits", "3 4")
     history = runs.read_table(run / "history.csv").query("epoch == 4")
-    assert whole["accuracy"] == pytest.approx(history["test_accuracy"].mean(), abs=1e-6)
-    assert 0 <= whole["age"] < 600
+    assert row["accuracy"] == pytest.approx(history["test_accuracy"].mean(), abs=1e-6)
+    assert 0 <= row["age"] < 600
 
 
-def test_filters_and_forms(run: Path, tiny: Making, capsys: pytest.CaptureFixture[str]) -> None:
+def test_filters_and_formats(run: Path, tiny: Making, capsys: pytest.CaptureFixture[str]) -> None:
     copied(run, "v002", status="failed")
     copied(run, "v003", kind="entropy")
     outputs = f"outputs={tiny().outputs}"
@@ -93,32 +93,32 @@ def test_filters_and_forms(run: Path, tiny: Making, capsys: pytest.CaptureFixtur
     assert "there is no format 'cvs'; did you mean 'csv'?" in capsys.readouterr().err
 
 
-def test_points_are_parts_of_their_sweep_and_jobs_are_runs(
+def test_points_have_no_rows_and_jobs_have(
     run: Path, tiny: Making, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = Path(tiny().outputs)
-    whole = outputs / "sweep-datasize/digits-gbp/v001"
-    shutil.copytree(run, whole / "runs/point")
-    runs.describe(whole, format=runs.FORMAT, kind="sweep-datasize", status="running", start="x")
+    sweep = outputs / "sweep-datasize/digits-gbp/v001"
+    shutil.copytree(run, sweep / "runs/point")
+    runs.describe(sweep, format=runs.FORMAT, kind="sweep-datasize", status="running", start="x")
     job = outputs / "train/multirun/v001/seed-0"
     shutil.copytree(run, job)
-    found = shown(capsys, f"outputs={outputs}").set_index("directory")["status"].to_dict()
-    assert found == {str(whole): "killed", str(job): "finished", str(run): "finished"}
-    with runs.lock(whole / "runs/point"):  # a worker trains it
-        found = shown(capsys, f"outputs={outputs}").set_index("directory")["status"].to_dict()
-    assert found[str(whole)] == "running"
+    statuses = shown(capsys, f"outputs={outputs}").set_index("directory")["status"].to_dict()
+    assert statuses == {str(sweep): "killed", str(job): "finished", str(run): "finished"}
+    with runs.lock(sweep / "runs/point"):  # a worker trains it
+        statuses = shown(capsys, f"outputs={outputs}").set_index("directory")["status"].to_dict()
+    assert statuses[str(sweep)] == "running"
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (61, "1 min"), (9e4, "1 d")])
-def test_an_age_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
-    assert listing.in_words(seconds) == said
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (61, "1 min"), (9e4, "1 d")])
+def test_age_is_shown_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert listing.in_words(seconds) == text
 
 
-# ---------------------------------------------------------------- deleted meanwhile
+# ---------------------------------------------------------------- deleted during the listing
 
 
 def remove_before(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, doomed: Path) -> None:
-    """Delete a directory when a function is called for it."""
+    """Delete a directory when a function is called with it."""
     work: Callable[..., Any] = getattr(module, name)
 
     def deleted(directory: Path, *rest: Any) -> Any:
@@ -131,9 +131,9 @@ def remove_before(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, doome
 
 @pytest.mark.parametrize(
     ("module", "name", "rows"),
-    [(listing, "describe", 1), (listing, "status_of", 2), (listing, "accuracy", 2)],
+    [(listing, "describe", 1), (status, "status_of", 2), (listing, "accuracy", 2)],
 )
-def test_a_directory_deleted_at_any_step_harms_no_other(
+def test_directory_deleted_at_any_step_leaves_the_others(
     module: Any, name: str, rows: int, run: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     remove_before(monkeypatch, module, name, copied(run, "v002", status="running"))
@@ -151,7 +151,7 @@ def come_and_go(run: Path, stop: Path) -> None:
             shutil.rmtree(run.with_name(name))
 
 
-def test_directories_that_come_and_go_while_they_are_listed(
+def test_directories_made_and_deleted_during_the_listing(
     tiny: Making, tmp_path: Path, forks: ForkServerContext, fault: Fault
 ) -> None:
     run = training_run.run(replace(tiny(), epochs=1))

@@ -1,4 +1,4 @@
-"""Multiruns: kept settings, jobs that fail, are killed, lost or at work; one table of all."""
+"""Multiruns: copied settings; failed, killed, missing and running jobs; common tables."""
 
 import os
 import re
@@ -30,7 +30,7 @@ TINY = f"{TINY} outputs=here"
 
 @pytest.fixture(autouse=True)
 def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty working directory, where no SLURM answers."""
+    """An empty working directory without SLURM."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(slurm, "queue", dict)
 
@@ -46,12 +46,12 @@ def sweep(*words: str) -> Path:
     return multirun.newest(Path("here"))
 
 
-def standings(directory: Path) -> dict[str, str]:
-    """Name and status of each job."""
+def statuses(directory: Path) -> dict[str, str]:
+    """The status of each job by its name."""
     return {job.name: job.status for job in multirun.load(directory).statuses()}
 
 
-# ---------------------------------------------------------------- launchers and kept settings
+# ---------------------------------------------------------------- launchers and settings
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def standings(directory: Path) -> dict[str, str]:
         ("local", {"n_jobs": 3}),
     ],
 )
-def test_a_preset_of_a_launcher_and_plain_overrides(preset: str, expected: dict[str, Any]) -> None:
+def test_launcher_presets_with_overrides(preset: str, expected: dict[str, Any]) -> None:
     plain = {} if preset == "slurm_gpu" else expected
     words = [f"hydra/launcher={preset}", *(f"hydra.launcher.{k}={v}" for k, v in plain.items())]
     launcher = Composer("train").compose(words).hydra.launcher
@@ -74,23 +74,23 @@ def test_a_preset_of_a_launcher_and_plain_overrides(preset: str, expected: dict[
 
 
 @pytest.mark.slow
-def test_jobs_side_by_side_give_the_tables_of_jobs_in_turn() -> None:
+def test_parallel_jobs_give_the_tables_of_serial_jobs() -> None:
     words = ["depth=3,4", "seed=0,1", "replicas=2"]
     assert train(*words, "hydra/launcher=local", "hydra.launcher.n_jobs=2") == 0
     assert train(*words) == 0
-    both = [Path(f"here/train/multirun/v00{number}") for number in (1, 2)]
-    for directory in both:
+    directories = [Path(f"here/train/multirun/v00{number}") for number in (1, 2)]
+    for directory in directories:
         collected = collect(directory.absolute())
         assert not collected.resubmissions and str(collected).startswith("4 jobs: 4 finished\n")
-    assert_same_tables(*both)
-    table = tables(both[0])["history"]
+    assert_same_tables(*directories)
+    table = tables(directories[0])["history"]
     assert list(table)[:4] == ["job", "depth", "replica", "seed"]
     assert len(table) == 2 * 2 * 2 * 2
     first = table.query("job == 'depth-4+seed-1' and seed == 2")
     assert set(first["depth"]) == {4} and list(first["epoch"]) == [1, 2]
 
 
-def test_the_settings_are_those_of_the_submission() -> None:
+def test_resubmitted_jobs_have_the_settings_of_the_submission() -> None:
     mine = Path("mine/experiment/mine.yaml")
     mine.parent.mkdir(parents=True)
     mine.write_text("# @package _global_\nepochs: 1\n")
@@ -100,22 +100,20 @@ def test_the_settings_are_those_of_the_submission() -> None:
     mine.write_text("# @package _global_\nepochs: 50\n")
     shutil.rmtree(directory / "model-digits+seed-1")
     collected = collect(directory)
-    assert standings(directory) == {
+    assert statuses(directory) == {
         "model-digits+seed-0": "finished",
         "model-digits+seed-1": "missing",
         "model-folder+seed-0": "failed",
         "model-folder+seed-1": "failed",
     }
     (line,) = collected.resubmissions
-    assert main(line[1:]) == 2  # the folder is nowhere still
+    assert main(line[1:]) == 2  # the folder is still missing
     table = collect(directory).tables[0].with_name("history.csv")
     assert list(runs.read_table(table)["epoch"]) == [1, 1]
 
 
 @pytest.mark.parametrize("changed", [False, True])
-def test_the_manifest_tells_whether_the_code_is_that_of_the_submission(
-    changed: bool, tmp_path: Path
-) -> None:
+def test_manifest_records_whether_the_code_has_changed(changed: bool, tmp_path: Path) -> None:
     version = runs.code_version() | ({"code": "sha256:other"} if changed else {})
     with recorded(tmp_path, "train", version):
         pass
@@ -124,17 +122,17 @@ def test_the_manifest_tells_whether_the_code_is_that_of_the_submission(
     assert manifest["kind"] == "train" and manifest["status"] == "finished"
 
 
-def test_nothing_is_written_over_a_job_that_another_process_has(tmp_path: Path) -> None:
+def test_job_of_another_process_is_not_overwritten(tmp_path: Path) -> None:
     runs.describe(tmp_path, format=runs.FORMAT, status="running")
     with pytest.raises(runs.BusyError), recorded(tmp_path, "train", {}):
         raise runs.BusyError("another process is writing")
     assert runs.manifest_of(tmp_path) == {"format": runs.FORMAT, "status": "running"}
 
 
-# ---------------------------------------------------------------- jobs that are not finished
+# ---------------------------------------------------------------- unfinished jobs
 
 
-def test_failed_and_lost_jobs_are_told_and_only_they_run_again(
+def test_only_failed_and_missing_jobs_are_resubmitted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     with fault("a job of a multirun that fails or whose directory is deleted", 4):
@@ -143,34 +141,34 @@ def test_failed_and_lost_jobs_are_told_and_only_they_run_again(
         shutil.rmtree(directory / "model-digits+seed-1")
         capsys.readouterr()
         assert main(["collect", "outputs=here"]) == 0
-        said = capsys.readouterr().out
-        assert said.startswith("6 jobs: 3 failed, 2 finished, 1 missing\n")
-        assert "  model-digits+seed-1: missing\n" in said
-        assert "  model-folder+seed-0: failed: there is no folder images dark" in said
+        output = capsys.readouterr().out
+        assert output.startswith("6 jobs: 3 failed, 2 finished, 1 missing\n")
+        assert "  model-digits+seed-1: missing\n" in output
+        assert "  model-folder+seed-0: failed: there is no folder images dark" in output
         assert set(tables(directory)["layers"]["seed"]) == {0, 2}
 
         Path("images dark").symlink_to(images(Path("images")))
         trained: list[str] = []
-        work = loop.train
+        train_one = loop.train
 
         def counted(population: Population, *rest: Any) -> Trained:
             trained.append(population.run.name)
-            return work(population, *rest)
+            return train_one(population, *rest)
 
         monkeypatch.setattr(loop, "train", counted)
-        (again,) = re.findall(r"^  (sas .*)$", said, re.MULTILINE)
-        assert main(shlex.split(again)[1:]) == 0
+        (command,) = re.findall(r"^  (sas .*)$", output, re.MULTILINE)
+        assert main(shlex.split(command)[1:]) == 0
         assert "4 to run" in capsys.readouterr().out
         assert sorted(trained) == [
             "model-digits+seed-1",
             *(f"model-folder+seed-{s}" for s in range(3)),
         ]
-        assert main(shlex.split(again)[1:]) == 0
+        assert main(shlex.split(command)[1:]) == 0
         assert "nothing is left to run" in capsys.readouterr().out and len(trained) == 4
         assert main(["collect", str(directory)]) == 0
         assert capsys.readouterr().out.startswith("6 jobs: 6 finished\n")
         rows = tables(directory)["layers"]["job"].value_counts().to_dict()
-        assert rows == dict.fromkeys(standings(directory), 3)
+        assert rows == dict.fromkeys(statuses(directory), 3)
 
 
 def images(root: Path) -> Path:
@@ -184,25 +182,25 @@ def images(root: Path) -> Path:
     return root.absolute()
 
 
-def test_a_stopped_job_goes_on_where_it_was(signal_in: Any) -> None:
+def test_stopped_job_resumes_from_its_checkpoint(signal_in: Any) -> None:
     signal_in(1, signal.SIGTERM)
     with pytest.raises(SystemExit) as stop:
         train("seed=0,1", "checkpoint_every=5")
     directory = multirun.newest(Path("here"))
     assert stop.value.code == 143
-    assert standings(directory) == {"seed-0": "interrupted", "seed-1": "missing"}
+    assert statuses(directory) == {"seed-0": "interrupted", "seed-1": "missing"}
     assert len(tables(directory / "seed-0")["history"]) == 1
     (line,) = multirun.load(directory).resubmissions(multirun.load(directory).statuses())
     assert main(line[1:]) == 0
     assert_same_tables(directory / "seed-0", sweep() / "seed-0")
 
 
-def test_jobs_at_work_are_left_to_those_that_have_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_running_jobs_are_not_submitted_again(capsys: pytest.CaptureFixture[str]) -> None:
     directory = sweep()
     runs.describe(directory / "seed-0", status="running")
-    assert standings(directory) == {"seed-0": "killed", "seed-1": "finished"}
+    assert statuses(directory) == {"seed-0": "killed", "seed-1": "finished"}
     with runs.lock(directory / "seed-0"):
-        assert standings(directory)["seed-0"] == "running"
+        assert statuses(directory)["seed-0"] == "running"
         assert "some jobs are still running" in str(collect(directory))
         assert train("seed=0,1", f"hydra.sweep.dir={directory}") == 0
         assert "nothing is left to run" in capsys.readouterr().out
@@ -220,7 +218,7 @@ def test_jobs_at_work_are_left_to_those_that_have_them(capsys: pytest.CaptureFix
         (None, "preempted", "preempted"),
     ],
 )
-def test_a_job_that_slurm_has_is_waiting_or_running(
+def test_job_in_the_queue_is_waiting_or_running(
     state: str | None, status: str, seen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = sweep()
@@ -232,55 +230,55 @@ def test_a_job_that_slurm_has_is_waiting_or_running(
     else:
         runs.describe(directory / "seed-1", status=status)
     assert multirun.load(directory).ids == {"seed-0": "77_0", "seed-1": "77_1"}
-    assert standings(directory) == {"seed-0": "finished", "seed-1": seen}
+    assert statuses(directory) == {"seed-0": "finished", "seed-1": seen}
 
 
 @pytest.mark.parametrize("ends", ["echo squeue: no controller >&2; exit 1", "sleep 60"])
-def test_a_slurm_that_does_not_answer_is_not_taken_for_one_without_jobs(
+def test_queue_that_does_not_answer_is_an_error(
     ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     squeue = tmp_path / "squeue"
     squeue.write_text(f"#!/bin/sh\n{ends}\n")
     squeue.chmod(0o755)
-    monkeypatch.undo()  # of the fixture that answers in its place
+    monkeypatch.undo()  # the answer of the fixture
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(slurm, "TIMEOUT", 0.5)
-    with pytest.raises(UserError, match="SLURM does not answer which jobs are running: "):
+    with pytest.raises(UserError, match="SLURM does not report which jobs are running: "):
         slurm.queue()
 
 
-def test_a_job_on_another_machine_is_running_as_long_as_slurm_says_so() -> None:
+def test_job_on_another_machine_is_running_while_in_the_queue() -> None:
     manifest = {"status": "running", "slurm_job": "77_1"}
     assert status_of(Path("x"), manifest, {"77_1": "RUNNING"}) == "running"
     assert status_of(Path("x"), manifest, {"77_2": "RUNNING"}) == "killed"
 
 
-def test_a_damaged_job_is_told_and_harms_no_other(
-    fault: Fault, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_job_is_reported(fault: Fault, capsys: pytest.CaptureFixture[str]) -> None:
     directory = sweep()
     with fault("a damaged manifest or table of a job", 2):
         manifest = directory / "seed-0" / runs.MANIFEST
-        whole = manifest.read_text()
-        manifest.write_text(whole[:-5])
-        said = str(collect(directory))
-        assert "seed-0: damaged: " in said and "1 damaged, 1 finished" in said
-        manifest.write_text(whole)
+        content = manifest.read_text()
+        manifest.write_text(content[:-5])
+        output = str(collect(directory))
+        assert "seed-0: damaged: " in output and "1 damaged, 1 finished" in output
+        manifest.write_text(content)
         table = directory / "seed-1/layers.csv"
         table.write_text(table.read_text()[:-3])
         assert main(["collect", str(directory)]) == 2
-        said = capsys.readouterr().err
-        assert said == f"sas: {table} is cut off in its last line\n"
+        message = capsys.readouterr().err
+        assert message == f"sas: {table} is cut off in its last line\n"
 
 
-# ---------------------------------------------------------------- mistakes
+# ---------------------------------------------------------------- errors
 
 
-def test_what_is_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+def test_collect_needs_a_multirun(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["collect", "outputs=here"]) == 2
     assert "no multirun in here: `sas train --multirun` makes one" in capsys.readouterr().err
     assert main(["collect", "nowhere"]) == 2
-    assert "nowhere is no multirun: name the directory of a --multirun" in capsys.readouterr().err
+    assert (
+        "nowhere is not a multirun: give the directory of a --multirun" in capsys.readouterr().err
+    )
     directory = sweep()
     runs.write_json(directory / multirun.SWEEP, {"format": 0})
     assert main(["collect", str(directory)]) == 2
@@ -288,31 +286,34 @@ def test_what_is_no_sweep(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (
             ["hydra.sweep.subdir=same"],
             "jobs are named by their settings: leave hydra.sweep.subdir",
         ),
-        (["hydra/launcher=slurm"], "there is no SLURM here (no sbatch): write hydra/launcher=loc"),
+        (["hydra/launcher=slurm"], "there is no SLURM here (no sbatch): use hydra/launcher=loc"),
     ],
 )
-def test_a_multirun_that_cannot_be(
-    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+def test_invalid_multiruns_are_refused(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setattr(submit.shutil, "which", lambda name: None)
     assert train("seed=0,1", *words) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_other_settings_in_the_same_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_settings_in_the_same_multirun_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     directory = sweep()
     assert train("seed=0,1", "lr=0.2", f"hydra.sweep.dir={directory}") == 2
-    said = capsys.readouterr().err
-    assert "was submitted with other settings" in said and "another hydra.sweep.dir" in said
+    message = capsys.readouterr().err
+    assert "was submitted with other settings" in message
+    assert "another hydra.sweep.dir" in message
 
 
-def test_the_newest_is_by_its_start(tmp_path: Path) -> None:
+def test_newest_multirun_is_by_its_start(tmp_path: Path) -> None:
     for number, start in ((1, "12"), (2, "11")):
         directory = tmp_path / f"train/multirun/v00{number}"
         directory.mkdir(parents=True)
@@ -320,6 +321,9 @@ def test_the_newest_is_by_its_start(tmp_path: Path) -> None:
     assert multirun.newest(tmp_path).name == "v001"
 
 
-def test_settings_that_differ_name_the_columns() -> None:
+def test_settings_that_differ_become_columns() -> None:
     jobs = {"a": ["lr.default=0.1", "+x=1", "seed=0"], "b": ["lr.default=0.2", "+x=2", "seed=0"]}
-    assert Multirun(Path("s"), {"jobs": jobs}).differing("b") == {"lr": "0.2", "x": "2"}
+    assert Multirun(Path("s"), {"jobs": jobs, "submissions": []}).differing("b") == {
+        "lr": "0.2",
+        "x": "2",
+    }

@@ -1,4 +1,4 @@
-"""`sas reproduce copi`: what a preset asks for, divergence on the way, what is done already."""
+"""`sas reproduce copi`: the runs of a preset, divergence, resuming."""
 
 import shutil
 from collections.abc import Callable
@@ -12,12 +12,15 @@ from conftest import assert_same_tables, composed, tables
 
 from sascli import runs
 from sascli.cli import main
-from sascli.config import ReproduceCopi, config_hash
+from sascli.config import Compress, ReproduceCopi, config_hash, plain
 from sascli.errors import DivergedError, UserError
-from sascli.studies import copi
+from sascli.measure import copi as measures
+from sascli.measure.record import Results
+from sascli.measure.run import TrainedRun
 from sascli.studies.base import reproduce
-from sascli.studies.copi import Comparison, Copi, best, best_name
+from sascli.studies.copi import Comparison, Copi, best_name
 from sascli.studies.registry import STUDIES
+from sascli.studies.search import best
 from sascli.training import loop
 from sascli.training.population import Population, Trained
 from sascli.training.signals import Stopped
@@ -35,18 +38,18 @@ def settings(outputs: Path, *words: str) -> ReproduceCopi:
 
 
 def comparison(model: str, preset: str, available: int, *words: str) -> Comparison:
-    """The points of a preset for a data set of so many training images."""
+    """The points of a preset for a data set of `available` training images."""
     line = (f"model={model}", f"preset={preset}", *words)
     return Comparison(composed("reproduce copi", *line), available)
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a run without a break."""
+    """The directory of an uninterrupted study."""
     return reproduce(Copi(settings(tmp_path_factory.mktemp("unbroken"))))
 
 
-# ---------------------------------------------------------------- what a preset asks for
+# ---------------------------------------------------------------- the runs of a preset
 
 
 @pytest.mark.parametrize(
@@ -60,24 +63,26 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("digits", "smoke", 1297, (4, 30), 500),
     ],
 )
-def test_the_published_network_or_less(
+def test_networks_are_the_published_ones_or_smaller(
     model: str, preset: str, available: int, network: tuple[int, int], size: int
 ) -> None:
-    own = comparison(model, preset, available)
-    arms = own.arms(dict.fromkeys(own.config.preset.searched, 0.3))
+    study = comparison(model, preset, available)
+    arms = study.arms(dict.fromkeys(study.config.preset.searched, 0.3))
     published = ["copi-bp", "copi-fa", "copi-local", "bp-decor", "bp-adam"]
     assert list(arms)[:5] == published
-    assert list(arms)[5:] == [best_name(arm) for arm in own.config.preset.searched]
+    assert list(arms)[5:] == [best_name(arm) for arm in study.config.preset.searched]
     for config in arms.values():
         assert (config.depth, config.width) == network
         assert (config.train_size, config.batch_size) == (size, 50)
-        assert config.epochs == own.config.epochs
+        assert config.epochs == study.config.epochs
 
 
 @pytest.mark.parametrize(
     ("model", "epochs", "seeds"), [("mnist", 50, 3), ("cifar10", 12, 2), ("digits", 50, 3)]
 )
-def test_paper_has_epochs_and_seeds_of_the_model(model: str, epochs: int, seeds: int) -> None:
+def test_paper_preset_has_epochs_and_seeds_of_the_model(
+    model: str, epochs: int, seeds: int
+) -> None:
     config = composed("reproduce copi", f"model={model}", "preset=paper")
     assert (config.epochs, config.seeds, config.preset.rate_seeds) == (epochs, seeds, 5)
     assert config.preset.maps == "all" and config.preset.cut.startswith(f"{epochs} epochs")
@@ -87,14 +92,14 @@ def test_paper_has_epochs_and_seeds_of_the_model(model: str, epochs: int, seeds:
     assert (quick.epochs, quick.seeds) == (10, 3)
 
 
-def test_the_words_of_a_preset_do_not_begin_a_study_anew() -> None:
-    one, other, shorter = (
+def test_text_of_a_preset_does_not_change_the_hash() -> None:
+    first, other, shorter = (
         composed("reproduce copi", *words) for words in ((), ("preset.cut=other",), ("epochs=9",))
     )
-    assert config_hash(one) == config_hash(other) != config_hash(shorter)
+    assert config_hash(first) == config_hash(other) != config_hash(shorter)
 
 
-def test_every_rule_has_its_settings() -> None:
+def test_settings_of_every_rule() -> None:
     arms = comparison("mnist", "paper", 60_000).arms(
         {"copi-bp": 1.0, "copi-fa": 0.3, "bp-decor": 3.0, "bp-plain": 0.1, "bp-adam": 10.0}
     )
@@ -102,7 +107,7 @@ def test_every_rule_has_its_settings() -> None:
         "copi-bp", "copi-fa", "copi-local", "bp-decor", "bp-adam", "copi-fa-best",
         "bp-decor-best", "bp-plain", "bp-adam-best",
     ]  # fmt: skip
-    rules = {name: config.rule | {"lr": config.lr} for name, config in arms.items()}
+    rules = {name: plain(config.rule) | {"lr": config.lr} for name, config in arms.items()}
     rates = {"copi-fa-best": 3e-4, "bp-decor-best": 3e-3}
     for name in ("copi-bp", "copi-fa", "copi-local", "bp-decor", *rates):
         assert rules[name]["lr"] == {"default": rates.get(name, 1e-3), "r": 1e-3}
@@ -115,22 +120,22 @@ def test_every_rule_has_its_settings() -> None:
         assert (rules[name]["name"], rules[name]["decorrelation_epochs"]) == ("bp_decor", 0)
         assert bool(rules[name].get("adam")) is (name != "bp-plain")
     gbp = comparison("mnist", "quick", 60_000).arms({"gbp": 1.0})["gbp"]
-    assert gbp.rule == {"name": "gbp"} and gbp.lr == {"default": 1e-2, "r": 0.0}
+    assert plain(gbp.rule) == {"name": "gbp"} and gbp.lr == {"default": 1e-2, "r": 0.0}
     assert gbp.decay == {"default": 1e-4}
 
 
 def test_every_seed_has_its_run_directory() -> None:
-    own = comparison("digits", "smoke", 1297, "seeds=[4,7]")
-    points = own.points("bp-adam", own.arms({})["bp-adam"], own.seeds)
+    study = comparison("digits", "smoke", 1297, "seeds=[4,7]")
+    points = study.points("bp-adam", study.arms({})["bp-adam"], study.seeds)
     assert [(p.name, p.key["point"], p.config.name, p.config.seeds) for p in points] == [
         (f"bp-adam-s{seed}", "bp-adam", f"bp-adam-s{seed}", [seed]) for seed in (4, 7)
     ]
 
 
-def test_gains_and_rates_are_compared_and_arms_of_the_same_settings_taken() -> None:
-    own = comparison("mnist", "paper", 60_000)
-    arms = own.arms({"bp-adam": 10.0, "copi-bp": 3.0})
-    points = {p.name: p for p in own.compared(arms)}
+def test_comparison_of_gains_reuses_arms_of_the_same_settings() -> None:
+    study = comparison("mnist", "paper", 60_000)
+    arms = study.arms({"bp-adam": 10.0, "copi-bp": 3.0})
+    points = {p.name: p for p in study.compared(arms)}
     assert list(points) == [
         f"{name}-s{seed}"
         for name in ("copi-bp-gain10", "copi-bp-gain100", "copi-bp", "bp-adam-lr1e-05",
@@ -138,21 +143,21 @@ def test_gains_and_rates_are_compared_and_arms_of_the_same_settings_taken() -> N
         for seed in (0, 1)
     ]  # fmt: skip
     config = points["copi-bp-gain10-s1"].config
-    assert (config.rule["gain"], config.lr["default"], config.epochs) == (10, 1e-3, 20)
+    assert (config.rule.gain, config.lr["default"], config.epochs) == (10, 1e-3, 20)
     assert points["bp-adam-lr1e-05-s0"].config.lr["default"] == 1e-5
     taken = points["bp-adam-best-s1"]
-    assert taken in own.points("bp-adam-best", arms["bp-adam-best"], own.seeds)
+    assert taken in study.points("bp-adam-best", arms["bp-adam-best"], study.seeds)
     assert taken.config.epochs == 50
     digits = comparison("digits", "smoke", 1297)
-    assert {p.config.rule["gain"] for p in digits.compared(digits.arms({}))} == {10, 100}
+    assert {p.config.rule.gain for p in digits.compared(digits.arms({}))} == {10, 100}
 
 
-def test_a_rate_of_r_is_kept_while_that_of_w_is_tried() -> None:
+def test_trials_change_the_rate_of_w_alone() -> None:
     words = ("lr=0.02", "lr.r=0.005", "preset.rates=[1,10]", "preset.searched=[copi-fa]")
     words += ("preset.rate_seeds=2",)
     trials = {
-        own.name: (key, own.config)
-        for key, own in comparison("digits", "smoke", 1297, *words).trials()
+        point.name: (key, point.config)
+        for key, point in comparison("digits", "smoke", 1297, *words).trials()
     }
     key, config = trials["copi-bp-x10-s1"]
     assert config.lr == {"default": 0.2, "r": 0.005} and config.seeds == [1]
@@ -164,47 +169,47 @@ def test_a_rate_of_r_is_kept_while_that_of_w_is_tried() -> None:
 
 
 @pytest.mark.parametrize(("available", "size", "held_out"), [(1297, 200, 259), (230, 184, 46)])
-def test_trials_see_held_out_training_images_and_never_the_test_set(
+def test_trials_are_tested_on_held_out_training_images(
     available: int, size: int, held_out: int
 ) -> None:
-    for _, own in comparison("digits", "smoke", available, "train_size=200").trials():
-        config = own.config
+    for _, point in comparison("digits", "smoke", available, "train_size=200").trials():
+        config = point.config
         assert (config.data.split, config.train_size) == ("validation", size)
         assert (config.test_size, config.epochs, config.seeds) == (held_out, 2, [0])
 
 
-def test_the_best_rate_is_that_of_the_highest_mean_and_not_one_that_diverged() -> None:
-    found = {0.1: [0.5, 0.6], 1.0: [0.7, 0.7], 10.0: [0.9, None], 30.0: [None, None]}
+def test_best_rate_has_the_highest_mean_without_divergence() -> None:
+    accuracies = {0.1: [0.5, 0.6], 1.0: [0.7, 0.7], 10.0: [0.9, None], 30.0: [None, None]}
     rows = [
         {"point": "x", "factor": factor, "validation_accuracy": value}
-        for factor, values in found.items() for value in values
+        for factor, values in accuracies.items() for value in values
     ]  # fmt: skip
-    assert best(pd.DataFrame(rows).astype({"validation_accuracy": float}), "x") == 1.0
+    assert best(pd.DataFrame(rows), "factor") == 1.0
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
-        ("preset.rates=[]", "preset.rates must be a list of numbers > 0, not []"),
+        ("preset.rates=[]", "preset.rates needs at least one value"),
         ("preset.rates=[0.1]", "preset.rates must contain 1"),
         ("preset.depth=1", "preset.depth must be at least 2, not 1"),
         ("preset.rate_epochs=1", "preset.rate_epochs must be at least 2, not 1"),
         ("preset.units=0", "preset.units must be at least 1, not 0"),
         ("preset.gain_seeds=0", "preset.gain_seeds must be at least 1, not 0"),
         ("preset.gain_epochs=1", "preset.gain_epochs must be at least 2, not 1"),
-        ("preset.gains=[0]", "preset.gains must be a list of numbers > 0, not [0.0]"),
+        ("preset.gains=[0]", "preset.gains must be above 0, not [0.0]"),
         ("preset.maps=some", "preset.maps must be a whole number >= 1 or 'all', not 'some'"),
         ("preset.searched=[copi-bq]", "no preset.searched 'copi-bq'; did you mean 'copi-bp'?"),
         ("train_size=1298", "train_size=1298, but there are 1297 training images"),
-        ("preset=smok", "there is no preset 'smok'; did you mean 'smoke'?"),
+        ("preset=smok", "'smok'; did you mean 'smoke'?"),
         ("preset=1", "there is no preset '1'"),
         ("preset.deep=5", "no setting 'preset.deep'"),
-        ("rule=bp", "the study is of rule=copi, not of rule=bp"),
+        ("rule=bp_decor", "the study is of rule=copi, not of rule=bp_decor"),
         ("lr=[0.1,0.2]", "lr must be one number here"),
     ],
 )
-def test_mistakes(
-    word: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_settings_are_refused(
+    word: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = [
         "reproduce",
@@ -215,26 +220,26 @@ def test_mistakes(
         word,
     ]
     assert main(line) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-# ---------------------------------------------------------------- what it leaves
+# ---------------------------------------------------------------- its directory
 
 
 PUBLISHED = ("copi-bp", "copi-fa", "copi-local", "bp-decor", "bp-adam")
 
 
-def test_tables_pictures_claims_and_page(unbroken: Path) -> None:
+def test_tables_pictures_claims_and_report(unbroken: Path) -> None:
     study = STUDIES["copi"]
-    found = tables(unbroken)
-    assert set(found) == {
+    made = tables(unbroken)
+    assert set(made) == {
         "history", "arms", "rates", "gains", "decorrelation", "decorrelated", "features",
         "compression", "linear", "claims",
     }  # fmt: skip
     pictures = {path.name for path in (unbroken / "pictures").iterdir()}
     assert pictures == {f"{name}.{kind}" for name in study.figures for kind in ("pdf", "png")}
-    verdicts = found["claims"].set_index("claim")["verdict"]
+    verdicts = made["claims"].set_index("claim")["verdict"]
     assert list(verdicts.index) == [1, 2, 3, 4, 5, 6]
     assert list(verdicts.index[verdicts == "not measured"]) == [5]  # not a published network
     page = (unbroken / "report.html").read_text()
@@ -242,13 +247,13 @@ def test_tables_pictures_claims_and_page(unbroken: Path) -> None:
     about = runs.manifest_of(unbroken)
     assert about["reference"] == {"depth": 4, "width": 6, "train_size": 200}
     assert about["status"] == "finished" and about["diverged"] == []
-    points = set(found["arms"]["point"])
+    points = set(made["arms"]["point"])
     assert set(about["rates"]) == {p for p in points if "-gain" not in p and "-lr" not in p}
     assert {*PUBLISHED, "bp-plain", "gbp"} <= set(about["rates"])
     assert about["cut"].startswith("Width 30")
 
 
-def test_what_diverged_in_a_trial_has_no_accuracy(unbroken: Path) -> None:
+def test_diverged_trial_has_no_accuracy(unbroken: Path) -> None:
     rates = tables(unbroken)["rates"]
     assert len(rates) == 6 * 3 * 2
     plain = rates[(rates["point"] == "bp-plain") & (rates["factor"] == 30)]
@@ -256,45 +261,45 @@ def test_what_diverged_in_a_trial_has_no_accuracy(unbroken: Path) -> None:
     assert (plain["diverged"] >= 1).all()
     run = unbroken / "runs" / "bp-plain-x30-s1"
     assert runs.manifest_of(run)["error"].startswith("training diverged in epoch")
-    learnt = rates[rates["diverged"].isna()]
-    assert learnt["validation_accuracy"].notna().all()
+    finished = rates[rates["diverged"].isna()]
+    assert finished["validation_accuracy"].notna().all()
 
 
-def test_trials_leave_their_tables_and_no_weights(unbroken: Path) -> None:
-    left = {path.name for path in (unbroken / "runs" / "copi-bp-x1-s0").iterdir()}
-    assert {"history.csv", "manifest.json"} <= left
-    assert not [name for name in left if name.endswith((".safetensors", ".pt"))]
-    assert "checkpoint.json" not in left
+def test_trials_keep_tables_and_discard_weights(unbroken: Path) -> None:
+    files = {path.name for path in (unbroken / "runs" / "copi-bp-x1-s0").iterdir()}
+    assert {"history.csv", "manifest.json"} <= files
+    assert not [name for name in files if name.endswith((".safetensors", ".pt"))]
+    assert "checkpoint.json" not in files
     assert (unbroken / "runs" / "copi-bp-s0" / "weights.safetensors").exists()
 
 
 def test_every_network_is_listed_with_its_rate(unbroken: Path) -> None:
-    found = tables(unbroken)
-    arms, history = found["arms"], found["history"]
+    made = tables(unbroken)
+    arms, history = made["arms"], made["history"]
     assert arms["diverged"].isna().all() and arms.groupby("point").size().loc["copi-bp"] == 2
     last = history[history["epoch"] == 3].set_index(["point", "seed"])["test_accuracy"]
-    whole = arms[~arms["point"].str.contains("-gain|-lr")].set_index(["point", "seed"])
-    pd.testing.assert_series_equal(whole["test_accuracy"], last[whole.index])
+    main = arms[~arms["point"].str.contains("-gain|-lr")].set_index(["point", "seed"])
+    pd.testing.assert_series_equal(main["test_accuracy"], last[main.index])
     rates = runs.manifest_of(unbroken)["rates"]
-    assert {point: lr for (point, _), lr in whole["lr"].items()} == rates
+    assert {point: lr for (point, _), lr in main["lr"].items()} == rates
     assert (rates["copi-bp"], rates["bp-adam"]) == (0.03, 1e-4)
 
 
-def test_gains_are_those_of_the_runs_over_their_first_epochs(unbroken: Path) -> None:
-    found = tables(unbroken)
-    table = found["gains"]
+def test_gains_are_of_the_first_epochs_of_the_runs(unbroken: Path) -> None:
+    made = tables(unbroken)
+    table = made["gains"]
     assert set(table["epoch"]) == {1, 2} and set(table["seed"]) == {0}
     copi = table[table["rule"] == "copi"]
     assert dict(zip(copi["gain"], copi["point"], strict=True)) == {
         10: "copi-bp-gain10", 100: "copi-bp"
     }  # fmt: skip
-    history = found["history"].query("point == 'copi-bp' and seed == 0 and epoch < 3")
-    own = copi[copi["gain"] == 100]
-    assert own["train_loss"].tolist() == history["train_loss"].tolist()
+    history = made["history"].query("point == 'copi-bp' and seed == 0 and epoch < 3")
+    published = copi[copi["gain"] == 100]
+    assert published["train_loss"].tolist() == history["train_loss"].tolist()
     assert sorted(set(table.loc[table["rule"] == "bp_decor", "lr"])) == [1e-4, 1e-3]
 
 
-def test_correlations_are_of_the_rules_that_decorrelate(unbroken: Path) -> None:
+def test_correlations_are_of_decorrelating_rules(unbroken: Path) -> None:
     table = tables(unbroken)["decorrelation"]
     assert {*PUBLISHED[:4]} <= set(table["point"])
     assert not {"bp-adam", "bp-plain", "gbp"} & set(table["point"])
@@ -320,55 +325,55 @@ def diverging(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr(loop, "train", diverging)
 
 
-def test_a_seed_that_diverges_stops_neither_the_others_nor_the_study(
+def test_diverged_seed_does_not_stop_the_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = ["copi-bp-s0", "copi-bp-gain10-s1", "copi-fa-s0", "copi-fa-s1"]
-    diverging(monkeypatch, *lost)
+    diverged = ["copi-bp-s0", "copi-bp-gain10-s1", "copi-fa-s0", "copi-fa-s1"]
+    diverging(monkeypatch, *diverged)
     few = ["preset.rates=[1]", "preset.rate_seeds=1", "preset.search_seeds=1"]
     few += ["preset.gain_seeds=2", "preset.searched=[]"]
     directory = reproduce(Copi(settings(tmp_path, *few)))
-    assert sorted(runs.manifest_of(directory)["diverged"]) == sorted(lost)
+    assert sorted(runs.manifest_of(directory)["diverged"]) == sorted(diverged)
     assert "copi-bp-s0: training diverged in epoch 2" in capsys.readouterr().out
-    found = tables(directory)
-    seeds = found["history"].groupby("point")["seed"].unique().map(list).to_dict()
+    made = tables(directory)
+    seeds = made["history"].groupby("point")["seed"].unique().map(list).to_dict()
     assert seeds["copi-bp"] == [1] and seeds["copi-local"] == [0, 1] and "copi-fa" not in seeds
-    assert set(found["compression"]["seed"]) == {1}
-    arms = found["arms"].set_index(["point", "seed"])
+    assert set(made["compression"]["seed"]) == {1}
+    arms = made["arms"].set_index(["point", "seed"])
     assert arms.loc[("copi-bp", 0), "diverged"] == 2 and arms["diverged"].notna().sum() == 4
     assert arms.loc[("copi-bp", 0)].isna()["test_accuracy"]
-    pairs = set(zip(found["gains"]["point"], found["gains"]["seed"], strict=True))
+    pairs = set(zip(made["gains"]["point"], made["gains"]["seed"], strict=True))
     assert ("copi-bp-gain10", 0) in pairs and not {("copi-bp-gain10", 1), ("copi-bp", 0)} & pairs
     assert (directory / "pictures" / "copi_accuracy.png").exists()
 
 
-def test_nothing_is_left_to_look_into_where_copi_diverges(tmp_path: Path) -> None:
+def test_study_fails_where_copi_diverges_with_every_seed(tmp_path: Path) -> None:
     few = ["lr=300", "preset.rates=[1]", "preset.rate_seeds=1", "seeds=1"]
     with pytest.raises(UserError, match="copi-bp diverged"):
         reproduce(Copi(settings(tmp_path, *few)))
 
 
-def test_what_is_done_is_not_done_twice(
+def test_interrupted_study_resumes_without_repetition(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     signal_in: Callable[..., None],
 ) -> None:  # fmt: skip
     config = settings(tmp_path)
-    signal_in(3)  # in the last epoch of the first full run, whose tables are still to come
+    signal_in(3)  # in the last epoch of the first full run, before its tables
     with pytest.raises(Stopped):
         reproduce(Copi(config))
     (directory,) = (tmp_path / "reproduce/copi/digits-smoke").iterdir()
     assert runs.manifest_of(directory)["status"] == "interrupted"
     trained: list[str] = []
-    work = loop.train
+    train = loop.train
 
     def counted(population: Population, *rest: Any) -> Trained:
         trained.append(population.run.name)
-        return work(population, *rest)
+        return train(population, *rest)
 
     monkeypatch.setattr(loop, "train", counted)
     assert reproduce(Copi(config)) == directory
     arms = tables(directory)["arms"]
-    # and no trial once more, those that diverged neither
+    # no trial is repeated, not even one that diverged
     assert trained == [
         f"{point}-s{seed}" for point, seed in zip(arms["point"], arms["seed"], strict=True)
     ]
@@ -379,7 +384,7 @@ def test_what_is_done_is_not_done_twice(
     assert trained == [] and (directory / "linear.csv").exists()
 
 
-def test_compression_is_resumed_seed_by_seed(
+def test_compression_resumes_seed_by_seed(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = tmp_path / "study"
@@ -387,19 +392,19 @@ def test_compression_is_resumed_seed_by_seed(
     (directory / "compression.csv").unlink()
     (directory / "runs" / "copi-bp-s1" / "compression.csv").unlink()
     measured: list[list[int]] = []
-    whole = copi.compression
+    compress = measures.compress
 
-    def counted(layers: Any, seeds: list[int], *rest: Any) -> pd.DataFrame:
-        measured.append(list(seeds))
-        return whole(layers, seeds, *rest)
+    def counted(run: TrainedRun, config: Compress) -> Results:
+        measured.append(run.seeds)
+        return compress(run, config)
 
-    monkeypatch.setattr(copi, "compression", counted)
+    monkeypatch.setattr(measures, "compress", counted)
     Copi(settings(tmp_path)).measure(directory)
     assert measured == [[1]]
     assert_same_tables(unbroken, directory)
 
 
-def test_a_second_worker_finds_the_work_done(unbroken: Path, tmp_path: Path) -> None:
+def test_second_worker_finds_the_study_finished(unbroken: Path, tmp_path: Path) -> None:
     config = settings(tmp_path)
     first = reproduce(Copi(replace(config, worker=1)))
     assert reproduce(Copi(replace(config, worker=2))) == first
@@ -419,18 +424,17 @@ def test_plot_and_claims_read_the_study(
 
 def test_help_lists_the_presets_of_the_study(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "copi", "--help"]) == 0
-    said = capsys.readouterr().out
-    assert "preset=quick*" in said and "The published networks, all training images" in said
-    assert "preset.rate_epochs=5" in said and "preset.deep=" not in said
+    output = capsys.readouterr().out
+    assert "preset=quick*" in output and "The published networks, all training images" in output
+    assert "preset.rate_epochs=5" in output and "preset.deep=" not in output
     assert main(["reproduce", "credit", "--help"]) == 0
-    said = capsys.readouterr().out
-    assert "preset=quick*" in said and "The paper's settings, five seeds" in said
+    output = capsys.readouterr().out
+    assert "preset=quick*" in output and "The paper's settings, five seeds" in output
 
 
-def test_a_sweep_over_presets_takes_the_studys_own(capsys: pytest.CaptureFixture[str]) -> None:
-    own = [composed("reproduce copi", f"preset={name}").preset for name in ("smoke", "paper")]
-    assert [preset.name for preset in own] == ["smoke", "paper"]
-    assert [preset.rate_size for preset in own] == [200, 10_000]
+def test_sweep_over_presets_takes_those_of_the_study(capsys: pytest.CaptureFixture[str]) -> None:
+    presets = [composed("reproduce copi", f"preset={name}").preset for name in ("smoke", "paper")]
+    assert [preset.name for preset in presets] == ["smoke", "paper"]
+    assert [preset.rate_size for preset in presets] == [200, 10_000]
     assert main(["reproduce", "copi", "preset=smoke,paper", "--cfg", "job"]) == 2
-    said = capsys.readouterr().err
-    assert "has several values" in said
+    assert "has several values" in capsys.readouterr().err

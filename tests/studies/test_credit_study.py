@@ -1,9 +1,10 @@
-"""`sas reproduce credit`: what a preset asks for, what is done already, kills at any moment."""
+"""`sas reproduce credit`: the runs of a preset, resuming, kills at any moment."""
 
 import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from shutil import copytree
@@ -20,13 +21,15 @@ from sascli.analysis.perturbation import perturbation
 from sascli.cli import main
 from sascli.config import ReproduceCredit, config_hash
 from sascli.errors import UserError
+from sascli.measure.run import TrainedRun
 from sascli.studies import base, credit
 from sascli.studies.base import reproduce
 from sascli.studies.credit import Credit, Grid
+from sascli.studies.pieces import PIECES, measured, once
 from sascli.studies.registry import STUDIES
+from sascli.studies.search import Plan
 from sascli.training import loop
 from sascli.training import run as training_run
-from sascli.training.checkpoint import load_network
 from sascli.training.signals import Stopped
 
 SMALL = "model=digits preset=smoke width=6 test_size=60 batch_size=20 threads=1"
@@ -41,7 +44,7 @@ def settings(outputs: Path, *words: str) -> ReproduceCredit:
 
 
 def few(outputs: Path, *words: str) -> ReproduceCredit:
-    """As few points as can be."""
+    """The fewest possible points."""
     less = ["preset.depths=[4]", "preset.sizes=[1]", "preset.deep_sizes=[1]", *words]
     return settings(outputs, "train_size=60", "seeds=1", "epochs=1", *less)
 
@@ -52,47 +55,47 @@ def reproduced(config: ReproduceCredit) -> Path:
 
 
 def grid(model: str, preset: str, available: int) -> Grid:
-    """The grid of a preset for a data set of so many training images."""
+    """The grid of a preset for a data set of `available` training images."""
     return Grid(composed("reproduce credit", f"model={model}", f"preset={preset}"), available)
 
 
-def places(own: Grid) -> list[tuple[int, int]]:
+def places(grid: Grid) -> list[tuple[int, int]]:
     """Depth and T of every point of gBP."""
-    return [(p.config.depth, p.config.train_size) for p in own.gbp()]
+    return [(p.config.depth, p.config.train_size) for p in grid.gbp()]
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """The directory of a run without a break, and the seconds that it took."""
+    """The directory of an uninterrupted study, and its seconds."""
     config = settings(tmp_path_factory.mktemp("unbroken"))
     start = time.perf_counter()
     directory = reproduce(Credit(config))
     return directory, time.perf_counter() - start
 
 
-# ---------------------------------------------------------------- what a preset asks for
+# ---------------------------------------------------------------- the runs of a preset
 
 
-def test_the_papers_grid() -> None:
-    own = grid("mnist", "paper", 60_000)
+def test_grid_of_the_paper_preset() -> None:
+    paper = grid("mnist", "paper", 60_000)
     at_depth_4 = [(4, 1000 * t) for t in (1, 2, 5, 10, 20, 40, 60)]
     at_depth_5 = [(5, 1000 * t) for t in (10, 20, 30, 40)]
-    assert places(own) == [*at_depth_4, *at_depth_5, (6, 10_000), (7, 10_000)]
-    bp = own.bp(lambda size: 1 / size)
+    assert places(paper) == [*at_depth_4, *at_depth_5, (6, 10_000), (7, 10_000)]
+    bp = paper.bp(lambda size: 1 / size)
     assert [(p.config.depth, p.config.train_size) for p in bp] == at_depth_4
     assert all(p.config.lr == {"default": 1 / p.config.train_size} for p in bp)
-    for rule, points in ("gbp", own.gbp()), ("bp", bp):
-        assert {p.config.rule["name"] for p in points} == {rule}
+    for rule, points in ("gbp", paper.gbp()), ("bp", bp):
+        assert {p.config.rule.name for p in points} == {rule}
         assert all(p.config.seeds == [0, 1, 2, 3, 4] and p.config.epochs == 100 for p in points)
-    assert all(p.config.lr["default"] == 0.1 for p in own.gbp())
+    assert all(p.config.lr["default"] == 0.1 for p in paper.gbp())
 
 
 @pytest.mark.parametrize("available", [50_000, 20_000])
-def test_the_papers_grid_of_cifar10(available: int) -> None:
-    """The published network at every image and step that there is, five seeds by either rule."""
-    own = grid("cifar10", "paper", available)
-    assert own.reference == available
-    for points in own.gbp(), own.bp(lambda size: 0.02):
+def test_grid_of_the_paper_preset_with_cifar10(available: int) -> None:
+    """The published network with all images and steps, five seeds by each rule."""
+    paper = grid("cifar10", "paper", available)
+    assert paper.reference == available
+    for points in paper.gbp(), paper.bp(lambda size: 0.02):
         seeds = {(p.config.depth, p.config.train_size): p.config.seeds for p in points}
         assert seeds.pop((4, available)) == [0, 1, 2, 3, 4]
         assert set(map(tuple, seeds.values())) == {(0, 1, 2)}
@@ -101,13 +104,13 @@ def test_the_papers_grid_of_cifar10(available: int) -> None:
             config = p.config
             assert (config.width, config.batch_size, config.epochs) == (200, 200, 100)
             assert config.init.m_var == pytest.approx(2 / 784, rel=1e-12)
-    assert own.config.lr["default"] == 0.006 and own.config.preset.cut
-    reference = Credit(own.config).reference if available == 50_000 else {}
+    assert paper.config.lr["default"] == 0.006 and paper.config.preset.cut
+    reference = Credit(paper.config).reference if available == 50_000 else {}
     assert reference == {} or reference["steps"] == reference["published_steps"] == 25_000
 
 
 @pytest.mark.parametrize(("model", "steps"), [("mnist", 2_000), ("cifar10", 25_000)])
-def test_published_steps_are_those_of_the_models_settings(model: str, steps: int) -> None:
+def test_published_steps_follow_from_the_settings(model: str, steps: int) -> None:
     config = composed("reproduce credit", f"model={model}", "preset=paper")
     size = {"mnist": 10_000, "cifar10": 50_000}[model]
     assert credit.PUBLISHED_STEPS[model] == credit.steps(config, size) == steps
@@ -116,7 +119,7 @@ def test_published_steps_are_those_of_the_models_settings(model: str, steps: int
     assert credit.steps(short, 10_000) < steps
 
 
-def test_wording_of_a_cut_is_not_hashed() -> None:
+def test_text_of_a_preset_does_not_change_the_hash() -> None:
     config = composed("reproduce credit", "model=cifar10", "preset=paper")
     other = replace(config, preset=replace(config.preset, cut="other words"))
     assert config_hash(other) == config_hash(config)
@@ -125,14 +128,14 @@ def test_wording_of_a_cut_is_not_hashed() -> None:
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick"])
-def test_short_presets_of_cifar10_take_a_part_of_the_images(preset: str) -> None:
+def test_short_presets_of_cifar10_use_fewer_images(preset: str) -> None:
     for command in ("reproduce credit", "reproduce use"):
         config = composed(command, "model=cifar10", f"preset={preset}")
         assert (config.train_size, config.preset.name) == (10_000, preset)
         assert config.preset.cut != composed(command, "preset=paper").preset.cut
 
 
-def test_sizes_are_scaled_down_where_the_data_are_too_few() -> None:
+def test_sizes_are_scaled_down_for_small_data_sets() -> None:
     unit = 1297 / 6
     sizes = [(4, round(unit * f)) for f in (0.1, 0.2, 0.5, 1, 2, 4, 6)]
     deep = [(5, round(unit * f)) for f in (1, 2, 3, 4)]
@@ -145,63 +148,63 @@ def test_sizes_are_scaled_down_where_the_data_are_too_few() -> None:
 def test_every_preset_has_the_points_of_every_figure(
     preset: str, model: str, available: int
 ) -> None:
-    own = grid(model, preset, available)
-    found = places(own)
-    assert len(set(found)) == len(found) and (4, own.reference) in found
-    assert len({t for d, t in found if d == 4}) >= 3
-    assert len({d for d, t in found if t == own.reference}) >= 3
-    assert len({t for d, t in found if d == 5}) >= 2
-    assert all(1 <= t <= available for _, t in found)
+    reference = grid(model, preset, available).reference
+    points = places(grid(model, preset, available))
+    assert len(set(points)) == len(points) and (4, reference) in points
+    assert len({t for d, t in points if d == 4}) >= 3
+    assert len({d for d, t in points if t == reference}) >= 3
+    assert len({t for d, t in points if d == 5}) >= 2
+    assert all(1 <= t <= available for _, t in points)
 
 
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
-def test_the_search_sees_held_out_training_images_and_never_the_test_set(rule: str) -> None:
-    points = [p for p in grid("digits", "smoke", 1297).searches() if p.config.rule["name"] == rule]
-    sizes = {"gbp": [1038], "bp": [324, 648, 1038]}[rule]  # every T compared, as far as there is
+def test_search_is_tested_on_held_out_training_images(rule: str) -> None:
+    points = [p for p in grid("digits", "smoke", 1297).searches() if p.config.rule.name == rule]
+    sizes = {"gbp": [1038], "bp": [324, 648, 1038]}[rule]  # every compared T, up to the largest
     assert [p.config.train_size for p in points] == sizes
-    own = points[-1].config
-    assert (own.rule["name"], own.data.split) == (rule, "validation")
-    assert own.lr == {"default": [0.025, 0.1]}  # in units of the model's own rate
+    config = points[-1].config
+    assert (config.rule.name, config.data.split) == (rule, "validation")
+    assert config.lr == {"default": [0.025, 0.1]}  # in units of the model's rate
     cpu = torch.device("cpu")
-    seen = training_run.load_data(own, cpu)
-    whole = training_run.load_data(composed("train"), cpu)
-    assert torch.equal(seen.test_x, whole.train_x[-259:])
-    assert torch.equal(seen.train_x, whole.train_x[:1038])
+    split = training_run.load_data(config, cpu)
+    every = training_run.load_data(composed("train"), cpu)
+    assert torch.equal(split.test_x, every.train_x[-259:])
+    assert torch.equal(split.train_x, every.train_x[:1038])
 
 
-def test_the_best_rate_is_that_of_the_highest_mean_over_seeds() -> None:
-    tried = {"bp": {0.1: [0.9, 0.5], 0.3: [0.7, 0.8]}, "gbp": {0.1: [0.4], 0.3: [0.3]}}
+def test_best_rate_has_the_highest_mean_over_seeds() -> None:
+    trials = {"bp": {0.1: [0.9, 0.5], 0.3: [0.7, 0.8]}, "gbp": {0.1: [0.4], 0.3: [0.3]}}
     rows = [
         (rule, 50, lr, seed, accuracy)
-        for rule, rates in tried.items()
-        for lr, found in rates.items()
-        for seed, accuracy in enumerate(found)
+        for rule, rates in trials.items()
+        for lr, accuracies in rates.items()
+        for seed, accuracy in enumerate(accuracies)
     ]
     rows += [("bp", 60, 0.1, 0, 0.9), ("bp", 60, 0.3, 0, 0.8)]
     columns = ["rule", "train_size", "lr", "seed", "validation_accuracy"]
     search = pd.DataFrame(rows, columns=columns)
-    assert (credit.best(search, "bp", 50), credit.best(search, "gbp", 50)) == (0.3, 0.1)
-    assert credit.best(search, "bp", 60) == 0.1
+    best = partial(grid("digits", "paper", 1297).best, search)
+    assert (best("bp", 50), best("gbp", 50), best("bp", 60)) == (0.3, 0.1, 0.1)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("train_size=1298", "train_size=1298, but there are 1297 training images"),
         ("width=[5,5]", "width lists 2 hidden layers, but depth=5 has 3"),
-        ("preset.depths=[4,1]", "depth must be at least 2"),
+        ("preset.depths=[4,1]", "preset.depths must be at least 2, not [4, 1]"),
         ("preset.sizes=[0.00001,1]", "train_size must be a whole number >= 1"),
-        ("preset.rates=[]", r"preset.rates must be a list of numbers > 0, not []"),
-        ("preset.deep_sizes=[1,-1]", "preset.deep_sizes must be a list of numbers > 0"),
+        ("preset.rates=[]", "preset.rates needs at least one value"),
+        ("preset.deep_sizes=[1,-1]", "preset.deep_sizes must be above 0, not [1.0, -1.0]"),
         ("preset.fractions=[0,2]", "preset.fractions must lie in [0, 1]"),
         ("preset.samples=0", "preset.samples must be at least 1, not 0"),
         ("preset.other_seeds=0", "preset.other_seeds must be at least 1, not 0"),
         ("decay=[0,0.1]", "decay must be one number here"),
-        ("preset=papre", "there is no preset 'papre'; did you mean 'paper'?"),
+        ("preset=papre", "'papre'; did you mean 'paper'?"),
     ],
 )
-def test_refused_before_any_work(
-    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_settings_are_refused_before_any_work(
+    words: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
         main(
@@ -209,24 +212,24 @@ def test_refused_before_any_work(
         )
         == 2
     )
-    assert said in capsys.readouterr().err and not (tmp_path / "outputs").exists()
+    assert message in capsys.readouterr().err and not (tmp_path / "outputs").exists()
 
 
-# ---------------------------------------------------------------- what it leaves
+# ---------------------------------------------------------------- its directory
 
 
-def test_the_tables_of_a_reproduction(unbroken: tuple[Path, float]) -> None:
+def test_tables_of_a_study(unbroken: tuple[Path, float]) -> None:
     directory, _ = unbroken
     made = tables(directory)
     keys = ["rule", "depth", "train_size"]
     assert all(list(made[name])[:3] == keys for name in set(made) - {"claims", "search"})
     points = [(4, 324), (4, 648), (4, 1297), (5, 648), (5, 1297), (6, 1297)]
     for name in ("history", "layers", "histograms", "ensemble", "datasize", "datasize_layers"):
-        found = made[name][keys].drop_duplicates().itertuples(index=False, name=None)
+        rows = made[name][keys].drop_duplicates().itertuples(index=False, name=None)
         bp = [("bp", *p) for p in points if p[0] == 4]
-        assert sorted(found) == [*bp, *(("gbp", *p) for p in points)], name
-    found = made["entropy"][keys].drop_duplicates().itertuples(index=False, name=None)
-    assert sorted(found) == [("gbp", *p) for p in points]
+        assert sorted(rows) == [*bp, *(("gbp", *p) for p in points)], name
+    rows = made["entropy"][keys].drop_duplicates().itertuples(index=False, name=None)
+    assert sorted(rows) == [("gbp", *p) for p in points]
     perturbation = made["perturbation"]
     assert perturbation[keys].drop_duplicates().to_numpy().tolist() == [["gbp", 4, 1297]]
     assert set(perturbation["layer"]) == {1, 2, 3} and set(perturbation["fraction"]) == {0, 0.5, 1}
@@ -235,7 +238,8 @@ def test_the_tables_of_a_reproduction(unbroken: tuple[Path, float]) -> None:
     manifest = runs.manifest_of(directory)
     reference = {"depth": 4, "train_size": 1297, "deep": 5, "steps": 3 * 65}
     assert manifest["reference"] == reference and "seconds" in manifest["cut"]
-    best = {t: credit.best(made["search"], "bp", min(t, 1038)) for t in (324, 648, 1297)}
+    plan = Plan(settings(directory), 1297)
+    best = {t: plan.best(made["search"], "bp", t) for t in (324, 648, 1297)}
     assert manifest["rates"]["bp"] == best[1297]
     bp = made["history"].query("rule == 'bp'")
     rates = bp["point"].str.split("-lr").str[1].astype(float)
@@ -250,34 +254,35 @@ def test_the_tables_of_a_reproduction(unbroken: tuple[Path, float]) -> None:
     )
 
 
-def test_the_search_is_the_mean_of_the_last_epochs(unbroken: tuple[Path, float]) -> None:
+def test_search_averages_the_last_epochs(unbroken: tuple[Path, float]) -> None:
     directory, _ = unbroken
     history = tables(directory / "runs" / "bp-L4-T1038-search")["history"]
     mean = history.groupby("lr")["test_accuracy"].mean()  # fewer than LAST epochs: all
     search = tables(directory)["search"].query("rule == 'bp' and train_size == 1038")
-    found = search.set_index("lr")
-    assert found["validation_accuracy"].to_dict() == pytest.approx(mean.to_dict(), rel=1e-12)
+    by_rate = search.set_index("lr")
+    assert by_rate["validation_accuracy"].to_dict() == pytest.approx(mean.to_dict(), rel=1e-12)
 
 
-# ---------------------------------------------------------------- what is done already
+# ---------------------------------------------------------------- resuming
 
 
-def test_again_nothing_is_computed_twice(
+def test_interrupted_study_resumes_without_repetition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signal_in: Callable[..., None]
 ) -> None:
     done: list[str] = []
 
-    def counted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def call(first: Any, second: Any, *rest: Any) -> Any:
-            done.append(f"{name} {getattr(second, 'name', '')}")
-            return work(first, second, *rest)
+    def counted(module: Any, name: str, label: Callable[..., object]) -> None:
+        work = getattr(module, name)
 
-        return call
+        def call(*args: Any, **kwargs: Any) -> Any:
+            done.append(f"{name} {label(*args, **kwargs)}")
+            return work(*args, **kwargs)
 
-    for module, name in (
-        (loop, "train"), (credit, "entropy_of"), (credit, "perturbation_of")
-    ):  # fmt: skip
-        monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
+        monkeypatch.setattr(module, name, call)
+
+    counted(loop, "train", lambda config, directory, *_: directory.name)
+    counted(credit, "entropy", lambda run: run.directory.name)
+    counted(credit, "perturbation", lambda *_, layer, draw, **__: (layer, draw))
     monkeypatch.setattr(base, "present", lambda directory: None)
     config = few(tmp_path)
     signal_in(1)
@@ -290,14 +295,14 @@ def test_again_nothing_is_computed_twice(
     done.clear()
     assert reproduce(Credit(config)) == directory
     kinds = [name.split()[0] for name in done]
-    assert kinds == ["train"] * 5 + ["entropy_of"] * 2 + ["perturbation_of"]
+    assert kinds == ["train"] * 5 + ["entropy"] * 2 + ["perturbation"] * 6
     assert len(set(done)) == len(done) and done[0] == "train gbp-L4-T60-search"
 
     done.clear()
     (directory / "perturbation.csv").unlink()
     (directory / "runs/gbp-L5-T60-lr0.05/entropy.csv").unlink()
     assert reproduce(Credit(config)) == directory
-    assert done == ["entropy_of gbp-L5-T60-lr0.05"]
+    assert done == ["entropy gbp-L5-T60-lr0.05"]
     assert (directory / "perturbation.csv").exists()
     assert runs.manifest_of(directory)["status"] == "finished"
 
@@ -306,45 +311,47 @@ def test_perturbation_resumes_by_layer_and_sample(
     unbroken: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run,) = unbroken[0].glob("runs/gbp-L4-T1297-lr*")
-    config = settings(tmp_path)
-    grid = Grid(config, 1297)
-    (point,) = [p for p in grid.gbp() if p.name == run.name]
     expected = runs.read_table(run / "perturbation.csv")
-    data = training_run.load_data(point.config, torch.device("cpu"))
-    whole = perturbation(
-        load_network(run), [0, 1], data.accuracy, layer=2,
+    trained = TrainedRun(run, torch.device("cpu"))
+    table = perturbation(
+        trained.network, [0, 1], trained.data.accuracy, layer=2,
         fractions=[0, 0.5, 1], samples=2,
     )  # fmt: skip
     layer = expected.query("layer == 2").reset_index(drop=True)
-    pd.testing.assert_frame_equal(layer, whole, check_dtype=False, rtol=1e-12)
-    measured = list[tuple[int, int]]()
+    pd.testing.assert_frame_equal(layer, table, check_dtype=False, rtol=1e-12)
+    calls, preset = list[tuple[int, int]](), settings(tmp_path).preset
 
-    def counted(*of: Any, **how: Any) -> pd.DataFrame:
-        if len(measured) == 3:
+    def counted(*args: Any, **kwargs: Any) -> pd.DataFrame:
+        if len(calls) == 3:
             raise KeyboardInterrupt
-        measured.append((how["layer"], how["draw"]))
-        return perturbation(*of, **how)
+        calls.append((kwargs["layer"], kwargs["draw"]))
+        return perturbation(*args, **kwargs)
+
+    def resume() -> None:
+        pieces = credit.perturbations(TrainedRun(copy, torch.device("cpu")), preset)
+        once(copy, "perturbation", partial(measured, copy, "perturbation", pieces))
 
     copy = tmp_path / "run"
     copytree(run, copy)
-    assert not (copy / "perturbation").exists()  # the pieces go once the table is there
+    (copy / "perturbation.csv").unlink()
     monkeypatch.setattr(credit, "perturbation", counted)
     with pytest.raises(KeyboardInterrupt):
-        credit.perturbation_of(grid, point, copy)
-    assert measured == [(1, 0), (1, 1), (2, 0)]
-    measured.clear()
-    table = credit.perturbation_of(grid, point, copy)
-    assert measured == [(2, 1), (3, 0), (3, 1)]
-    pd.testing.assert_frame_equal(table, expected, check_exact=True)
+        resume()
+    assert calls == [(1, 0), (1, 1), (2, 0)] and (copy / PIECES).exists()
+    calls.clear()
+    resume()
+    assert calls == [(2, 1), (3, 0), (3, 1)] and not (copy / PIECES).exists()
+    resumed = runs.read_table(copy / "perturbation.csv")
+    pd.testing.assert_frame_equal(resumed, expected, check_exact=True)
 
 
-def test_other_settings_begin_a_new_version(tmp_path: Path) -> None:
+def test_other_settings_start_a_new_version(tmp_path: Path) -> None:
     first = base.claim(Credit(few(tmp_path)))
     runs.describe(first, format=runs.FORMAT, start=runs.now(), config_hash="other")
     assert (first.name, base.claim(Credit(few(tmp_path))).name) == ("v001", "v002")
 
 
-def test_other_images_begin_a_new_version(tmp_path: Path) -> None:
+def test_other_images_start_a_new_version(tmp_path: Path) -> None:
     work = Credit(few(tmp_path))
     first = base.claim(work)
     base.begin(first, work)
@@ -353,7 +360,7 @@ def test_other_images_begin_a_new_version(tmp_path: Path) -> None:
     assert base.claim(work).name == "v002"
 
 
-def test_two_cannot_write_to_one_directory(tmp_path: Path) -> None:
+def test_second_process_cannot_write_to_a_directory(tmp_path: Path) -> None:
     config = few(tmp_path)
     directory = base.claim(Credit(config))
     hashed = config_hash(config)
@@ -363,7 +370,7 @@ def test_two_cannot_write_to_one_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_five_times_it_ends_with_the_tables_of_an_unbroken_run(
+def test_study_killed_five_times_has_the_same_tables(
     tmp_path: Path, forks: ForkServerContext, unbroken: tuple[Path, float], fault: Fault
 ) -> None:
     expected, took = unbroken
@@ -384,7 +391,7 @@ def test_killed_five_times_it_ends_with_the_tables_of_an_unbroken_run(
 # ---------------------------------------------------------------- sas plot, sas claims
 
 
-def test_plot_never_trains_and_names_what_makes_a_missing_table(
+def test_plot_names_the_command_that_makes_a_missing_table(
     unbroken: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -402,12 +409,12 @@ def test_plot_never_trains_and_names_what_makes_a_missing_table(
     )
     (copy / "history.csv").unlink()
     assert main(["plot", f"from={copy}"]) == 2
-    said = capsys.readouterr().err
-    assert "history.csv; `sas reproduce credit model=digits preset=smoke` makes it" in said
+    output = capsys.readouterr().err
+    assert "history.csv; `sas reproduce credit model=digits preset=smoke` makes it" in output
     assert not (copy / "runs").exists()
 
 
-def test_plot_and_claims_where_nothing_was_made(
+def test_plot_and_claims_without_a_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for command in ("plot", "claims"):
@@ -423,7 +430,7 @@ def test_claims_as_text_csv_and_markdown(
     form: str, begins: str, unbroken: tuple[Path, float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["claims", f"from={unbroken[0]}", f"format={form}"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(begins) and said.count("\n") > 14
+    output = capsys.readouterr().out
+    assert output.startswith(begins) and output.count("\n") > 14
     assert main(["claims", f"from={unbroken[0]}", "format=tex"]) == 2
     assert "there is no format 'tex'; did you mean 'text'?" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The page is whole: every picture inside, nothing fetched, nothing unescaped."""
+"""The report includes every picture, fetches nothing and escapes every text."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ VOID = {"meta", "img", "br"}
 
 
 class Page(HTMLParser):
-    """Tags with their attributes, the text, and whether every tag is closed in order."""
+    """Tags with their attributes, the text, and a check that tags are closed in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,17 +25,17 @@ class Page(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag."""
+        """Record a tag."""
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        """Check that it closes the last one opened."""
+        """Check that it closes the last open tag."""
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Note text."""
+        """Record text."""
         self.text += data
 
 
@@ -62,7 +62,7 @@ def written(source: Path) -> tuple[Page, list[Path]]:
     return parsed(path), pictures
 
 
-def test_every_picture_is_inside_with_its_caption(source: Path) -> None:
+def test_report_includes_every_picture_with_its_caption(source: Path) -> None:
     page, pictures = written(source)
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     pngs = [path for path in pictures if path.suffix == ".png"]
@@ -75,7 +75,7 @@ def test_every_picture_is_inside_with_its_caption(source: Path) -> None:
     assert f"sas plot figure=fig3c from={source}" in page.text
 
 
-def test_page_fetches_and_runs_nothing(source: Path) -> None:
+def test_report_fetches_and_runs_nothing(source: Path) -> None:
     page, _ = written(source)
     assert not {"script", "link", "iframe", "a"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
@@ -94,7 +94,7 @@ def test_text_is_escaped(source: Path) -> None:
     assert '"name": "<b>"' in page.text
 
 
-def test_claims_provenance_and_settings_are_there(source: Path) -> None:
+def test_report_shows_claims_provenance_and_settings(source: Path) -> None:
     page, _ = written(source)
     for expected in (
         "does not hold",
@@ -110,7 +110,7 @@ def test_claims_provenance_and_settings_are_there(source: Path) -> None:
         assert expected in page.text
 
 
-def test_without_a_manifest_there_is_no_page(tmp_path: Path) -> None:
+def test_report_needs_a_manifest(tmp_path: Path) -> None:
     result = claims.evaluate({}, maker.REFERENCE)
     with pytest.raises(UserError, match=r"manifest\.json"):
         report.write(tmp_path, [], result)

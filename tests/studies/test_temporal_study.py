@@ -1,4 +1,4 @@
-"""`sas reproduce temporal`: what it trains and leaves, and what is done already."""
+"""`sas reproduce temporal`: its runs and tables, resuming."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from conftest import DATA, composed, have, tables
 from PIL import Image
 
-from sascli import runs
+from sascli import figures, runs
 from sascli.analysis import psychometric as curves
 from sascli.cli import main
 from sascli.config import ReproduceTemporal, Train, population
@@ -29,7 +29,7 @@ MODELS = ("multisensory", "rnn_digits")
 
 
 def settings(outputs: Path, *words: str) -> ReproduceTemporal:
-    """Less than the smoke preset."""
+    """A reduced smoke preset."""
     config: ReproduceTemporal = composed(
         "reproduce temporal", *SMALL.split(), f"outputs={outputs}", *words
     )
@@ -38,18 +38,18 @@ def settings(outputs: Path, *words: str) -> ReproduceTemporal:
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a run without a break."""
+    """The directory of an uninterrupted study."""
     return reproduce(Temporal(settings(tmp_path_factory.mktemp("temporal"))))
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick"])
-def test_either_task_keeps_its_settings(preset: str, tmp_path: Path) -> None:
+def test_both_tasks_have_their_settings(preset: str, tmp_path: Path) -> None:
     config = composed("reproduce temporal", "model=rnn_digits", f"preset={preset}", "seeds=[4,7]")
-    points = {own.name: own.config for own in Temporal(config).points()}
+    points = {point.name: point.config for point in Temporal(config).points()}
     assert set(points) == {f"{model}-{rule}" for model in MODELS for rule in ("gbp", "bp")}
-    for name, own in points.items():
-        assert (own.rule["name"], own.seeds) == (name.rsplit("-", 1)[1], [4, 7])
-        assert type(own) is Train
+    for name, point in points.items():
+        assert (point.rule.name, point.seeds) == (name.rsplit("-", 1)[1], [4, 7])
+        assert type(point) is Train
     digits, task = points["rnn_digits-gbp"], points["multisensory-gbp"]
     assert (digits.model.source, digits.optim.name, digits.epochs) == (
         "digits", "adamw", config.epochs
@@ -62,11 +62,11 @@ def test_either_task_keeps_its_settings(preset: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.mnist
-def test_the_paper_preset_is_the_published_protocol() -> None:
+def test_paper_preset_is_the_published_protocol() -> None:
     have(DATA / "MNIST" / "raw" / "t10k-labels-idx1-ubyte")
     words = ["preset=paper", f"data.root={DATA}"]
     study = Temporal(composed("reproduce temporal", *words))
-    points = {own.name: own.config for own in study.points()}
+    points = {point.name: point.config for point in study.points()}
     assert set(points) == {
         "rnn_rows-gbp", "rnn_rows-bp", "multisensory-gbp", "multisensory-bp", "rnn_pixels-gbp"
     }  # fmt: skip
@@ -79,16 +79,16 @@ def test_the_paper_preset_is_the_published_protocol() -> None:
     alone = composed("train", "model=rnn_pixels", f"data.root={DATA}")
     for key in ("model", "optim", "init", "batches", "batch_size", "width"):
         assert getattr(pixels, key) == getattr(alone, key), key
-    first, own = population(pixels)[0], population(alone)[0]
-    assert (first.lr, first.decay) == (own.lr, own.decay)
+    first, second = population(pixels)[0], population(alone)[0]
+    assert (first.lr, first.decay) == (second.lr, second.decay)
     assert study.reference == {"digits": "rnn_rows", "pixels": "rnn_pixels"}
 
 
-def test_every_part_has_seeds_of_its_own(directory: Path, tmp_path: Path) -> None:
+def test_every_model_has_its_seeds(directory: Path, tmp_path: Path) -> None:
     words = ["task.seeds=3", "pixels.epochs=1", "pixels.seeds=[5]", "pixels.model.source=digits"]
     words += ["pixels.batches=2", "pixels.width=8", "pixels.test_size=60", "pixels.batch_size=20"]
     study = Temporal(settings(tmp_path, *words))
-    assert [own.seeds for own in study.models] == [[0, 1], [0, 1, 2], [5]]
+    assert [model.seeds for model in study.models] == [[0, 1], [0, 1, 2], [5]]
     study.train(tmp_path)
     history = tables(tmp_path)["history"]
     assert history.groupby("model")["seed"].nunique().to_dict() == {
@@ -101,8 +101,8 @@ def test_every_part_has_seeds_of_its_own(directory: Path, tmp_path: Path) -> Non
 def test_tables_pictures_and_claims(directory: Path) -> None:
     made = tables(directory)
     for name in ("history", "layers", "histograms", "ensemble"):
-        found = made[name][["model", "rule"]].drop_duplicates()
-        assert sorted(found.itertuples(index=False, name=None)) == [
+        pairs = made[name][["model", "rule"]].drop_duplicates()
+        assert sorted(pairs.itertuples(index=False, name=None)) == [
             (model, rule) for model in MODELS for rule in ("bp", "gbp")
         ]
     for name in ("perturbation", "redraw", "entropy_epochs"):
@@ -118,8 +118,8 @@ def test_tables_pictures_and_claims(directory: Path) -> None:
     assert redraw.loc["multisensory", "dt"] == 20 and np.isnan(redraw.loc["rnn_digits", "dt"])
     assert redraw["field_accuracy"].between(0, 1).all()
     last = made["history"].query("rule == 'gbp' and model == 'rnn_digits' and epoch == 1")
-    own = made["redraw"].query("model == 'rnn_digits'").groupby("seed")["field_accuracy"]
-    assert own.unique().map(list).tolist() == [[value] for value in last["test_accuracy"]]
+    accuracies = made["redraw"].query("model == 'rnn_digits'").groupby("seed")["field_accuracy"]
+    assert accuracies.unique().map(list).tolist() == [[value] for value in last["test_accuracy"]]
     assert set(made["psychometric"]["way"]) == {"field", "sampled"}
     assert set(made["synapses"]["epoch"]) == {0, 1, 2}
     epochs = made["entropy_epochs"].groupby("model")["epoch"].unique().map(sorted).to_dict()
@@ -137,23 +137,25 @@ def test_tables_pictures_and_claims(directory: Path) -> None:
     for name in study.figures:
         with Image.open(directory / "pictures" / f"{name}.png") as image:
             named = "Data: digits." in image.info["Description"]
-        assert named is not (name in study.imageless), name
+        assert named is getattr(figures.FIGURES[name], "ON_IMAGES", True), name
 
 
-def test_the_untrained_network_is_the_one_that_training_began_with(directory: Path) -> None:
+def test_untrained_network_is_the_start_of_training(directory: Path) -> None:
     run = TrainedRun(directory / "runs" / "multisensory-gbp", torch.device("cpu"))
     assert torch.equal(run.untrained.all, run.snapshots[0].all)
-    kept = run.directory / "weights-0000.safetensors"
-    kept.rename(kept.with_suffix(".aside"))
-    try:  # as in runs of before: drawn once more
-        again = TrainedRun(run.directory, run.device).untrained
+    snapshot = run.directory / "weights-0000.safetensors"
+    snapshot.rename(snapshot.with_suffix(".aside"))
+    try:  # as in runs of earlier versions: drawn again
+        drawn = TrainedRun(run.directory, run.device).untrained
     finally:
-        kept.with_suffix(".aside").rename(kept)
-    assert torch.equal(again.all, run.untrained.all)
-    assert not torch.equal(again.all, run.network.all)
+        snapshot.with_suffix(".aside").rename(snapshot)
+    assert torch.equal(drawn.all, run.untrained.all)
+    assert not torch.equal(drawn.all, run.network.all)
 
 
-def test_again_nothing_is_computed_twice(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_study_is_not_computed_again(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done: list[str] = []
 
     def refused(*args: Any, **kwargs: Any) -> None:
@@ -162,24 +164,24 @@ def test_again_nothing_is_computed_twice(directory: Path, monkeypatch: pytest.Mo
     for module, name in ((loop, "train"), (curves, "choices_of"), (temporal, "entropies"),
                          (task, "trajectories"), (theory, "kernel_tables")):  # fmt: skip
         monkeypatch.setattr(module, name, refused)
-    monkeypatch.setattr(base, "present", lambda own: None)
+    monkeypatch.setattr(base, "present", lambda directory: None)
 
     def selectivity(*args: Any) -> dict[str, Any]:
         done.append("selectivity")
-        return {"selectivity": kept["selectivity"], "responses": kept["responses"]}
+        return {"selectivity": before["selectivity"], "responses": before["responses"]}
 
     monkeypatch.setattr(task, "selectivity", selectivity)
-    kept = tables(directory)
+    before = tables(directory)
     (directory / "selectivity.csv").unlink()
     assert reproduce(Temporal(settings(directory.parents[3]))) == directory
     assert done == ["selectivity"]
-    assert set(tables(directory)) == set(kept)
+    assert set(tables(directory)) == set(before)
 
 
 def test_interrupted_measurements_resume_with_the_same_tables(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kill at every third piece: none is measured twice, and the tables are those unbroken."""
+    """Killed at every third piece: none is measured twice, the tables stay the same."""
     broken = tmp_path / "reproduce/temporal/rnn_digits-smoke/v001"
     shutil.copytree(directory, broken)
     names = ("perturbation", "redraw")
@@ -188,7 +190,7 @@ def test_interrupted_measurements_resume_with_the_same_tables(
             (run / f"{name}.csv").unlink()
     for name in (*names, "psychometric", "sigmoids"):
         (broken / f"{name}.csv").unlink()
-    monkeypatch.setattr(base, "present", lambda own: None)
+    monkeypatch.setattr(base, "present", lambda directory: None)
     write, written = runs.write_table, []
 
     def killed(path: Path, *rest: Any) -> None:
@@ -208,22 +210,22 @@ def test_interrupted_measurements_resume_with_the_same_tables(
             kills += 1
     assert kills == len(written) // 3 > 5
     assert len({*written}) == len(written) == 2 * (8 + 4) + 4
-    one, other = tables(directory), tables(broken)
+    first, second = tables(directory), tables(broken)
     for name in (*names, "psychometric", "sigmoids"):
-        pd.testing.assert_frame_equal(one[name], other[name], check_exact=True, obj=name)
+        pd.testing.assert_frame_equal(first[name], second[name], check_exact=True, obj=name)
     assert not list(broken.rglob("pieces"))
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("model=multisensory", "model must be of images in sequence"),
         ("model=digits", "model must be of images in sequence"),
-        ("preset=papre", "there is no preset 'papre'; did you mean 'paper'?"),
+        ("preset=papre", "'papre'; did you mean 'paper'?"),
         ("preset.samples=0", "samples must be at least 1, not 0"),
         ("preset.tolerance=-1", "tolerance must be at least 0, not -1"),
         ("preset.fractions=[0,2]", "preset.fractions must lie in [0, 1]"),
-        ("psychometric.way=[smapled]", "there is no way 'smapled'; did you mean 'sampled'?"),
+        ("psychometric.way=[smapled]", "way 'smapled'; did you mean 'sampled'?"),
         ("psychometric.dt=200", "the time step must be in (0, tau = 100 ms], not 200"),
         ("psychometric.frequencies=[8]", "frequencies are from 9 to 16, not 8"),
         ("task.depth=1", "depth"),
@@ -231,14 +233,14 @@ def test_interrupted_measurements_resume_with_the_same_tables(
         ("kernel.widths=[100]", "widths must be at least two different widths"),
         ("kernel.shared_start=false", "lazy training has one h(0) for all samples"),
         ("selectivity.every=0.1", "every must be at least dt"),
-        ("neuron.pi_max=2", "pi_max is a probability, not 2"),
+        ("neuron.pi_max=2", "neuron.pi_max must lie in [0, 1], not 2.0"),
         ("task.seeds=many", "seeds must be a number of seeds or a list of them"),
         ("preset.trials=0", "trials must be at least 1, not 0"),
     ],
 )
-def test_mistakes_are_told_before_any_work(
-    word: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_settings_are_refused_before_any_work(
+    word: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = ["reproduce", "temporal", *SMALL.split(), f"outputs={tmp_path}/outputs", word]
     assert main(line) == 2
-    assert said in capsys.readouterr().err and not (tmp_path / "outputs").exists()
+    assert message in capsys.readouterr().err and not (tmp_path / "outputs").exists()

@@ -1,4 +1,4 @@
-"""`sas reproduce use`: what is trained, that breaks change nothing, and what is refused."""
+"""`sas reproduce use`: its tables, resuming, invalid settings."""
 
 from pathlib import Path
 
@@ -30,11 +30,11 @@ def settings(outputs: Path, *words: str) -> ReproduceUse:
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a study without a break."""
+    """The directory of an uninterrupted study."""
     return reproduce(Use(settings(tmp_path_factory.mktemp("use"))))
 
 
-def test_it_leaves_tables_pictures_claims_and_the_page(unbroken: Path) -> None:
+def test_tables_pictures_claims_and_report(unbroken: Path) -> None:
     study = STUDIES["use"]
     assert {path.stem for path in unbroken.glob("pictures/*.png")} == set(study.figures)
     claims = pd.read_csv(unbroken / "claims.csv")
@@ -45,27 +45,29 @@ def test_it_leaves_tables_pictures_claims_and_the_page(unbroken: Path) -> None:
     assert about["reference"] == {"depth": 4, "train_size": 600}
 
 
-def test_the_tables_are_those_of_the_commands(unbroken: Path) -> None:
+def test_tables_are_those_of_the_commands(unbroken: Path) -> None:
     config = settings(unbroken.parents[2])
-    whole, kept = (runs.read_table(unbroken / f"{name}.csv") for name in ("evaluation", "pruning"))
+    evaluation, pruning = (
+        runs.read_table(unbroken / f"{name}.csv") for name in ("evaluation", "pruning")
+    )
     directories = [path.parent for path in unbroken.glob("runs/*/pruning.csv")]
     assert len(directories) == 2
     for path in directories:
         run = TrainedRun(path, torch.device("cpu"))
-        rule = run.config.rule["name"]
-        own = evaluate(run, config.evaluate)["evaluation"]
-        found = whole[whole["rule"] == rule].reset_index(drop=True)
-        pd.testing.assert_frame_equal(found, own, rtol=1e-12)
-        assert all((path / file).exists() for file in kept[kept["rule"] == rule]["file"])
-    assert kept["level"].unique().tolist() == [1, *config.preset.keep]
-    assert set(kept[kept["rule"] == "bp"]["criterion"]) == {"none", "magnitude"}
+        rule = run.config.rule.name
+        expected = evaluate(run, config.evaluate)["evaluation"]
+        rows = evaluation[evaluation["rule"] == rule].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, expected, rtol=1e-12)
+        assert all((path / file).exists() for file in pruning[pruning["rule"] == rule]["file"])
+    assert pruning["level"].unique().tolist() == [1, *config.preset.keep]
+    assert set(pruning[pruning["rule"] == "bp"]["criterion"]) == {"none", "magnitude"}
 
 
-def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: Path) -> None:
+def test_searches_are_tested_on_held_out_training_images(tmp_path: Path) -> None:
     study = Use(settings(tmp_path))
-    searched = study.runs.search("bp", study.runs.reference).config
+    searched = study.plan.search("bp", study.plan.reference).config
     assert searched.data.split == "validation" and searched.lr == {"default": [0.025, 0.1]}
-    sets = [continual.images_of(own) for own in study.config.continual]
+    sets = [continual.images_of(protocol) for protocol in study.config.continual]
     digits = training_run.load_data(composed("train"), torch.device("cpu"))
     test = {tuple(x) for x in digits.test_x.tolist()}
     for images in sets:
@@ -75,37 +77,40 @@ def test_searches_see_held_out_training_images_and_never_the_test_set(tmp_path: 
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
-def test_every_preset_has_what_the_claims_need(preset: str) -> None:
+def test_every_preset_measures_every_claim(preset: str) -> None:
     config: ReproduceUse = composed("reproduce use", f"preset={preset}")
     check(config)
     assert config.prune.threshold[0] == 1 and min(config.prune.keep) <= 0.5
     assert config.prune.tune.epochs > 0 and "shuffled" in config.evaluate.against
-    assert [own.task for own in config.continual] == ["split", "permuted"]
-    assert all(own.methods == list(METHODS) and own.rule == {} for own in config.continual)
+    assert [protocol.task for protocol in config.continual] == ["split", "permuted"]
+    assert all(
+        protocol.methods == list(METHODS) and protocol.rule is None
+        for protocol in config.continual
+    )
 
 
-def test_paper_searches_beyond_the_ends_of_quicks_grids() -> None:
+def test_paper_preset_searches_beyond_the_quick_preset() -> None:
     quick, paper = (
-        composed("figures-use", "model=mnist", f"preset={name}").continual[0]
+        composed("reproduce use", "model=mnist", f"preset={name}").continual[0]
         for name in ("quick", "paper")
     )
     for method in METHODS:
-        before, now = (strengths(config, method) for config in (quick, paper))
-        assert set(before) <= set(now)
-        assert method in ("bp", "gbp", "ewc") or max(now) > max(before)
+        quick_values, paper_values = (strengths(config, method) for config in (quick, paper))
+        assert set(quick_values) <= set(paper_values)
+        assert method in ("bp", "gbp", "ewc") or max(paper_values) > max(quick_values)
     low, high = min(quick.lr), max(quick.lr)
     assert min(paper.lr) < low / 3 and high * 2 < max(paper.lr)
 
 
-def test_a_break_changes_nothing(
+def test_interrupted_study_resumes_with_the_same_tables(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = iter(range(9))
 
-    def stopped(*of: object, **named: object) -> pd.DataFrame:
+    def stopped(*args: object, **kwargs: object) -> pd.DataFrame:
         if next(count) == 8:
             raise KeyboardInterrupt
-        return matrix(*of, **named)  # type: ignore[arg-type]
+        return matrix(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(continual, "matrix", stopped)
     with pytest.raises(KeyboardInterrupt):
@@ -118,25 +123,25 @@ def test_a_break_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("model=rnn_rows", "only feed-forward networks learn tasks"),
         ("train_size=1298", "train_size=1298, but there are 1297 training images"),
         ("preset.continual.tasks=6", "task=split has at most 5 tasks with digits"),
         ("preset.continual.tasks=1", "tasks must be at least 2"),
-        ("preset.continual.rates=[]", "preset.continual.rates must be a list of numbers > 0"),
-        ("preset.continual.strength.vip=[-1]", "strength.vip must be numbers >= 0"),
-        ("preset.rates=[0]", "preset.rates must be a list of numbers > 0"),
+        ("preset.continual.rates=[]", "preset.continual.rates needs at least one value"),
+        ("preset.continual.strength.vip=[-1]", "strength.vip must be at least 0, not [-1]"),
+        ("preset.rates=[0]", "preset.rates must be above 0, not [0.0]"),
         ("preset.search_seeds=0", "preset.search_seeds must be at least 1"),
-        ("preset.samples=0", "samples and bins must be at least 1"),
-        ("preset.keep=[2]", "keep must be numbers in (0, 1]"),
+        ("preset.samples=0", "preset.samples must be at least 1, not 0"),
+        ("preset.keep=[2]", "preset.keep must lie in (0, 1], not [2.0]"),
         ("preset.keeps=[2]", "there is no setting 'preset.keeps'; did you mean 'preset.keep'?"),
-        ("preset=papre", "there is no preset 'papre'; did you mean 'paper'?"),
+        ("preset=papre", "'papre'; did you mean 'paper'?"),
     ],
 )
-def test_refused_before_any_work(
-    words: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_invalid_settings_are_refused_before_any_work(
+    words: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = [*SMALL.split(), f"outputs={tmp_path}/outputs", words]
     assert main(["reproduce", "use", *line]) == 2
-    assert said in capsys.readouterr().err and not (tmp_path / "outputs").exists()
+    assert message in capsys.readouterr().err and not (tmp_path / "outputs").exists()

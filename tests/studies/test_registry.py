@@ -1,0 +1,28 @@
+"""Every entry of a study finds its module, settings, claims, figures and presets."""
+
+from importlib import import_module
+from inspect import isabstract
+
+import pytest
+from conftest import CHECKOUT
+
+from sascli import config, figures
+from sascli.commands import COMMANDS, schema_name
+from sascli.commands.table import function
+from sascli.studies.base import Reproduction
+from sascli.studies.registry import STUDIES
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_entry_finds_the_parts_of_its_study(name: str) -> None:
+    command = f"reproduce {name}"
+    run = function(COMMANDS[command].work)
+    study = run.__self__
+    assert issubclass(study, Reproduction) and not isabstract(study) and study.name == name
+    assert issubclass(getattr(config, schema_name(command)), config.Reproduce)
+    assert import_module(f"sascli.claims.{name}").CLAIMS
+    assert set(STUDIES[name].figures) <= set(figures.FIGURES)
+    assert set(STUDIES[name].later) <= set(STUDIES[name].figures)
+    assert (CHECKOUT / "conf" / "reproduce" / f"{name}.yaml").exists()
+    presets = {path.stem for path in (CHECKOUT / "conf" / "preset" / name).glob("*.yaml")}
+    assert presets == {"smoke", "quick", "paper"}
