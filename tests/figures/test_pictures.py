@@ -23,7 +23,8 @@ from PIL import Image
 
 from sascli import figures
 from sascli.errors import UserError
-from sascli.studies.registry import STUDIES, figures_of
+from sascli.studies.directories import figures_of
+from sascli.studies.registry import STUDIES
 
 REFERENCE = maker.REFERENCE | temporal_tables.REFERENCE
 PAPER = STUDIES["credit"].figures
