@@ -34,7 +34,7 @@ def run(config: Continual, directory: Path | None = None) -> Path:
 
     Raises UserError for settings that do not fit the data.
     """
-    images = load_images(config)
+    images = images_of(config)
     name = config.name or f"{config.model.name}-{config.task}"
     parent = Path(config.outputs) / "continual" / name
     directory = directory or resumed(parent, config) or runs.claim(parent)
@@ -58,11 +58,11 @@ def continual(config: Continual, directory: Path) -> None:
 
     The caller holds the directory's lock. Raises UserError.
     """
-    compare(config, load_images(config), directory)
+    compare(config, images_of(config), directory)
 
 
-def load_images(config: Continual) -> Images:
-    """Load the images. Raises UserError if they are too few for the tasks."""
+def images_of(config: Continual) -> Images:
+    """The images, loaded. Raises UserError if they are too few for the tasks."""
     device = training_run.pick_device(config.device)
     images = held_out = training_run.load_data(config, device)
     if any(len(choices(config, method)) > 1 for method in config.methods):

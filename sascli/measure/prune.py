@@ -65,7 +65,9 @@ def prune(run: TrainedRun, config: Prune) -> Results:
     if config.baseline is not None:
         by_magnitude = replace(config, criterion=["magnitude"], threshold=[])
         pruned.append((baseline(run, config), by_magnitude))
-    networks = [network for pair in pruned for network in store(pair[0], cuts(*pair))]
+    networks = [
+        network for source, settings in pruned for network in store(source, cuts(source, settings))
+    ]
     table = pd.DataFrame([row for row, _ in networks])
     return {"pruning": table, **{row["file"]: content for row, content in networks}}
 

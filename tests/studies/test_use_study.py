@@ -71,7 +71,7 @@ def test_searches_are_tested_on_held_out_training_images(tmp_path: Path) -> None
     digits = training_run.load_data(composed("train"), torch.device("cpu"))
     test = {tuple(x) for x in digits.test_x.tolist()}
     for images in sets:
-        assert {tuple(x) for x in images.whole.test_x.tolist()} <= test
+        assert {tuple(x) for x in images.all.test_x.tolist()} <= test
         assert not {tuple(x) for x in images.held_out.test_x.tolist()} & test
         assert not {tuple(x) for x in images.held_out.train_x.tolist()} & test
 

@@ -1,5 +1,6 @@
 """Workers that share the points of a sweep or of a reproduction."""
 
+import sys
 import time
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -23,12 +24,15 @@ FIGURES = f"{FIGURES} preset.deep_sizes=[1] seeds=1 {TINY}"
 
 
 def work(line: str, worker: int, outputs: Path) -> None:
-    """A worker's process."""
-    assert main([*line.split(), f"worker={worker}", f"outputs={outputs}"]) == 0
+    """A worker's process, with the command line that the manifest records."""
+    with pytest.MonkeyPatch.context() as patch:
+        words = [*line.split(), f"worker={worker}", f"outputs={outputs}"]
+        patch.setattr(sys, "argv", ["sas", *words])
+        assert main() == 0
 
 
 def work_beside_another(line: str, worker: int, outputs: Path) -> None:
-    """A worker that trains nothing before two have begun: no one of them is too fast."""
+    """A worker that trains nothing before two have started, so that none trains all points."""
     train = loop.train
 
     def waiting(population: Population, progress: Progress | Part) -> Trained:
