@@ -62,7 +62,7 @@ def run(config: Continual, directory: Path | None = None) -> Path:
                 data=whole.description,
                 start=runs.now(),
             )
-        runs.describe(directory, **runs.at_work())
+        runs.describe(directory, **runs.running())
         with runs.recorded(directory, "the same command and resume=true"):
             compare(config, images, directory)
     return directory

@@ -34,7 +34,7 @@ def measure(
     results, rates = dict(work(run, config)), varied(run.config)
     for name, result in results.items():
         if isinstance(result, pd.DataFrame) and "replica" in result:
-            results[name] = runs.told_apart(result, rates)
+            results[name] = runs.add_replica_columns(result, rates)
     path = location.resolve()  # "." has no name
     name = config.name or (path.parent.name if path.name.startswith("v") else path.name)
     about = {key: run.manifest[key] for key in ("model", "rule", "data")}

@@ -1,4 +1,4 @@
-"""history.csv: the last epochs of each replica, which may have stopped in different ones."""
+"""history.csv: the last epochs of each replica; replicas may stop in different epochs."""
 
 import pandas as pd
 
@@ -6,11 +6,11 @@ REPLICA = (
     "job", "setting", "model", "rule", "depth", "train_size", "point", "lr", "decay", "replica",
     "seed",
 )  # fmt: skip
-"""The columns that tell replicas apart, those of them that a table has."""
+"""The columns that distinguish replicas; a table has some of them."""
 
 
 def replica_keys(history: pd.DataFrame) -> list[str]:
-    """The columns of a table that tell its replicas apart."""
+    """The columns of a table that distinguish its replicas."""
     return [name for name in REPLICA if name in history]
 
 

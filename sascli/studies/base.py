@@ -98,7 +98,7 @@ def begin(directory: Path, work: Reproduction) -> None:
         seeds=seed_list(config.seeds),
         device=str(training_run.pick_device(config.device)),
         data={"name": work.data.name, "checksum": work.data.checksum},
-        **runs.at_work(),
+        **runs.running(),
     )
     runs.write_json(directory / runs.CONFIG, plain(config))
 

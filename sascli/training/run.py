@@ -134,7 +134,7 @@ def begin(directory: Path, config: Train, data: Data, device: torch.device) -> N
     to have more epochs and counts as finished.
     """
     resumes = runs.begun(directory)
-    about = {"config_hash": config_hash(config), **runs.at_work(), "diverged": None}
+    about = {"config_hash": config_hash(config), **runs.running(), "diverged": None}
     if resumes:
         runs.describe(directory, **about)
     runs.write_json(directory / runs.CONFIG, plain(config))

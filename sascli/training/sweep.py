@@ -194,14 +194,14 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
             config_hash=wanted,
             reference={"depth": min(depths), "train_size": max(sizes), "deep": max(depths)},
             start=runs.now(),
-            **runs.at_work(),
+            **runs.running(),
         )
 
     def finish(directory: Path) -> None:
         with runs.lock(directory):
             if not runs.begun(directory):
                 begin(directory)
-            runs.describe(directory, **runs.at_work())
+            runs.describe(directory, **runs.running())
             with runs.recorded(directory, "the same command and resume=true"):
                 train_points(points, directory / "runs", Gatherer(directory))
 

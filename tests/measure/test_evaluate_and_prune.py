@@ -187,7 +187,7 @@ def test_a_directory_of_another_command_is_no_run(
     runs.describe(run, kind="continual")
     assert main(["evaluate", f"run={run}"]) == 2
     told = capsys.readouterr().err
-    assert f"{run} is of `sas continual`; what is needed is a run of `sas train`" in told
+    assert f"{run} is from `sas continual`: give a run of `sas train`" in told
 
 
 def test_model_is_no_group_of_evaluate() -> None:

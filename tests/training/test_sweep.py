@@ -133,7 +133,7 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(
         small_sweep(tmp_path, *three)
     broken = unbroken.parent / "v002"
     assert trained == names[:1] and runs.manifest_of(broken)["status"] == "interrupted"
-    assert "stopped; go on with the same command and resume=true\n" in capsys.readouterr().out
+    assert "stopped; resume with the same command and resume=true\n" in capsys.readouterr().out
 
     gather = sweep.Gatherer.__call__
 

@@ -238,7 +238,7 @@ def test_a_signal_stops_cleanly_and_the_run_goes_on_as_if_nothing_was(
         directory = Path(config.outputs) / "train/digits-gbp-L4-T120/v001"
         assert status(directory) == "interrupted"
         assert tables(directory)["history"]["epoch"].max() == epoch
-        said = f"stopped; go on with sas train ... resume={directory}\n"
+        said = f"stopped; resume with sas train ... resume={directory}\n"
         assert capsys.readouterr().out.endswith(said)
         assert training_run.run(replace(config, resume=True)) == directory
         assert status(directory) == "finished"
