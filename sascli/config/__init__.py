@@ -14,7 +14,7 @@ from sascli.config.measurements import (
     Plot,
 )
 from sascli.config.population import Member, population, varied
-from sascli.config.rule import RuleSettings, rule_names, rule_schema, rule_settings
+from sascli.config.rule import RuleSettings, rule_schema, rule_settings
 from sascli.config.settings import (
     as_list,
     check,
