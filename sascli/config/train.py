@@ -97,7 +97,7 @@ class Train:
     rule: Any = setting(None, "group: the learning rule and its own settings")
     optim: Optim = setting(Optim, "group: the optimiser")
     depth: int = setting(4, "layers of neurons, input and output included; recurrent: 3", ge=2)
-    width: Any = setting(100, "neurons of a hidden layer: a number, or the list of all widths")
+    width: Any = setting(100, "neurons per hidden layer: a number, or all widths", empty=True)
     train_size: Any = count_or_all("all", "T, the number of training images, or all")
     test_size: Any = count_or_all("all", "V, the number of test images, or all")
     epochs: int = setting(100, "passes over the training images", ge=1)
