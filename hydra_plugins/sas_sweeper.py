@@ -9,7 +9,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 if TYPE_CHECKING:
     from sascli.jobs.multirun import Multirun
@@ -32,7 +32,8 @@ class Submitted(Sweeper):
         if "submitit_folder" in config.hydra.launcher:
             number = len(self.submitted.record["submissions"]) - 1
             folder = self.submitted.directory / multirun.SUBMISSIONS / str(number) / "%j"
-            config.hydra.launcher.submitit_folder = str(folder)
+            with read_write(config):
+                config.hydra.launcher.submitit_folder = str(folder)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sascli.config.layers import alternatives
 from sascli.config.settings import as_list, require, setting
-from sascli.config.train import Train, check_resumes_itself
+from sascli.config.train import Train, check_resumes_itself, check_single_rates
 
 PROTOCOLS = ("split", "permuted")
 METHODS = {"bp": "bp", "ewc": "bp", "gbp": "gbp", "vip": "gbp", "certainty": "gbp"}
@@ -57,8 +56,7 @@ class Continual(Train):
         require(
             self.stop_loss is None, "stop_loss would leave later tasks untrained: leave it null"
         )
-        text = "decay must be one number here; `sas train` takes a list"
-        require(len(alternatives(self.decay)) == 1, text)
+        check_single_rates(self, ("decay",))
         text = f"methods must be different ones of {', '.join(METHODS)}"
         require(len(set(self.methods)) == len(self.methods), text)
 

@@ -1,6 +1,6 @@
 """The settings of a training run, and the constraints that bounds cannot express."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,9 +168,9 @@ class Train:
                 per_kind(value, name, kinds, layers)
 
 
-def check_single_rates(config: Train) -> None:
+def check_single_rates(config: Train, names: Iterable[str] = ("lr", "decay")) -> None:
     """Raises UserError for lists of learning rates or decays."""
-    for name in ("lr", "decay"):
+    for name in names:
         text = f"{name} must be one number here; `sas train` takes a list"
         require(len(alternatives(getattr(config, name))) == 1, text)
 

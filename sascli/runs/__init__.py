@@ -24,13 +24,14 @@ from sascli.runs.directories import (
 from sascli.runs.files import (
     add_replica_columns,
     cannot_write,
+    last_epochs,
     make,
     read_json,
     read_table,
     replacing,
+    replica_keys,
     rows,
     write_json,
     write_table,
 )
-from sascli.runs.history import last_epochs, replica_keys
 from sascli.runs.locks import BusyError, busy, lock

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,13 @@ from sascli.runs.files import cannot_write, make, read_json, write_json
 
 FORMAT = 1
 MANIFEST, CONFIG = "manifest.json", "config.json"
-MULTIRUN = "multirun"
-"""The folder of the multiruns in the outputs of a command."""
-OLD_KINDS = {
+MULTIRUN = "multirun"  # the folder of the multiruns in the outputs of a command
+OLD_KINDS = {  # `kind` in manifests of earlier versions -> the study
     "figures": "credit",
     "figures-use": "use",
     "figures-copi": "copi",
     "figures-temporal": "temporal",
 }
-"""`kind` in manifests of earlier versions -> the study."""
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "safetensors")
 
 
@@ -51,10 +50,9 @@ def claim(parent: Path) -> Path:
 
 @contextlib.contextmanager
 def recorded(directory: Path, resume: str | None = None) -> Iterator[dict[str, Any]]:
-    """Write into the manifest how the work ends: finished, or an `outcome`.
+    """Write into the manifest how the work ends: finished, with these entries, or an `outcome`.
 
-    Entries of the dictionary are written when the work finishes. If a signal stops it, the user
-    is told to resume with `resume`.
+    If a signal stops it, `resume` is printed: how to resume.
     """
     entries: dict[str, Any] = {}
     try:
@@ -134,12 +132,12 @@ def study_name(manifest: Mapping[str, Any]) -> str | None:
 def find(parent: Path, wanted: Callable[[Mapping[str, Any]], bool], *patterns: str) -> Path | None:
     """The newest directory below `parent` with a `wanted` manifest, by its start time."""
     matches = []
-    for pattern in patterns or ("*",):
-        for path in parent.glob(f"{pattern}/{MANIFEST}"):
-            with contextlib.suppress(UserError):
-                manifest = manifest_of(path.parent)
-                if wanted(manifest):
-                    matches.append((manifest["start"], path.parent))
+    globs = (parent.glob(f"{pattern}/{MANIFEST}") for pattern in patterns or ("*",))
+    for path in chain.from_iterable(globs):
+        with contextlib.suppress(UserError):
+            manifest = manifest_of(path.parent)
+            if wanted(manifest):
+                matches.append((manifest["start"], path.parent))
     return max(matches)[1] if matches else None
 
 

@@ -14,6 +14,11 @@ from sascli.errors import UserError
 
 TEXTS = {"class": str, "predicted": str}
 """Columns of names that pandas may mistake for other values: a class may be called 01 or None."""
+REPLICA = (
+    "job", "setting", "model", "rule", "depth", "train_size", "point", "lr", "decay", "replica",
+    "seed",
+)  # fmt: skip
+"""The columns that distinguish replicas; a table has some of them."""
 
 
 def make(directory: Path) -> None:
@@ -73,10 +78,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_table(
     path: Path, table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]] | None = None
 ) -> None:
-    """Write a tidy table as CSV, replacing `path` atomically.
-
-    `by_replica` holds further columns, a value per replica.
-    """
+    """Write a tidy table as CSV, replacing `path` atomically; by_replica: further columns."""
     with replacing(path, "w") as file:
         add_replica_columns(table, by_replica or {}).to_csv(file, index=False)
 
@@ -85,10 +87,9 @@ def add_replica_columns(
     table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]]
 ) -> pd.DataFrame:
     """The table with further columns, which have a value per replica."""
-    columns = {
-        name: table["replica"].map(dict(enumerate(values))) for name, values in by_replica.items()
-    }
-    return table.assign(**columns)
+    for name, values in by_replica.items():
+        table = table.assign(**{name: table["replica"].map(dict(enumerate(values)))})
+    return table
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -108,3 +109,14 @@ def read_table(path: Path) -> pd.DataFrame:
 def rows(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """A table with a row per record."""
     return pd.DataFrame.from_records(list(records))
+
+
+def replica_keys(history: pd.DataFrame) -> list[str]:
+    """The columns of a table that distinguish its replicas."""
+    return [name for name in REPLICA if name in history]
+
+
+def last_epochs(history: pd.DataFrame, count: int = 1) -> pd.DataFrame:
+    """The rows of the last `count` epochs of each replica."""
+    groups = history.groupby(replica_keys(history), dropna=False)
+    return history[history["epoch"] > groups["epoch"].transform("max") - count]

@@ -1,8 +1,4 @@
-"""Locks of directories: one writer at a time, where the file system has locks.
-
-flock, because the kernel releases it when its process dies, and NFS when the lease of a dead node
-ends: no lock is ever stale. The lock file is never removed, so that all processes lock one inode.
-"""
+"""Locks of directories by flock, which is never stale: one writer at a time."""
 
 import contextlib
 import fcntl
@@ -17,8 +13,7 @@ from sascli.errors import UserError
 from sascli.runs.files import cannot_write
 
 LOCK = ".lock"
-PATIENCE = 0.5
-"""Seconds to wait for a lock: `busy` holds it for a moment."""
+PATIENCE = 0.5  # seconds to wait for a lock: `busy` holds it for a moment
 
 
 class BusyError(UserError):

@@ -3,8 +3,7 @@
 import os
 import time
 
-GRACE = 900.0
-"""Seconds that a preempted job waits to be killed."""
+GRACE = 900.0  # seconds that a preempted job waits to be killed
 
 
 def this_job() -> str | None:
