@@ -11,7 +11,7 @@ import pandas as pd
 
 from sascli import runs
 from sascli.cli.composition import configuration
-from sascli.cli.words import job_name
+from sascli.cli.multirun import job_name
 from sascli.errors import UserError
 from sascli.training import run as training_run
 

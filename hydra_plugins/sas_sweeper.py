@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
+
+if TYPE_CHECKING:
+    from sascli.jobs.multirun import Multirun
 
 
 class Submitted(Sweeper):
@@ -17,26 +20,32 @@ class Submitted(Sweeper):
 
     def __init__(self, **_: Any) -> None:
         self.launcher: Launcher | None = None
-        self.directory = Path()
+        self.submitted: Multirun | None = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Make the launcher that is chosen."""
-        self.directory = Path(config.hydra.sweep.dir)
+        """Make the chosen launcher; submitit's files of a submission have their own folder."""
+        from sascli.jobs import multirun  # here, because Hydra imports every plugin
+
+        self.submitted = multirun.load(Path(config.hydra.sweep.dir))
+        if "submitit_folder" in config.hydra.launcher:
+            number = len(self.submitted.record["submissions"]) - 1
+            folder = self.submitted.directory / multirun.SUBMISSIONS / str(number) / "%j"
+            with read_write(config):
+                config.hydra.launcher.submitit_folder = str(folder)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: Sequence[str]) -> Sequence[JobReturn]:
-        """Run the jobs, each in the folder of its name; the error of a failed one is raised."""
-        from sascli.cli.words import quoted  # here, because Hydra imports every plugin
-        from sascli.jobs import multirun
+        """Run each job in the folder of its name. Raises the error of a job that failed."""
+        from sascli.config.composition import quoted
 
         assert self.launcher is not None
-        submitted = multirun.load(self.directory)
-        names = submitted.record["submissions"][-1]["submitted"]
-        jobs = [[*submitted.jobs[name], f"hydra.sweep.subdir={quoted(name)}"] for name in names]
+        assert self.submitted is not None
+        names, lines = self.submitted.record["submissions"][-1]["submitted"], self.submitted.jobs
+        jobs = [[*lines[name], f"hydra.sweep.subdir={quoted(name)}"] for name in names]
         results = self.launcher.launch(jobs, initial_job_idx=0)
         for result in results:
             _ = result.return_value  # raises the error of a job that failed

@@ -1,12 +1,12 @@
-"""Mistakes of the user, told in one sentence and without a traceback."""
+"""Errors of the user: one sentence, without a traceback."""
 
 
 class UserError(Exception):
-    """Something the user can mend: a setting, a file, a device. The message says how."""
+    """Something the user can fix: a setting, a file, a device. The message says how."""
 
 
 class DivergedError(UserError):
-    """The loss or a parameter is no longer finite; `epoch` is the one in which that happened."""
+    """The loss or a parameter is no longer finite; `epoch` is the epoch in which that happened."""
 
     def __init__(self, epoch: int, largest: str) -> None:
         super().__init__(f"training diverged in epoch {epoch}: {largest}; lower lr")

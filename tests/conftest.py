@@ -17,10 +17,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import sascli
-from sascli.cli import without_hydra
 from sascli.cli.composition import Composer, schema_of
-from sascli.cli.words import read
 from sascli.config import Evaluation, Train, typed
+from sascli.config.composition import without_hydra
 from sascli.data import Data
 from sascli.rules.base import Rule
 from sascli.training import loop
@@ -103,8 +102,7 @@ def tiny(tmp_path: Path) -> Making:
 def composed(command: str, *words: str) -> Any:
     """The settings that a command line gives, checked by its types and not run."""
     composer = Composer(command)
-    overrides = [composer.resolved(read(word)) for word in words]
-    cfg = composer.compose([str(override.input_line) for override in overrides])
+    cfg = composer.compose([str(override.input_line) for override in composer.overrides(words)])
     return typed(without_hydra(cfg), schema_of(command))
 
 

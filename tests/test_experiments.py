@@ -1,4 +1,4 @@
-"""Every conf/experiment/NAME.yaml runs, shrunk, by the command in its first comment."""
+"""Every conf/experiment/NAME.yaml runs at a small size by the command in its first comment."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_runs_by_the_command_of_its_first_comment(
     assert wanted[lines[-1][0]] in made
 
 
-def test_a_sweep_can_be_drawn_but_a_single_run_cannot(
+def test_sweep_can_be_drawn_but_a_single_run_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -59,9 +59,9 @@ def test_a_sweep_can_be_drawn_but_a_single_run_cannot(
         assert "figures and claims need one of `sas reproduce`" in capsys.readouterr().err
 
 
-def test_an_experiment_of_another_command_is_told(
+def test_experiment_of_another_command_is_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for words in (["perturb", "experiment=fig3a"], ["train", "experiment=fig4a"]):
         assert main(words) == 2
-        assert f"`sas {words[0]} --help` tells" in capsys.readouterr().err
+        assert f"`sas {words[0]} --help` shows" in capsys.readouterr().err

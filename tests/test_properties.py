@@ -1,4 +1,4 @@
-"""Any valid settings train, save, load and evaluate the same; any others are told plainly."""
+"""Any valid settings train, save, load and evaluate; all others are reported plainly."""
 
 import math
 import tempfile
@@ -30,7 +30,7 @@ PATIENT = settings(
 
 @pytest.fixture(autouse=True)
 def denormals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run flushes them to 0 in the whole process, and then hypothesis makes no numbers."""
+    """Keep denormals, which a run flushes to 0 in its process and hypothesis needs."""
     torch.set_flush_denormal(False)
     monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
 
@@ -67,36 +67,36 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
 
 @PATIENT
 @given(changes=valid())
-def test_any_valid_settings_train_two_steps_save_load_and_evaluate_the_same(
+def test_valid_settings_train_save_load_and_evaluate(
     changes: dict[str, Any], tiny: Making
 ) -> None:
     with tempfile.TemporaryDirectory() as place:
         config: Train = tiny(**changes, outputs=place, checkpoint_every=1)
         check(config)
         directory = training_run.run(config)
-        network, left = load_network(directory), tables(directory)
+        network, results = load_network(directory), tables(directory)
         assert network.all.dtype == getattr(torch, config.precision)
         assert network.all.isfinite().all()
-        kept = load_state(directory, "cpu")
-        assert kept is not None and kept["epoch"] == 2
+        state = load_state(directory, "cpu")
+        assert state is not None and state["epoch"] == 2
         data = training_run.load_data(config, torch.device("cpu"))
         mean_network = partial(network.run, network.mean()) if network.r else network.forward
         mean = accuracy(mean_network, data.test_x, data.test_y).tolist()
-        assert left["history"].query("epoch == 2")["test_accuracy_mean"].tolist() == mean
-        seeds = left["history"].query("epoch == 2")["seed"].tolist()
-        drawn = ensemble(network, seeds, data.accuracy, config.eval.samples)
-        assert drawn["test_error"].tolist() == left["ensemble"]["test_error"].tolist()
-        again = training_run.run(replace(config, epochs=3, resume=str(directory)))
-        assert again == directory and len(tables(again)["history"]) == 3 * len(seeds)
+        assert results["history"].query("epoch == 2")["test_accuracy_mean"].tolist() == mean
+        seeds = results["history"].query("epoch == 2")["seed"].tolist()
+        sampled = ensemble(network, seeds, data.accuracy, config.eval.samples)
+        assert sampled["test_error"].tolist() == results["ensemble"]["test_error"].tolist()
+        resumed = training_run.run(replace(config, epochs=3, resume=str(directory)))
+        assert resumed == directory and len(tables(resumed)["history"]) == 3 * len(seeds)
 
 
 @st.composite
 def invalid(draw: st.DrawFn) -> dict[str, Any]:
-    """Settings of which exactly one is wrong."""
+    """Settings of which exactly one is invalid."""
     negative, number = st.integers(-9, -1), st.floats(allow_nan=True, allow_infinity=True)
     beyond = number.filter(lambda x: not 0 <= x <= 1)
     below = number.filter(lambda x: not 0 <= x < math.inf)
-    wrong: dict[str, st.SearchStrategy[Any]] = {
+    invalid_values: dict[str, st.SearchStrategy[Any]] = {
         "depth": st.integers(-5, 1),
         "width": negative | st.just(0) | st.lists(st.integers(1, 5), min_size=3, max_size=5),
         "train_size": st.integers(-5, 0) | st.integers(1298, 10**9) | st.floats() | st.text(),
@@ -117,22 +117,23 @@ def invalid(draw: st.DrawFn) -> dict[str, Any]:
         | st.builds(Init, xi_max=below)
         | st.builds(Init, m_var=below),
     }
-    key = draw(st.sampled_from(sorted(wrong)))
-    return {key: draw(wrong[key])}
+    key = draw(st.sampled_from(sorted(invalid_values)))
+    return {key: draw(invalid_values[key])}
 
 
 @PATIENT
 @given(changes=invalid())
-def test_any_invalid_settings_are_told_before_any_work(
+def test_invalid_settings_are_reported_before_any_work(
     changes: dict[str, Any], tiny: Making
 ) -> None:
     with tempfile.TemporaryDirectory() as place:
-        config = tiny(**changes, outputs=f"{place}/outputs")
-        with pytest.raises(UserError) as told:  # noqa: PT012 - either may
+        outputs = f"{place}/outputs"
+        with pytest.raises(UserError) as caught:  # noqa: PT012 - each of the three may
+            config = tiny(**changes, outputs=outputs)
             check(config)
             training_run.run(config)
-        assert 10 < len(str(told.value)) < 500
-        assert not Path(config.outputs).exists()
+        assert 10 < len(str(caught.value)) < 500
+        assert not Path(outputs).exists()
 
 
 @settings(PATIENT, max_examples=100)
@@ -144,7 +145,7 @@ def test_any_invalid_settings_are_told_before_any_work(
     value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
     | st.sampled_from(["[1,2", "{a:", "${x}", "${oc.env:NOPE}", "null", "1,2", "'", "=", "-1"]),
 )  # fmt: skip
-def test_any_words_are_understood_or_told_in_one_line(
+def test_any_word_is_valid_or_reported_in_one_line(
     key: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["train", f"{key}={value}", "--cfg", "job"])

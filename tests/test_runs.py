@@ -1,4 +1,4 @@
-"""Run directories: claimed, written so that a kill leaves the last good file, locked, found."""
+"""Run directories: claimed, locked, found; a kill while writing leaves the last good file."""
 
 import contextlib
 import errno
@@ -22,10 +22,10 @@ from sascli.errors import UserError
 from sascli.runs import code
 
 
-def claim_many(parent: Path, count: int, both: Barrier) -> None:
-    """Claim directories, each in the same instant as another process, and leave a file in each."""
+def claim_many(parent: Path, count: int, barrier: Barrier) -> None:
+    """Claim directories, each at the same instant as another process, and leave a file in each."""
     for _ in range(count):
-        both.wait()
+        barrier.wait()
         (runs.claim(parent) / "owner").touch(exist_ok=False)
 
 
@@ -39,7 +39,7 @@ def run_at(path: Path, start: str, status: str = "finished", **entries: Any) -> 
 
 @contextlib.contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """Every file of this process ends at so many bytes; pytest's own log must not meet that."""
+    """Limit the files of this process to `size` bytes; pytest must write nothing meanwhile."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -51,23 +51,23 @@ def full_disk(size: int) -> Iterator[None]:
 # ---------------------------------------------------------------- claim and lock
 
 
-def test_two_that_claim_at_once_never_share(
+def test_simultaneous_claims_never_share_a_directory(
     tmp_path: Path, forks: ForkServerContext, fault: Fault
 ) -> None:
     arguments = (tmp_path / "x", 50, forks.Barrier(2))
-    both = [forks.Process(target=claim_many, args=arguments) for _ in range(2)]
+    processes = [forks.Process(target=claim_many, args=arguments) for _ in range(2)]
     with fault("two claims of a run directory in one instant", 50):
-        for process in both:
+        for process in processes:
             process.start()
-        for process in both:
+        for process in processes:
             process.join()
-        assert [process.exitcode for process in both] == [0, 0]
-        owned = [f"v{number:03d}/owner" for number in range(1, 101)]
-        found = sorted((tmp_path / "x").glob("*/*"))
-        assert [str(path.relative_to(tmp_path / "x")) for path in found] == owned
+        assert [process.exitcode for process in processes] == [0, 0]
+        expected = [f"v{number:03d}/owner" for number in range(1, 101)]
+        files = sorted((tmp_path / "x").glob("*/*"))
+        assert [str(path.relative_to(tmp_path / "x")) for path in files] == expected
 
 
-def test_claim_goes_on_after_the_last_version(tmp_path: Path) -> None:
+def test_claim_continues_after_the_last_version(tmp_path: Path) -> None:
     for name in ("v001", "v007", "v2x", "vault", "notes"):
         (tmp_path / name).mkdir()
     (tmp_path / "v008").touch()
@@ -76,14 +76,14 @@ def test_claim_goes_on_after_the_last_version(tmp_path: Path) -> None:
     assert runs.claim(tmp_path) == tmp_path / "v1000"
 
 
-def test_claim_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_claim_without_write_permission_fails(tmp_path: Path) -> None:
     (tmp_path / "outputs").touch()
     for parent in (tmp_path / "outputs", tmp_path / "outputs/train/x"):
         with pytest.raises(UserError, match="cannot write to .*outputs"):
             runs.claim(parent)
 
 
-def test_lock_keeps_a_second_writer_out_until_the_first_leaves(tmp_path: Path) -> None:
+def test_lock_excludes_a_second_writer_until_released(tmp_path: Path) -> None:
     with runs.lock(tmp_path), pytest.raises(UserError, match="another process is writing to"):
         runs.lock(tmp_path).__enter__()
     with runs.lock(tmp_path):
@@ -93,28 +93,30 @@ def test_lock_keeps_a_second_writer_out_until_the_first_leaves(tmp_path: Path) -
 
 
 def hold(directory: Path) -> None:
-    """Take the lock and never leave."""
+    """Take the lock and never release it."""
     with runs.lock(directory):
         (directory / "held").touch()
         while True:
             pass
 
 
-def test_a_file_system_without_locks_is_warned_of_once(
+def test_file_system_without_locks_warns_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def none(*_: object) -> None:
+    def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", none)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     for _ in range(2):
         with runs.lock(tmp_path):
             assert not runs.busy(tmp_path)
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "has no locks (No locks available)" in told
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1 and "has no locks (No locks available)" in warning
 
 
-def test_lock_of_a_killed_process_is_free(tmp_path: Path, forks: ForkServerContext) -> None:
+def test_lock_is_released_when_its_process_is_killed(
+    tmp_path: Path, forks: ForkServerContext
+) -> None:
     process = forks.Process(target=hold, args=(tmp_path,))
     process.start()
     while not (tmp_path / "held").exists():
@@ -130,7 +132,7 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path, forks: ForkServerConte
 # ---------------------------------------------------------------- files
 
 
-def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
+def test_file_is_replaced_only_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with runs.replacing(path, "w") as file:
@@ -142,7 +144,7 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
-def test_an_error_leaves_the_last_good_file_alone(tmp_path: Path, error: BaseException) -> None:
+def test_error_leaves_the_last_good_file(tmp_path: Path, error: BaseException) -> None:
     def write_half() -> None:
         with runs.replacing(path, "w") as file:
             file.write("half")
@@ -155,7 +157,7 @@ def test_an_error_leaves_the_last_good_file_alone(tmp_path: Path, error: BaseExc
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, fault: Fault) -> None:
+def test_full_disk_leaves_the_last_good_file(tmp_path: Path, fault: Fault) -> None:
     path = tmp_path / "table.csv"
     runs.write_table(path, pd.DataFrame({"x": [1]}))
     message = "cannot write to .*table.csv: File too large"
@@ -165,13 +167,13 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, fault: Fault) -> 
         assert list(runs.read_table(path)["x"]) == [1] and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
+def test_file_in_place_of_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
     with pytest.raises(UserError, match="cannot write to .*: Not a directory"):
         runs.write_json(tmp_path / "run" / "manifest.json", {})
 
 
-def test_tables_and_json_come_back(tmp_path: Path) -> None:
+def test_tables_and_json_round_trip(tmp_path: Path) -> None:
     table = pd.DataFrame({"a": [1, 2], "b": [0.1, None], "c": ["x", "y"]})
     runs.write_table(tmp_path / "t.csv", table)
     pd.testing.assert_frame_equal(
@@ -183,7 +185,7 @@ def test_tables_and_json_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "there is no table"),
         (b"", "is damaged"),
@@ -192,24 +194,24 @@ def test_tables_and_json_come_back(tmp_path: Path) -> None:
         (b"a,b\n1,2\n3,0.12", "is cut off in its last line"),
     ],
 )
-def test_a_table_that_cannot_be_read(
-    tmp_path: Path, content: bytes | None, said: str, fault: Fault
+def test_unreadable_table_is_reported(
+    tmp_path: Path, content: bytes | None, message: str, fault: Fault
 ) -> None:
     if content is not None:
         (tmp_path / "t.csv").write_bytes(content)
-    told = f"t.csv {said}|{said} .*t.csv"
-    with fault("a damaged, cut or missing table"), pytest.raises(UserError, match=told):
+    pattern = f"t.csv {message}|{message} .*t.csv"
+    with fault("a damaged, cut or missing table"), pytest.raises(UserError, match=pattern):
         runs.read_table(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(None, "does not exist"), (b"", "is damaged"), (b'{"a": 1', "is damaged")],
 )
-def test_json_that_cannot_be_read(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_unreadable_json_is_reported(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / "j.json").write_bytes(content)
-    with pytest.raises(UserError, match=f"j.json {said}"):
+    with pytest.raises(UserError, match=f"j.json {message}"):
         runs.read_json(tmp_path / "j.json")
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(UserError, match="folder.json is damaged"):
@@ -219,33 +221,35 @@ def test_json_that_cannot_be_read(tmp_path: Path, content: bytes | None, said: s
 # ---------------------------------------------------------------- manifests
 
 
-def test_manifest_grows_and_keeps_what_it_has(tmp_path: Path) -> None:
+def test_manifest_keeps_earlier_entries(tmp_path: Path) -> None:
     runs.describe(tmp_path, format=runs.FORMAT, status="running", start="now")
-    whole = runs.describe(tmp_path, status="finished")
-    assert whole == {"format": runs.FORMAT, "status": "finished", "start": "now"}
-    assert runs.manifest_of(tmp_path) == whole
+    manifest = runs.describe(tmp_path, status="finished")
+    assert manifest == {"format": runs.FORMAT, "status": "finished", "start": "now"}
+    assert runs.manifest_of(tmp_path) == manifest
 
 
 @pytest.mark.parametrize("version", [None, 0, runs.FORMAT + 1])
-def test_another_format_is_refused(tmp_path: Path, version: int | None, fault: Fault) -> None:
+def test_other_format_version_is_refused(
+    tmp_path: Path, version: int | None, fault: Fault
+) -> None:
     runs.describe(tmp_path, format=version)
-    told = f"format version {version}, this sas reads {runs.FORMAT}"
-    with fault("a run of another format version"), pytest.raises(UserError, match=told):
+    message = f"format version {version}, this sas reads {runs.FORMAT}"
+    with fault("a run of another format version"), pytest.raises(UserError, match=message):
         runs.manifest_of(tmp_path)
 
 
 def test_provenance_names_command_code_and_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/usr/bin/sas", "train", "lr=0.1"])
-    own = runs.provenance()
-    assert own["command"] == "sas train lr=0.1" and own["format"] == runs.FORMAT
-    assert {"torch", "numpy", "pandas", "hydra-core", "safetensors"} <= own["packages"].keys()
+    entries = runs.provenance()
+    assert entries["command"] == "sas train lr=0.1" and entries["format"] == runs.FORMAT
+    assert {"torch", "numpy", "pandas", "hydra-core", "safetensors"} <= entries["packages"].keys()
     git = ["git", "-C", str(Path(runs.__file__).parent), "rev-parse", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or None
-    assert own["git_commit"] == commit
-    assert type(own["git_dirty"]) is bool or commit is None
+    assert entries["git_commit"] == commit
+    assert type(entries["git_dirty"]) is bool or commit is None
 
 
-def test_provenance_is_not_that_of_a_repository_around_the_package(
+def test_provenance_ignores_a_repository_around_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
@@ -255,7 +259,7 @@ def test_provenance_is_not_that_of_a_repository_around_the_package(
     assert version["git_commit"] is None and version["git_dirty"] is None
 
 
-def test_names_of_classes_stay_texts(tmp_path: Path) -> None:
+def test_class_names_are_read_as_text(tmp_path: Path) -> None:
     names = ["01", "None", "NA"]
     runs.write_table(tmp_path / "t.csv", pd.DataFrame({"class": names, "x": [1.5, None, 2]}))
     table = runs.read_table(tmp_path / "t.csv")
@@ -264,24 +268,24 @@ def test_names_of_classes_stay_texts(tmp_path: Path) -> None:
 
 def test_provenance_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    own = runs.provenance()
-    assert own["git_commit"] is None and own["git_dirty"] is None
+    entries = runs.provenance()
+    assert entries["git_commit"] is None and entries["git_dirty"] is None
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "why", "said"),
+    ("error", "status", "message", "output"),
     [
         (UserError("no"), "failed", "no", ""),
         (MemoryError(), "failed", "MemoryError()", ""),
-        (SystemExit(143), "interrupted", None, "stopped; go on with sas train resume=true\n"),
+        (SystemExit(143), "interrupted", None, "stopped; resume with sas train resume=true\n"),
     ],
 )
-def test_the_end_of_the_work_is_written_down(
+def test_end_of_work_is_recorded(
     tmp_path: Path,
     error: BaseException,
     status: str,
-    why: str | None,
-    said: str,
+    message: str | None,
+    output: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def work() -> None:
@@ -292,8 +296,8 @@ def test_the_end_of_the_work_is_written_down(
     with pytest.raises(type(error)):
         work()
     manifest = runs.manifest_of(tmp_path)
-    assert (manifest["status"], manifest["error"]) == (status, why)
-    assert capsys.readouterr().out == said
+    assert (manifest["status"], manifest["error"]) == (status, message)
+    assert capsys.readouterr().out == output
     with runs.recorded(tmp_path):
         pass
     manifest = runs.manifest_of(tmp_path)
@@ -304,7 +308,7 @@ def test_the_end_of_the_work_is_written_down(
 # ---------------------------------------------------------------- finding runs
 
 
-def test_latest_is_the_newest_that_is_finished(tmp_path: Path) -> None:
+def test_latest_is_the_newest_finished_run(tmp_path: Path) -> None:
     train = tmp_path / "train"
     run_at(train / "a" / "v002", "10:00")
     newest = run_at(train / "b" / "v001", "11:00")
@@ -322,7 +326,7 @@ def test_latest_is_the_newest_that_is_finished(tmp_path: Path) -> None:
     assert runs.locate("latest", tmp_path) == job
 
 
-def test_to_go_on_with_a_name_is_its_newest_unfinished_run(tmp_path: Path) -> None:
+def test_name_to_resume_is_its_newest_unfinished_run(tmp_path: Path) -> None:
     train = tmp_path / "train"
     unfinished = run_at(train / "a" / "v001", "10:00", "interrupted")
     finished = run_at(train / "a" / "v002", "11:00")
@@ -332,33 +336,33 @@ def test_to_go_on_with_a_name_is_its_newest_unfinished_run(tmp_path: Path) -> No
     assert runs.locate("a", tmp_path, unfinished=True) == finished
 
 
-def test_of_two_that_start_in_one_second_the_later_version_is_newer(tmp_path: Path) -> None:
+def test_of_equal_start_times_the_later_version_is_newer(tmp_path: Path) -> None:
     for number in (2, 1, 3):
         run_at(tmp_path / f"v{number:03d}", "10:00")
     assert runs.find(tmp_path, lambda manifest: True) == tmp_path / "v003"
     assert runs.find(tmp_path, lambda manifest: manifest["status"] == "failed") is None
 
 
-def test_a_path_names_any_run(tmp_path: Path) -> None:
+def test_path_names_any_run(tmp_path: Path) -> None:
     path = run_at(tmp_path / "elsewhere" / "v001", "10:00", "failed")
     assert runs.locate(str(path), tmp_path / "outputs") == path
 
 
 @pytest.mark.parametrize("run", ["latest", "nothing", "a/v001"])
-def test_no_such_run(tmp_path: Path, run: str) -> None:
+def test_missing_run_is_reported(tmp_path: Path, run: str) -> None:
     run_at(tmp_path / "train" / "a" / "v001", "10:00", "interrupted")
     with pytest.raises(UserError, match=f"no finished run '{run}' in .*`sas train` makes one"):
         runs.locate(run, tmp_path)
 
 
-def test_an_empty_name_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is only an empty text"):
+def test_empty_run_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run is empty: give a path, a name or `latest`"):
         runs.locate("", tmp_path)
     with pytest.raises(UserError, match="there is no run 'a' in "):
         runs.locate("a", tmp_path, unfinished=True)
 
 
-def test_a_damaged_manifest_does_not_hide_the_others(tmp_path: Path) -> None:
+def test_damaged_manifest_does_not_hide_others(tmp_path: Path) -> None:
     path = run_at(tmp_path / "v001", "10:00")
     manifest = run_at(tmp_path / "v002", "11:00") / runs.MANIFEST
     manifest.write_text(json.dumps({"format": runs.FORMAT})[:-3])

@@ -1,126 +1,160 @@
-"""What `sas --help` and `sas COMMAND --help` print."""
+"""What can follow `sas`: the flags of a command, help, and completion by the shell."""
 
-import dataclasses
-import shutil
-import textwrap
-from collections.abc import Iterable, Iterator
+import re
+from argparse import SUPPRESS, ArgumentParser, HelpFormatter, Namespace
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from shutil import get_terminal_size
+from typing import Any, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
-from sascli.cli.composition import Composer, describe_type, schema_of, written
-from sascli.cli.words import FLAGS
-from sascli.commands import COMMANDS
-from sascli.config import rule_schema
+from sascli.cli.composition import Composer, schema_of
+from sascli.commands import COMMANDS, REPRODUCE, studies, with_study
+from sascli.config.composition import groups, without_hydra
+from sascli.config.describe import listing
+from sascli.errors import UserError
 
-NOTES = """
-Later wins: the groups as they stand above, then the command line. experiment=NAME takes what the
-file conf/experiment/NAME.yaml sets and is for the command named beside it above. Lists are
-written width=[100,50]; null means none. The runs of --multirun lie in
-<outputs>/<command>/multirun/<version>, named by what differs. A mistake ends with one line and
-exit code 2; HYDRA_FULL_ERROR=1 shows the traceback.
-"""
-HEAD = """\
-usage: sas COMMAND [setting=value ...] [flags]
-
-Train networks of spike-and-slab weights, measure them, and draw what was measured.
-"""
+WORDS = ("help", "completion", "--help", "--version")  # or a command, as the first word
+ABOUT = "Train networks of spike-and-slab weights, measure them, and draw the results."
 TAIL = """
-`sas COMMAND --help` lists the settings of a command with their meaning, `sas --version` says
-which sas this is. For tab completion in bash: eval "$(sas completion bash)"
-"""
+`sas help COMMAND` lists the settings of a command, `sas --version` prints the version. For tab
+completion in bash: eval "$(sas completion bash)\""""
+NOTES = """
+A later setting wins: groups in the order above, then the command line. experiment=NAME is for the
+command shown beside it above. Lists are written width=[100,50]; null means none. The jobs of
+--multirun are in <outputs>/<command>/multirun/<version>, named by the settings that differ. An
+error is one line with exit code 2; HYDRA_FULL_ERROR=1 adds the traceback."""
 
 
-def table(rows: Iterable[tuple[str, str]], column: int) -> str:
-    """Two columns, the second wrapped, for the width of the terminal."""
-    width = min(shutil.get_terminal_size().columns, 99)
-    indent = " " * (column + 4)
-    lines = []
-    for left, right in rows:
-        first = f"  {left:<{column}}  "
-        if len(first) > len(indent):
-            lines.append(first.rstrip())
-            first = indent
-        lines += textwrap.wrap(right, width, initial_indent=first, subsequent_indent=indent) or [
-            first.rstrip()
-        ]
-    return "\n".join(lines)
+class Parser(ArgumentParser):
+    """Argparse that raises UserErrors, and prints rows of a table like arguments."""
+
+    def __init__(self, command: str, description: str = "", epilog: str = "") -> None:
+        width = min(get_terminal_size().columns, 99)
+        super().__init__(
+            usage=f"sas {command} [setting=value ...] [flags]",
+            description=description,
+            epilog=epilog,
+            formatter_class=lambda prog: HelpFormatter(prog, 2, 27, width),
+            add_help=False,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of exiting."""
+        raise UserError(f"{message}; `sas COMMAND --help` lists the flags")
+
+    def add_table(self, title: str, rows: Iterable[tuple[str, str]]) -> None:
+        """Add two columns under a title."""
+        group = self.add_argument_group(title)
+        for left, right in rows:
+            group.add_argument(left, help=right.replace("%", "%%"))
+
+    def add_flags(self) -> None:
+        """Add what follows a command: flags and, as `settings`, the other words."""
+        self.add_argument("settings", nargs="*", help=SUPPRESS)
+        group = self.add_argument_group("flags")
+        action = group.add_mutually_exclusive_group()
+        true: Any = {"action": "store_true"}
+        action.add_argument("--help", "-h", **true, help="this text; settings change its defaults")
+        text = "a run for every combination of values: depth=3,4 lr=0.1,0.2"
+        action.add_argument("--multirun", "-m", **true, help=text)
+        options: Any = {"metavar": "PART", "choices": ("job", "hydra", "all")}
+        text = "print the composed settings as YAML; PART is job, hydra or all"
+        action.add_argument("--cfg", "-c", **options, help=text)
+        group.add_argument("--package", "-p", metavar="KEY", help="with --cfg: only this part")
+        group.add_argument("--resolve", **true, help="with --cfg: interpolations resolved")
+        text = "a folder with more YAML files, e.g. DIR/experiment/mine.yaml"
+        group.add_argument("--config-dir", "-cd", metavar="DIR", help=text)
 
 
-def overview(beginning: str = "") -> str:
-    """`sas --help`; or of the commands with this beginning alone."""
-    chosen = {name: own for name, own in COMMANDS.items() if name.startswith(beginning)}
-    commands = [(name, command.summary) for name, command in chosen.items()]
-    examples = [example for command in chosen.values() for example in command.examples[:2]]
-    listed = table(commands, max(map(len, chosen)))
-    return f"{HEAD}\ncommands:\n{listed}\n\nexamples:\n{table(examples, 30)}\n{TAIL}".rstrip()
+def parsed(words: Sequence[str]) -> Namespace:
+    """Flags and, as `settings`, the other words, in any order."""
+    parser = Parser("COMMAND")
+    parser.add_flags()
+    args = parser.parse_intermixed_args(list(words))
+    if (args.resolve or args.package) and not args.cfg:
+        parser.error("--resolve and --package need --cfg")
+    return args
+
+
+def overview(start: str = "") -> str:
+    """`sas help`, for the commands whose names begin with `start`."""
+    chosen = {name: entry for name, entry in COMMANDS.items() if name.startswith(start)}
+    parser = Parser("COMMAND", ABOUT, TAIL)
+    parser.add_table("commands", ((name, entry.summary) for name, entry in chosen.items()))
+    examples = (example for entry in chosen.values() for example in entry.examples[:2])
+    parser.add_table("examples", examples)
+    return parser.format_help().rstrip()
 
 
 def command_help(composer: Composer, cfg: DictConfig) -> str:
-    """`sas COMMAND --help`, with the defaults of a composed configuration."""
-    command = composer.command
-    entry = COMMANDS[command]
-    return "\n".join(
-        [
-            f"usage: sas {command} [setting=value ...] [flags]",
-            f"\n{entry.summary[:1].upper()}{entry.summary[1:]}.",
-            "\ngroups (each option is a YAML file of settings; * is chosen):",
-            table(groups(composer, cfg), 22),
-            "\nsettings and their defaults:",
-            table(settings(schema_of(command), cfg), 22),
-            "\nflags:",
-            table(FLAGS.items(), 22),
-            "\nexamples:",
-            table(entry.examples, 42),
-            NOTES.rstrip(),
-        ]
-    )
+    """`sas help COMMAND`, with the defaults of a composed configuration."""
+    entry = COMMANDS[composer.command]
+    parser = Parser(composer.command, f"{entry.summary[:1].upper()}{entry.summary[1:]}.", NOTES)
+    parser.add_table("groups (YAML files of settings; * is chosen)", options(composer, cfg))
+    defaults: Any = OmegaConf.to_container(without_hydra(cfg), resolve=True)
+    settings = listing(schema_of(composer.command), defaults)
+    parser.add_table("settings and their defaults", settings)
+    parser.add_flags()
+    parser.add_table("examples", entry.examples)
+    return parser.format_help().rstrip()
 
 
-def groups(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
+def options(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
     """Each option of the command's own groups with the first comment of its file."""
-    for group, chosen in composer.groups(cfg).items():
-        if group.startswith("hydra"):
-            continue
-        folder, options = composer.conf / composer.place(group), composer.options(group)
-        if not options:
-            yield f"{group}=NAME", "none yet"
-        for option in options:
-            star = "*" if option == chosen else ""
-            yield f"{group}={option}{star}", comment(folder / f"{option}.yaml")
+    for group, chosen in groups(cfg).items():
+        files = {} if group.startswith("hydra") else composer.files(group)
+        for option, path in files.items():
+            yield f"{group}={option}{'*' * (option == chosen)}", comment(path)
 
 
 def comment(path: Path) -> str:
     """The first comment of a YAML file that is not a directive."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    said = [line[1:].strip() for line in lines if line.startswith("#") and "@package" not in line]
-    return said[0] if said else ""
+    lines = path.read_text().splitlines()
+    comments = (line[1:].strip() for line in lines if line.startswith("#"))
+    return next((text for text in comments if not text.startswith("@package")), "")
 
 
-def settings(schema: Any, cfg: DictConfig, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each setting of a schema as `key=default`, with its meaning and its type."""
-    hints = get_type_hints(schema)
-    for field in dataclasses.fields(schema):
-        key, value = f"{prefix}{field.name}", cfg[field.name]
-        meaning, kind = field.metadata.get("help", ""), hints[field.name]
-        if field.name == "rule" and value is not None:
-            kind = rule_schema(value.name)
-        if dataclasses.is_dataclass(kind):
-            yield from settings(kind, value, f"{key}.")
-        elif OmegaConf.is_dict(value) and "default" not in value:
-            yield f"{key}.*", meaning
-            yield from ((f"{key}.{name}={shown(value[name])}", meaning) for name in value)
-        else:
-            value = value.default if OmegaConf.is_dict(value) else value
-            words = describe_type(kind)
-            yield f"{written(key)}={shown(value)}", f"{meaning} ({words})" if words else meaning
+def completion(words: list[str]) -> str:
+    """What `sas completion ...` prints."""
+    match words:
+        case ["bash"]:
+            return Path(__file__).with_name("completion.bash").read_text()
+        case ["query", line]:
+            return "\n".join(candidates(line))
+    raise UserError('for tab completion in bash, write: eval "$(sas completion bash)"')
 
 
-def shown(value: Any) -> str:
-    """A value as it is written on the command line."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower().replace("none", "null")
-    if OmegaConf.is_list(value):
-        return f"[{','.join(map(shown, value))}]"
-    return str(value)
+def candidates(line: str) -> list[str]:
+    """The words that can end a command line, complete ones with a space after them."""
+    done = line.split()
+    word = "" if not done or line[-1:].isspace() else done.pop()
+    words: list[str] = []
+    match with_study(done[1:]):
+        case [] | ["help"]:
+            words = [*(name.split()[0] for name in COMMANDS), *WORDS]
+        case [command] | ["help", command] if command == REPRODUCE:
+            words = studies()
+        case ["completion"]:
+            words = ["bash"]
+        case [command, *_] if command in COMMANDS and word.startswith("-"):
+            parser = Parser(command)
+            parser.add_flags()
+            words = re.findall(r"^  (--[\w-]+)", parser.format_help(), re.MULTILINE)
+        case [command, *_] if command in COMMANDS:
+            words = overrides(command, word)
+    matches = dict.fromkeys(match for match in words if match.startswith(word))
+    return [match if match.endswith("=") else f"{match} " for match in matches]
+
+
+def overrides(command: str, word: str) -> list[str]:
+    """Keys, options of groups, and true or false for a setting that is one of them."""
+    composer = Composer(command)
+    defaults = composer.settings(composer.compose(), like=word)
+    key, equals, _ = word.partition("=")
+    if not equals:
+        return [f"{name}=" for name in defaults]
+    values = ["true", "false"] if isinstance(defaults.get(key), bool) else composer.options(key)
+    return [f"{key}={value}" for value in values]

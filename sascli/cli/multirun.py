@@ -1,9 +1,10 @@
-"""A multirun: jobs checked and named, submitted, then handed to Hydra."""
+"""A multirun: jobs checked, named and submitted, then handed to Hydra."""
 
+import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from sascli import runs
-from sascli.cli.composition import VERSION_BASE, Composer, config_name, validated
-from sascli.cli.words import job_name, quoted, trials, values
+from sascli.cli.composition import Composer, validated, values
 from sascli.commands import run
+from sascli.config.composition import VERSION_BASE, quoted
 from sascli.errors import UserError
 from sascli.jobs import CONF, multirun
 from sascli.jobs.record import recorded
@@ -30,10 +31,10 @@ SWEEPER = "hydra_plugins.sas_sweeper.Submitted"
 
 @dataclass(frozen=True)
 class Job:
-    """What Hydra calls with the settings of one job, in this process or in a launcher's worker."""
+    """Hydra calls it with the settings of each job, in this process or in a launcher's worker."""
 
     command: str
-    argv: tuple[str, ...]  # what the user typed
+    argv: tuple[str, ...]  # the command line of the multirun
     version: Mapping[str, Any]  # of the code when the multirun was submitted
 
     def __call__(self, cfg: DictConfig) -> None:
@@ -55,71 +56,39 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     Raises UserError for invalid settings of any job, before the first one, and for a failed job.
     """
     command = composer.command
-    typed = {o.key_or_group: str(o.value()) for o in overrides if o.is_hydra_override()}
-    if "hydra.sweep.subdir" in typed:
+    of_hydra = {o.key_or_group: o for o in overrides if o.is_hydra_override()}
+    if "hydra.sweep.subdir" in of_hydra:
         raise UserError("jobs are named by their settings: leave hydra.sweep.subdir out")
-    directory = Path(typed["hydra.sweep.dir"]) if "hydra.sweep.dir" in typed else None
+    place = of_hydra.get("hydra.sweep.dir")
+    directory = Path(str(place.value())) if place else None
     if directory is not None and (directory / CONF).is_dir():  # settings of the first submission
         composer = Composer(command, conf=(directory / CONF).absolute())
-    first, *others = [composer.compose(lines) for lines in trials(overrides)]
-    for cfg in (first.copy(), *others):
-        validated(command, cfg)
-    check_launcher(str(first.hydra.launcher.get("_target_")))
-    directory, left = submit(
-        directory,
-        Path(first.outputs) / config_name(command) / runs.MULTIRUN,
-        composer.folders,
-        named([override for override in overrides if not override.is_hydra_override()]),
-        [*command.split(), *words],
-    )
+    lines = [str(override.input_line) for override in of_hydra.values()]
+    settings = [override for override in overrides if not override.is_hydra_override()]
+    shared = [str(o.input_line) for o in settings if not o.is_sweep_override()]
+    swept = [values(override) for override in settings if override.is_sweep_override()]
+    jobs = {job_name(sorted(job)): [*job, *shared] for job in product(*swept)}
+    configs: list[DictConfig] = []
+    seen: set[str] = set()
+    for job in jobs.values():
+        if not configs or not seen.issuperset(job):  # few jobs contain all values: save time
+            configs.append(composer.compose([*lines, *job]))
+            validated(command, configs[-1])
+            seen.update(job)
+    check_launcher(str(configs[0].hydra.launcher.get("_target_")))
+    argv = [*command.split(), *words]
+    parent = Path(configs[0].outputs) / composer.name / runs.MULTIRUN
+    directory, left = submit(directory, parent, composer.folders, jobs, argv)
     count = f"{len(left)} to run" if left else "nothing is left to run"
     print(f"jobs in {directory}: {count}; `sas collect` shows their status", flush=True)
     if not left:
         return
-    lines = [str(override.input_line) for override in overrides if override.is_hydra_override()]
     lines += [f"hydra.sweep.dir={quoted(str(directory))}", f"hydra.sweeper._target_={SWEEPER}"]
-    if "submitit_folder" in first.hydra.launcher:
-        number = len(multirun.load(directory).record["submissions"]) - 1
-        folder = directory / multirun.SUBMISSIONS / str(number) / "%j"
-        lines.append(f"hydra.launcher.submitit_folder={quoted(str(folder))}")
-    main = hydra.main(str(directory / CONF), config_name(command), VERSION_BASE)
-    # Full errors, so that Hydra raises them instead of printing and exiting.
-    with (
-        as_argv(["-m", *lines]),
-        env_override({"HYDRA_FULL_ERROR": "1"}),
-        explained(directory, composer),
-    ):
-        main(Job(command, ("sas", *command.split(), *words), runs.code_version()))()
-
-
-def named(overrides: Sequence[Override]) -> dict[str, list[str]]:
-    """The settings of every job by its name, the settings that differ, in Hydra's order."""
-    jobs = {}
-    for lines in product(*map(values, overrides)):
-        differing = [
-            line
-            for line, override in zip(lines, overrides, strict=True)
-            if override.is_sweep_override()
-        ]
-        jobs[job_name(sorted(differing))] = list(lines)
-    return jobs
-
-
-@contextmanager
-def as_argv(words: Sequence[str]) -> Iterator[None]:
-    """sys.argv as if the user had typed these words."""
-    before, sys.argv = sys.argv, ["sas", *words]
+    sys.argv = ["sas", "-m", *lines]  # where hydra.main reads
     try:
-        yield
-    finally:
-        sys.argv = before
-
-
-@contextmanager
-def explained(directory: Path, composer: Composer) -> Iterator[None]:
-    """Hydra's and submitit's errors as UserErrors; Ctrl-C shows how to stop jobs on a cluster."""
-    try:
-        yield
+        main = hydra.main(str(directory / CONF), composer.name, VERSION_BASE)
+        with env_override({"HYDRA_FULL_ERROR": "1"}):  # it raises instead of printing and exiting
+            main(Job(command, ("sas", *argv), runs.code_version()))()
     except KeyboardInterrupt:
         if ids := multirun.load(directory).ids.values():
             arrays = sorted({name.split("_")[0] for name in ids})
@@ -132,3 +101,10 @@ def explained(directory: Path, composer: Composer) -> Iterator[None]:
             raise
         line = str(error).strip().splitlines()[0]
         raise UserError(f"SLURM: {line}; `sas collect {directory}` shows more") from error
+
+
+def job_name(lines: Sequence[str]) -> str:
+    """The folder of a job: its overrides in characters that shells and Hydra leave alone."""
+    text = "+".join(line.lstrip("+") for line in lines).replace(".default=", "=")
+    name = re.sub(r"[^\w.+-]+", "-", re.sub(r"[][{}'\"]", "", text)) or "job"
+    return name if len(name) <= 200 else f"{name[:190]}-{sha256(name.encode()).hexdigest()[:8]}"

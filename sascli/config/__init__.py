@@ -1,24 +1,21 @@
 """The typed schema under the YAML: what can be set, what it means, and what is invalid."""
 
 from sascli.config.continual import METHODS, Continual, strengths
-from sascli.config.copi import Compress, CopiPreset, Decorrelation, Features, ReproduceCopi
-from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
+from sascli.config.copi import Compress, Decorrelation, Features, ReproduceCopi
+from sascli.config.layers import LAYERS, RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
 from sascli.config.measurements import (
     PERTURBATIONS,
     Claims,
     Entropy,
     FromRun,
-    FromStudy,
     OnImages,
     Perturb,
     Plot,
-    Where,
 )
 from sascli.config.population import Member, population, varied
-from sascli.config.rule import RuleSettings, rule_names, rule_schema, rule_settings
+from sascli.config.rule import RuleSettings, rule_schema, rule_settings
 from sascli.config.settings import (
-    UNHASHED,
     as_list,
     check,
     config_hash,
@@ -31,8 +28,6 @@ from sascli.config.settings import (
 )
 from sascli.config.sweeps import (
     CreditPreset,
-    ManyRuns,
-    Preset,
     Reproduce,
     ReproduceCredit,
     SearchPreset,
@@ -52,7 +47,6 @@ from sascli.config.temporal import (
     ReproduceTemporal,
     Selectivity,
     SelectivitySettings,
-    TemporalPreset,
     Trajectories,
     TrajectorySettings,
 )
@@ -69,87 +63,4 @@ from sascli.config.train import (
     run_name,
     training_of,
 )
-from sascli.config.use import Evaluate, Prune, ReproduceUse, Tune, UsePreset
-
-__all__ = [
-    "IDENTITY",
-    "KINDS",
-    "LAYERS",
-    "METHODS",
-    "PERTURBATIONS",
-    "RATES",
-    "UNHASHED",
-    "Claims",
-    "Collect",
-    "Compress",
-    "Continual",
-    "CopiPreset",
-    "CreditPreset",
-    "CurveSettings",
-    "DataSettings",
-    "Decorrelation",
-    "Entropy",
-    "Evaluate",
-    "Evaluation",
-    "Features",
-    "FromRun",
-    "FromStudy",
-    "Init",
-    "Kernel",
-    "KernelSettings",
-    "LazySettings",
-    "ManyRuns",
-    "Member",
-    "Model",
-    "NeuronSettings",
-    "OnImages",
-    "Optim",
-    "OrderParameters",
-    "OtherModel",
-    "Perturb",
-    "Plot",
-    "Preset",
-    "Prune",
-    "Psychometric",
-    "RecordingSettings",
-    "Reproduce",
-    "ReproduceCopi",
-    "ReproduceCredit",
-    "ReproduceTemporal",
-    "ReproduceUse",
-    "RuleSettings",
-    "Runs",
-    "SearchPreset",
-    "Selectivity",
-    "SelectivitySettings",
-    "SweepDatasize",
-    "TemporalPreset",
-    "Train",
-    "Trajectories",
-    "TrajectorySettings",
-    "Tune",
-    "UsePreset",
-    "Where",
-    "alternatives",
-    "as_list",
-    "check",
-    "config_hash",
-    "decisive",
-    "hidden_widths",
-    "initial",
-    "per_kind",
-    "plain",
-    "population",
-    "rule_names",
-    "rule_schema",
-    "rule_settings",
-    "run_name",
-    "scaled",
-    "seed_list",
-    "setting",
-    "strengths",
-    "training_of",
-    "typed",
-    "unknown",
-    "varied",
-]
+from sascli.config.use import Evaluate, Prune, ReproduceUse, Tune

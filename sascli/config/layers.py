@@ -1,4 +1,4 @@
-"""Settings that may differ by layer and kind of parameter: lr.pi, lr.rec.pi, init.xi_max.rec."""
+"""Settings that can differ by layer and kind of parameter: lr.pi, lr.rec.pi, init.xi_max.rec."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,45 +7,43 @@ from sascli.config.settings import as_list, is_amount, unknown
 from sascli.errors import UserError
 
 KINDS = ("m", "pi", "xi")
-
+"""The parameters, as sascli.core.network has them: nothing here imports torch."""
 RATES = (*KINDS, "r")
-"""What has a learning rate of its own; r is the decorrelation of COPI."""
-
+"""What can have its own learning rate; r is the decorrelation of COPI."""
 LAYERS = {"feedforward": (), "recurrent": ("in", "rec", "out")}
-"""The layers of each kind of network that can have settings of their own."""
+"""The layers of each kind of network that can have their own settings."""
 
 
 def per_kind(
     value: Any, what: str, kinds: Iterable[str] = KINDS, layers: Iterable[str] = ()
 ) -> dict[str, float]:
-    """One number per kind of parameter from a number or a map with a `default`.
+    """One number per kind of parameter, from a number or from a map with a `default`.
 
-    A layer's own (a number or a map in its turn) come before them, as `rec.pi`.
+    With `layers` also one per layer and kind, as `rec.pi`: the layer's, else the kind's. A
+    layer's value is a number or a map in its turn. Raises UserError.
     """
-    given = dict(value) if isinstance(value, Mapping) else {"default": value}
-    for key in given:
-        if key not in (*kinds, *layers, "default"):
-            raise unknown(key, (*kinds, *layers, "default"), f"{what} for")
+    values = dict(value) if isinstance(value, Mapping) else {"default": value}
+    for key in values:
+        if key not in (names := (*kinds, *layers, "default")):
+            raise unknown(key, names, f"{what} for")
     numbers = {}
     for kind in kinds:
-        number = given.get(kind)
-        number = given.get("default") if number is None else number
+        number = values.get("default") if values.get(kind) is None else values[kind]
         if not is_amount(number):
             raise UserError(f"{what}.{kind} must be a number >= 0, not {number!r}")
         numbers[kind] = float(number)
+    shared = dict(numbers)
     for layer in layers:
-        own = given.get(layer)
-        own = own if isinstance(own, Mapping) else dict.fromkeys(kinds, own)
-        own = {kind: numbers.get(kind) for kind in kinds} | {
-            kind: number for kind, number in own.items() if number is not None
-        }
-        deeper = per_kind(own, f"{what}.{layer}", kinds)
-        numbers |= {f"{layer}.{kind}": number for kind, number in deeper.items()}
+        special = values.get(layer)
+        special = special if isinstance(special, Mapping) else dict.fromkeys(kinds, special)
+        special = {kind: number for kind, number in special.items() if number is not None}
+        inner = per_kind(shared | special, f"{what}.{layer}", kinds)
+        numbers |= {f"{layer}.{kind}": number for kind, number in inner.items()}
     return numbers
 
 
 def alternatives(value: Any) -> list[Any]:
-    """The numbers or maps that a list of rates, or a map whose `default` is one, stands for."""
+    """The numbers or maps of a list of rates, or of a map whose `default` is a list."""
     if isinstance(value, Mapping) and isinstance(value.get("default"), (list, tuple)):
-        return [{**value, "default": one} for one in value["default"]]
+        return [{**value, "default": number} for number in value["default"]]
     return as_list(value)

@@ -1,4 +1,4 @@
-"""The settings of what looks at many run directories."""
+"""The settings of the commands that list many run directories."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,18 +8,18 @@ from sascli.config.settings import setting
 
 @dataclass
 class Runs:
-    """The run directories that there are."""
+    """The run directories in the outputs."""
 
-    command: Any = setting(None, "only of this command, or of these; null: all")
-    status: Any = setting(None, "only of this status, or of these; null: all")
-    match: str | None = setting(None, "only with this in their path, for example mnist; null: all")
+    command: Any = setting(None, "only of this command, or of a list of commands; null: all")
+    status: Any = setting(None, "only of this status, or of a list of them; null: all")
+    match: str | None = setting(None, "only with this text in their path, e.g. mnist; null: all")
     format: str = setting("text", "text, csv or json", choices=("text", "csv", "json"))
     outputs: str = setting("outputs", "where they are; default $SAS_OUTPUTS")
 
 
 @dataclass
 class Collect:
-    """The tables of a multirun's jobs together."""
+    """The tables of all jobs of a multirun."""
 
     sweep: str | None = setting(None, "directory of a multirun; null: the newest")
-    outputs: str = setting("outputs", "where it is looked for; default $SAS_OUTPUTS")
+    outputs: str = setting("outputs", "where the multirun is; default $SAS_OUTPUTS")

@@ -1,16 +1,16 @@
-"""The settings of what is measured and drawn from runs that are finished."""
+"""The settings of the commands that measure finished runs or draw their results."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from sascli.config.settings import setting
+from sascli.config.settings import count_or_all, setting
 
 PERTURBATIONS = ("vip_off", "uip_on", "random_off", "other_off", "paired_off", "matched_off")
 
 
 @dataclass
 class FromRun:
-    """What the commands that measure a trained network share."""
+    """Settings that the commands that measure a trained run share."""
 
     run: str = setting("latest", "a run directory, a run's name, or latest")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
@@ -21,14 +21,14 @@ class FromRun:
 
 @dataclass
 class Where:
-    """Where a run's images are now."""
+    """Where the images of a run are now."""
 
-    root: str | None = setting(None, "folder of the data sets; null: as when it was trained")
+    root: str | None = setting(None, "folder of the data sets; null: that of the training")
 
 
 @dataclass
 class OnImages(FromRun):
-    """What those of them share that need images."""
+    """Settings of those measurements that need images."""
 
     data: Where = setting(Where, "data sets")
 
@@ -46,37 +46,35 @@ class Entropy(FromRun):
 class Perturb(OnImages):
     """Targeted perturbation of one layer."""
 
-    layer: Any = setting(
-        1, "layer, counted from 1, a list of layers, or all", ge=1, whole=True, word="all"
-    )
+    layer: Any = count_or_all(1, "layer, counted from 1, a list of layers, or all")
     kind: list[str] = setting(
         ["vip_off", "uip_on", "random_off", "other_off"],
-        "what is switched off or on; paired_off, matched_off: VIPs and others of the same |m|",
+        "weights to switch off or on; paired_off, matched_off: VIPs and others of equal |m|",
         choices=PERTURBATIONS,
     )
-    fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed", ge=0, le=1)
-    samples: int = setting(10, "effective networks and draws that each point averages", ge=1)
+    fractions: list[float] = setting([0.0, 1.0], "fractions of the weights to perturb", ge=0, le=1)
+    samples: int = setting(10, "effective networks and draws averaged per point", ge=1)
     tolerance: float = setting(0.0, "pi <= tolerance and Xi <= tolerance make a VIP", ge=0)
     xi_max: float | None = setting(None, "VIP-like: Xi <= xi_max instead; null: tolerance", ge=0)
     m_min: float = setting(0.0, "VIP-like: |m| >= m_min as well", ge=0)
-    draw: int = setting(0, "another number, another series of networks and draws", ge=0)
+    draw: int = setting(0, "number of the series of networks and draws", ge=0)
 
 
 @dataclass
 class FromStudy:
-    """What the commands that read a directory of `sas reproduce` share."""
+    """Settings of the commands that read a directory of `sas reproduce`."""
 
-    from_: str | None = setting(None, "directory of a study; null: its newest")
+    from_: str | None = setting(None, "directory of a study; null: the newest")
     study: str | None = setting(None, "credit, temporal, copi or use; null: any")
-    outputs: str = setting("outputs", "where it is looked for; default $SAS_OUTPUTS")
+    outputs: str = setting("outputs", "where the study is; default $SAS_OUTPUTS")
 
 
 @dataclass
 class Plot(FromStudy):
-    """Pictures from tables."""
+    """Pictures of tables."""
 
     figure: Any = setting("all", "a figure, a list of them, or all")
-    out: str | None = setting(None, "where the pictures go; null: beside the tables")
+    out: str | None = setting(None, "folder of the pictures; null: beside the tables")
 
 
 @dataclass

@@ -1,8 +1,8 @@
-"""The replicas that the settings of a run stand for."""
+"""The replicas of a run, by its settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
 
 from sascli.config.layers import LAYERS, RATES, alternatives, per_kind
 from sascli.config.train import Train
@@ -10,7 +10,7 @@ from sascli.config.train import Train
 
 @dataclass(frozen=True)
 class Member:
-    """What one replica of a population is trained with: numbers as `per_kind` gives them."""
+    """The seed, learning rates and decays of a replica; numbers as `per_kind` returns them."""
 
     seed: int
     lr: dict[str, float]
@@ -18,7 +18,7 @@ class Member:
 
 
 def population(config: Train) -> list[Member]:
-    """The replicas of a run: every rate of a list with every decay and every seed."""
+    """The replicas of a run: every learning rate with every decay and every seed."""
     seeds = config.seeds or list(range(config.seed, config.seed + config.replicas))
     layers = LAYERS[config.model.network]
     rates = [per_kind(lr, "lr", RATES, layers) for lr in alternatives(config.lr)]
@@ -27,18 +27,17 @@ def population(config: Train) -> list[Member]:
 
 
 def varied(config: Train) -> dict[str, list[float]]:
-    """Columns that tell replicas of different rates apart; none where all have the same."""
-    lrs, decays = ([own(value) for value in alternatives(v)] for v in (config.lr, config.decay))
-    count = len(population(config)) // (len(lrs) * len(decays))
-    each = [(lr, decay) for lr in lrs for decay in decays for _ in range(count)]
+    """Columns that distinguish replicas of different rates; none where all have the same."""
+    rates, decays = (list(map(first, alternatives(v))) for v in (config.lr, config.decay))
+    replicas = list(product(rates, decays, config.seeds or range(config.replicas)))
     columns = {}
-    if len(lrs) > 1:
-        columns["lr"] = [lr for lr, _ in each]
+    if len(rates) > 1:
+        columns["lr"] = [rate for rate, *_ in replicas]
     if len(decays) > 1:
-        columns["decay"] = [decay for _, decay in each]
+        columns["decay"] = [decay for _, decay, _ in replicas]
     return columns
 
 
-def own(value: Any) -> float:
-    """The number that one value of a list stands for."""
+def first(value: float | Mapping[str, float]) -> float:
+    """The number of a value in a list of rates: of a map its default."""
     return float(value["default"] if isinstance(value, Mapping) else value)

@@ -1,25 +1,23 @@
-"""The settings of the learning rules, each read from its rule's file without importing torch."""
+"""The settings of the learning rules, read from their files without importing torch."""
 
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from sascli.config.settings import setting, unknown
-from sascli.errors import UserError
+from sascli.config.settings import setting, typed, unknown
 
 FOLDERS = [Path(__file__).parents[1] / "rules"]
-"""Where the files of rules are."""
+"""The folders of the rules' files."""
 
 
 @dataclass
 class RuleSettings:
-    """Settings that every rule has; a rule adds its own by inheriting from this."""
+    """Settings that every rule has; a rule adds settings by inheriting from this."""
 
     name: str = setting("", "the learning rule")
 
@@ -30,44 +28,35 @@ def rule_files() -> dict[str, Path]:
     return {name: files[name] for name in sorted(files) if "\nRULE = " in files[name].read_text()}
 
 
-def rule_names() -> list[str]:
-    """The learning rules."""
-    return list(rule_files())
-
-
 @cache
 def rule_schema(name: str) -> type[RuleSettings]:
-    """The dataclass of a rule's settings, that of the rule it inherits from where it has none.
+    """The dataclass of a rule's settings, or that of the rule from which it inherits.
 
-    The file of a rule imports torch, which takes seconds, so it is not imported: only its
-    settings classes are executed. Raises UserError for an unknown rule.
+    Importing a rule would import torch, which takes seconds. Instead only the settings classes in
+    its file are executed. Raises UserError for an unknown rule.
     """
-    if name not in rule_names():
-        raise unknown(name, rule_names(), "learning rule")
+    files = rule_files()
+    if name not in files:
+        raise unknown(name, files, "learning rule")
     schema: type[RuleSettings] = RuleSettings
-    file = rule_files()[name]
-    namespace = {
-        "__name__": f"sascli.rules.{name}",
-        "dataclass": dataclass,
-        "setting": setting,
-        "RuleSettings": RuleSettings,
-    }
-    for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sascli.rules."):
-            parent = str(node.module).rpartition(".")[2]
-            if parent in rule_names():
+    namespace: dict[str, Any] = {"__name__": f"sascli.rules.{name}"}
+    namespace |= {"dataclass": dataclass, "setting": setting, "RuleSettings": RuleSettings}
+    for node in ast.parse(files[name].read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            package, _, parent = str(node.module).rpartition(".")
+            if package == "sascli.rules" and parent in files:
                 schema = rule_schema(parent)
                 namespace[schema.__name__] = schema
-        elif isinstance(node, ast.ClassDef) and any(
-            isinstance(base, ast.Name) and base.id in namespace for base in node.bases
+        elif isinstance(node, ast.ClassDef) and namespace.keys() & set(
+            map(ast.unparse, node.bases)
         ):
-            exec(compile(ast.Module([node], []), str(file), "exec"), namespace)
-            schema = cast(type[RuleSettings], namespace[node.name])
+            exec(compile(ast.Module([node], []), str(files[name]), "exec"), namespace)
+            schema = namespace[node.name]
     return schema
 
 
 def rule_settings(rule: Mapping[str, Any] | RuleSettings) -> RuleSettings:
-    """A rule's settings from plain values, checked. Raises UserError for an invalid one."""
+    """A rule's settings from plain values. Raises UserError for an invalid one."""
     if isinstance(rule, RuleSettings):
         return rule
     schema = rule_schema(str(rule.get("name")))
@@ -75,8 +64,4 @@ def rule_settings(rule: Mapping[str, Any] | RuleSettings) -> RuleSettings:
     for key in rule:
         if key not in names:
             raise unknown(key, names, f"setting of the rule {rule.get('name')} called")
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), dict(rule))
-        return cast(RuleSettings, OmegaConf.to_object(merged))
-    except OmegaConfBaseException as error:
-        raise UserError(f"rule: {str(error).splitlines()[0]}") from error
+    return typed(OmegaConf.create(dict(rule)), schema)

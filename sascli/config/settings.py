@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from math import inf
+from operator import ge, gt, le, lt
 from typing import Any, TypeGuard, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,6 +16,7 @@ from sascli.errors import UserError
 
 Settings = TypeVar("Settings")
 
+COMPARISONS = {"ge": ge, "gt": gt, "le": le, "lt": lt}
 UNHASHED = ("resume", "device", "threads", "outputs", "worker")
 
 
@@ -22,8 +24,8 @@ UNHASHED = ("resume", "device", "threads", "outputs", "worker")
 class Bounds:
     """What a setting's value, or each value of its list, must satisfy.
 
-    ge, gt, le and lt bound a number, `choices` lists all valid values, `whole` allows whole
-    numbers alone, `word` is a text that is valid beside numbers, `empty` allows an empty list.
+    ge, gt, le and lt bound a number, `choices` lists all valid values, `whole` allows only whole
+    numbers, `word` is a text that is valid beside numbers, `empty` allows an empty list.
     None is always valid: the type says whether a setting may be null.
     """
 
@@ -31,14 +33,14 @@ class Bounds:
     gt: float | None = None
     le: float | None = None
     lt: float | None = None
-    choices: tuple[Any, ...] = ()
+    choices: tuple[str, ...] = ()
     whole: bool = False
     word: str | None = None
     empty: bool = False
 
     def check(self, key: str, value: Any) -> None:
         """Raises UserError for an invalid value of the setting `key`."""
-        if isinstance(value, list) and not value and not self.empty:
+        if value == [] and not self.empty:
             raise UserError(f"{key} needs at least one value")
         for element in value if isinstance(value, list) else [value]:
             if self.choices and element is not None and element not in self.choices:
@@ -47,33 +49,24 @@ class Bounds:
                 raise UserError(f"{key} must {self}, not {value!r}")
 
     def contain(self, value: Any) -> bool:
-        """Whether a value is within the bounds."""
-        if value is None or value == self.word or self == Bounds(empty=self.empty):
+        """Whether a value is within the bounds; every value is if there are none."""
+        limits = [(getattr(self, name), compare) for name, compare in COMPARISONS.items()]
+        limits = [(limit, compare) for limit, compare in limits if limit is not None]
+        if value is None or value == self.word or not limits:
             return True
-        if self.choices:
-            return True
-        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
-            return False
-        return (
-            (self.ge is None or value >= self.ge)
-            and (self.gt is None or value > self.gt)
-            and (self.le is None or value <= self.le)
-            and (self.lt is None or value < self.lt)
-        )
+        number = type(value) in ((int,) if self.whole else (int, float))
+        return number and all(compare(value, limit) for limit, compare in limits)
 
     def __str__(self) -> str:
         """What a value must do: be at least 1, lie in [0, 1) ..."""
-        lower = self.ge if self.gt is None else self.gt
-        upper = self.le if self.lt is None else self.lt
+        lower, start = (self.ge, "[") if self.gt is None else (self.gt, "(")
+        upper, end = (self.le, "]") if self.lt is None else (self.lt, ")")
         if self.whole:
             text = f"be a whole number >= {lower}"
-        elif lower is not None and upper is not None:
-            opening, closing = "[("[self.gt is not None], "])"[self.lt is not None]
-            text = f"lie in {opening}{lower:g}, {upper:g}{closing}"
-        elif lower is not None:
-            text = f"be {'above' if self.ge is None else 'at least'} {lower:g}"
+        elif upper is not None:
+            text = f"lie in {start}{-inf if lower is None else lower:g}, {upper:g}{end}"
         else:
-            text = f"be {'below' if self.le is None else 'at most'} {upper:g}"
+            text = f"be {'at least' if start == '[' else 'above'} {lower:g}"
         return f"{text} or '{self.word}'" if self.word else text
 
 
@@ -90,10 +83,7 @@ def setting(default: Any = MISSING, help: str = "", **bounds: Any) -> Any:
 
 
 def check(config: Any, prefix: str = "") -> None:
-    """Check every setting against its bounds, then what a schema's `constraints` demands.
-
-    Raises UserError with the first invalid value.
-    """
+    """Check every setting against its bounds, then a schema's `constraints`. Raises UserError."""
     for entry in fields(config):
         value, key = getattr(config, entry.name), f"{prefix}{entry.name.rstrip('_')}"
         if is_dataclass(value):
@@ -102,6 +92,17 @@ def check(config: Any, prefix: str = "") -> None:
             entry.metadata.get("bounds", Bounds()).check(key, value)
     if hasattr(config, "constraints"):
         config.constraints()
+
+
+def require(condition: bool, message: str) -> None:
+    """Raises UserError with a message unless a condition holds."""
+    if not condition:
+        raise UserError(message)
+
+
+def count_or_all(default: Any, help: str) -> Any:
+    """A field for a whole number of at least 1, or `all`; a list of them where it is declared."""
+    return setting(default, help, ge=1, whole=True, word="all")
 
 
 def typed(cfg: DictConfig, schema: type[Settings]) -> Settings:
@@ -129,10 +130,7 @@ def plain(config: Any) -> dict[str, Any]:
 
 
 def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that decide the numbers.
-
-    Not where images are, since their checksum is recorded, and not the words of a preset.
-    """
+    """The settings that decide the numbers; the checksum of images stands for their place."""
     chosen = {key: value for key, value in settings.items() if key not in UNHASHED}
     for node, name in (("data", "root"), ("preset", "cut")):
         if isinstance(chosen.get(node), Mapping):
@@ -148,17 +146,15 @@ def config_hash(config: Any) -> str:
 
 def seed_list(seeds: Any) -> list[int]:
     """`seeds=5` means 0 to 4; a list is itself. Raises UserError."""
-    whole = isinstance(seeds, int) and not isinstance(seeds, bool)
-    listed = list(range(seeds)) if whole else seeds
-    if not isinstance(listed, list) or not listed or not all(type(s) is int for s in listed):
+    numbers = list(range(seeds)) if type(seeds) is int else seeds
+    if not isinstance(numbers, list) or not numbers or {type(seed) for seed in numbers} != {int}:
         raise UserError(f"seeds must be a number of seeds or a list of them, not {seeds!r}")
-    return listed
+    return numbers
 
 
 def is_amount(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number >= 0."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value < inf
+    return type(value) in (int, float) and 0 <= value < inf
 
 
 def as_list(value: Any) -> list[Any]:

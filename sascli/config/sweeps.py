@@ -1,27 +1,25 @@
-"""The settings of many runs together: `sas sweep-datasize` and `sas reproduce`."""
+"""The settings of `sas sweep-datasize` and of what every study of `sas reproduce` shares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sascli.config.layers import alternatives
-from sascli.config.settings import as_list, setting
-from sascli.config.train import Train
-from sascli.errors import UserError
+from sascli.config.settings import as_list, count_or_all, require, setting
+from sascli.config.train import Train, check_resumes_itself, check_single_rates
 
 
 @dataclass
 class ManyRuns(Train):
-    """What the commands that train many points share."""
+    """Settings that the commands that train many points share."""
 
-    worker: int | None = setting(None, "any number: workers of the same settings share the work")
-    seeds: Any = setting(3, "how many seeds (5: 0 to 4), or their list; they train side by side")
+    worker: int | None = setting(None, "any number; workers with the same settings share the work")
+    seeds: Any = setting(3, "number of seeds (5: 0 to 4), or their list; they train side by side")
 
     def constraints(self) -> None:
         """As `Train`; replicas are distinguished by their seeds alone."""
         super().constraints()
-        if isinstance(self.resume, str):
-            raise UserError("resume is true or false here: true resumes the run of these settings")
+        check_resumes_itself(self)
         check_single_rates(self)
 
 
@@ -30,7 +28,7 @@ class SweepDatasize(ManyRuns):
     """Test error and layer statistics against T and depth."""
 
     depth: Any = setting(4, "a depth, or a list of them", ge=2, whole=True)
-    train_size: Any = setting("all", "a T, or a list of them", ge=1, whole=True, word="all")
+    train_size: Any = count_or_all("all", "a T, or a list of them")
 
     def constraints(self) -> None:
         """As `ManyRuns`, for every depth."""
@@ -40,44 +38,40 @@ class SweepDatasize(ManyRuns):
 
 @dataclass
 class Preset:
-    """What the preset of every study has."""
+    """Settings of the preset of every study."""
 
-    name: str = setting("quick", "name of the preset, part of the directory's")
-    cut: str = setting("", "what is cut against the publication, and why")
+    name: str = setting("quick", "name of the preset, part of the directory's name")
+    cut: str = setting("", "what is less than in the publication, and why")
 
 
 @dataclass
 class SearchPreset(Preset):
     """A preset with a search of learning rates."""
 
-    rates: list[float] = setting(
-        [1.0], "learning rates tried for either rule, in units of lr", gt=0
-    )
-    search_seeds: int = setting(1, "seeds of that search", ge=1)
+    rates: list[float] = setting([1.0], "learning rates to search, in units of lr", gt=0)
+    search_seeds: int = setting(1, "seeds of the search", ge=1)
 
 
 @dataclass
 class CreditPreset(SearchPreset):
-    """How much of the reproduction is run. Sizes are in units of the model's T.
+    """How much of the study is run. Sizes are in units of the model's T.
 
-    BP is trained, and its rate searched, at every one of `sizes`. Where the data are too few for
-    the largest size, all are scaled down in proportion.
+    BP is trained, and its rate searched, at each of `sizes`. If there are too few images for the
+    largest size, all are scaled down in proportion.
     """
 
     sizes: list[float] = setting([1.0], "training sizes of Fig. 2b", gt=0)
     depths: list[int] = setting([4], "depths of the inset of Fig. 2b", ge=2)
     deep: int = setting(5, "depth of Figs. 3c and 4b", ge=2)
     deep_sizes: list[float] = setting([1.0], "training sizes of Fig. 3c", gt=0)
-    other_seeds: int | None = setting(
-        None, "how many seeds train at depths and T other than the model's; null: all", ge=1
-    )
+    other_seeds: int | None = setting(None, "seeds at other depths and T; null: all", ge=1)
     samples: int = setting(10, "effective networks and draws of a perturbation", ge=1)
     fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed", ge=0, le=1)
 
 
 @dataclass
 class Reproduce(ManyRuns):
-    """Settings of `sas train` and what every study has besides its preset."""
+    """Settings of every study: those of `sas train` and a preset."""
 
     preset: Preset = setting(Preset, "group: smoke, quick, paper")
 
@@ -89,29 +83,22 @@ class ReproduceCredit(Reproduce):
     preset: CreditPreset = setting(CreditPreset, "group: smoke, quick, paper")
 
     def constraints(self) -> None:
-        """As `Reproduce`, and what the search and Fig. 2b need."""
+        """As `Reproduce`, and those of the search and of Fig. 2b."""
         super().constraints()
         check_one_rate(self.lr)
-        if self.eval.samples < 1:
-            raise UserError("eval.samples must be at least 1: Fig. 2b shows sampled networks")
+        text = "eval.samples must be at least 1: Fig. 2b shows effective networks"
+        require(self.eval.samples >= 1, text)
 
 
 def scaled(lr: Any, factors: list[float]) -> list[float]:
     """Learning rates in units of a setting `lr`."""
-    unit = alternatives(lr)[0]
-    unit = unit["default"] if isinstance(unit, Mapping) else unit
+    first = alternatives(lr)[0]
+    unit = first["default"] if isinstance(first, Mapping) else first
     return [float(f"{unit * factor:.3g}") for factor in factors]
 
 
-def check_single_rates(config: Train) -> None:
-    """Refuse lists of rates and decays."""
-    for name in ("lr", "decay"):
-        if len(alternatives(getattr(config, name))) > 1:
-            raise UserError(f"{name} must be one number here; `sas train` takes a list")
-
-
 def check_one_rate(lr: Any) -> None:
-    """Refuse rates that differ by parameter or layer where the one rate is searched."""
+    """Raises UserError for rates that differ by parameter or layer: a single rate is searched."""
 
     def differs(rate: Any) -> bool:
         if not isinstance(rate, Mapping):
@@ -119,5 +106,5 @@ def check_one_rate(lr: Any) -> None:
         return any(differs(value) for key, value in rate.items() if key != "default")
 
     rate = alternatives(lr)[0]
-    if isinstance(rate, Mapping) and differs(rate):
-        raise UserError("lr must be one number here, the same for all: rates are searched")
+    uniform = not isinstance(rate, Mapping) or not differs(rate)
+    require(uniform, "lr must be one number here, the same for all: rates are searched")

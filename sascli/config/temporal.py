@@ -1,13 +1,12 @@
-"""The settings of the recurrent network's own measurements and theory, and of their study."""
+"""The settings of the measurements and theory of the recurrent network, and of their study."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sascli.config.measurements import FromRun, Where
-from sascli.config.settings import seed_list, setting
-from sascli.config.sweeps import Preset, Reproduce, check_single_rates
-from sascli.config.train import Train
-from sascli.errors import UserError
+from sascli.config.settings import require, seed_list, setting
+from sascli.config.sweeps import Preset, Reproduce
+from sascli.config.train import Train, check_single_rates
 
 WAYS = ("field", "mean", "sampled", "redrawn")
 
@@ -17,9 +16,7 @@ class CurveSettings:
     """How psychometric curves are measured."""
 
     way: list[str] = setting(
-        ["field", "sampled"],
-        "field, mean, sampled (weights drawn once), redrawn (at every step)",
-        choices=WAYS,
+        ["field", "sampled"], "field, mean, sampled, redrawn (at every step)", choices=WAYS
     )
     modality: list[str] = setting(["v", "a", "va"], "v, a, va")
     frequencies: list[float] = setting(
@@ -38,28 +35,28 @@ class RecordingSettings:
     noise: float = setting(0.1, "factor of the noise of inputs and neurons", ge=0)
     trials: int = setting(10, "trials of every modality and frequency", ge=1)
     dt: float = setting(0.5, "time step in ms")
-    every: float = setting(50.0, "ms between two recorded rates")
+    every: float = setting(50.0, "ms between recorded rates")
 
     def constraints(self) -> None:
         """Rates are recorded at time steps."""
-        if not self.every >= self.dt:
-            raise UserError(f"every must be at least dt={self.dt:g} ms, not {self.every}")
+        text = f"every must be at least dt={self.dt:g} ms, not {self.every}"
+        require(self.every >= self.dt, text)
 
 
 @dataclass
 class SelectivitySettings(RecordingSettings):
     """What counts as selective."""
 
-    least: float = setting(0.05, "fraction of a neuron's variance that must be explained", ge=0)
-    level: float = setting(0.01, "p value of the permutations, below which it is not chance", ge=0)
+    least: float = setting(0.05, "least explained fraction of a neuron's variance", ge=0)
+    level: float = setting(0.01, "p value of the permutations that is significant", ge=0)
     permutations: int = setting(999, "permutations of the labels", ge=1)
 
 
 @dataclass
 class TrajectorySettings(RecordingSettings):
-    """What is followed along its principal components."""
+    """What is projected on its principal components."""
 
-    layer: int = setting(2, "layer whose parameters are followed: 1 in, 2 rec, 3 out")
+    layer: int = setting(2, "layer of the parameters: 1 in, 2 rec, 3 out")
 
 
 @dataclass
@@ -68,18 +65,18 @@ class LazySettings:
 
     width: int = setting(500, "neurons; 0: no lazy training", ge=0)
     source: str = setting("mnist", "mnist or digits", choices=("mnist", "digits"))
-    images: int = setting(10, "training images of either class, the first in file order", ge=1)
+    images: int = setting(10, "training images per class, the first in file order", ge=1)
     lr: float = setting(1e-3, "learning rate of the scaled parameters", ge=0)
     steps: int = setting(1000, "steps of gradient descent on all images", ge=1)
-    every: int = setting(10, "steps between two rows", ge=1)
+    every: int = setting(10, "steps between rows", ge=1)
     seeds: int = setting(3, "networks: seeds 0, 1, ...", ge=1)
 
 
 @dataclass
 class KernelSettings:
-    """What the tangent kernel is computed for."""
+    """The networks whose tangent kernel is computed."""
 
-    seeds: int = setting(10, "random networks of every width: seeds 0, 1, ...", ge=1)
+    seeds: int = setting(10, "random networks per width: seeds 0, 1, ...", ge=1)
     alpha: list[float] = setting([1.0, 0.5], "leaks alpha = dt / tau", gt=0, le=1)
     angles: int = setting(17, "input angles from 0 to 2 pi", ge=2)
     widths: list[int] = setting([100, 200, 500, 1000, 2000], "widths of the random networks", ge=1)
@@ -92,10 +89,10 @@ class KernelSettings:
 
     def constraints(self) -> None:
         """An exponent needs two widths; lazy training has one h(0)."""
-        if len(set(self.widths)) < 2:
-            raise UserError(f"widths must be at least two different widths, not {self.widths}")
-        if self.lazy.width and not self.shared_start:
-            raise UserError("lazy training has one h(0) for all samples: add lazy.width=0")
+        text = f"widths must be at least two different widths, not {self.widths}"
+        require(len(set(self.widths)) >= 2, text)
+        text = "lazy training has one h(0) for all samples: add lazy.width=0"
+        require(not self.lazy.width or self.shared_start, text)
 
 
 @dataclass
@@ -112,11 +109,11 @@ class NeuronSettings:
     """The read-out neuron that learns a sine."""
 
     seeds: int = setting(10, "independent networks: seeds 0, 1, ...", ge=1)
-    n: int = setting(10_000, "inputs N, all of them the sine", ge=1)
+    n: int = setting(10_000, "inputs N, each the sine", ge=1)
     steps: int = setting(20, "time steps, one period", ge=1)
     epochs: int = setting(600, "steps of gradient descent", ge=1)
-    halve_every: int = setting(100, "epochs after which the rates are halved", ge=1)
-    every: int = setting(10, "epochs between two rows", ge=1)
+    halve_every: int = setting(100, "epochs between halvings of the rates", ge=1)
+    every: int = setting(10, "epochs between rows", ge=1)
     lr: NeuronRates = setting(NeuronRates, "learning rates")
     pi_max: float = setting(0.1, "initial pi is drawn from Uniform(0, pi_max)", ge=0, le=1)
     xi_max: float = setting(0.1, "initial Xi is drawn from Uniform(0, xi_max)", ge=0)
@@ -124,12 +121,12 @@ class NeuronSettings:
 
 @dataclass
 class Psychometric(FromRun, CurveSettings):
-    """Choices of a network of the multisensory task against frequency."""
+    """Choices against frequency, of a network of the multisensory task."""
 
 
 @dataclass
 class Selectivity(FromRun, SelectivitySettings):
-    """What neurons are selective for: choice, modality, both, neither."""
+    """Neurons selective for choice, modality, both or neither."""
 
 
 @dataclass
@@ -139,7 +136,7 @@ class Trajectories(FromRun, TrajectorySettings):
 
 @dataclass
 class Experiment:
-    """What the experiments without a trained run share."""
+    """Settings of the experiments without a trained run."""
 
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
     name: str = setting("default", "name of the result")
@@ -160,10 +157,10 @@ class OrderParameters(Experiment, NeuronSettings):
 
 @dataclass
 class OtherModel(Train):
-    """A model that the study trains beside the first: settings of `sas train`."""
+    """A further model that the study trains: settings of `sas train`."""
 
     epochs: int = setting(100, "passes over the training images; 0: without this model", ge=0)
-    seeds: Any = setting(None, "how many seeds (5: 0 to 4), or their list; null: the study's")
+    seeds: Any = setting(None, "number of seeds (5: 0 to 4), or their list; null: the study's")
 
     def constraints(self) -> None:
         """As `Train`, with a single rate."""
@@ -176,16 +173,10 @@ class OtherModel(Train):
 class TemporalPreset(Preset):
     """How much of the study is run."""
 
-    samples: int = setting(
-        10, "effective networks of the perturbation and of redrawn weights", ge=1
-    )
-    trials: int = setting(
-        2, "trials of every condition in a test of the task at psychometric.dt", ge=1
-    )
-    fractions: list[float] = setting(
-        [0.0, 1.0], "fractions of the VIPs that are switched off", ge=0, le=1
-    )
-    tolerance: float = setting(0.0, "VIP-like by our thresholds: pi and Xi of at most this", ge=0)
+    samples: int = setting(10, "effective networks per test", ge=1)
+    trials: int = setting(2, "trials per condition in a test of the task", ge=1)
+    fractions: list[float] = setting([0.0, 1.0], "fractions of VIPs to switch off", ge=0, le=1)
+    tolerance: float = setting(0.0, "VIP-like by our thresholds: pi, Xi <= tolerance", ge=0)
     xi_max: float | None = setting(None, "VIP-like: Xi <= xi_max instead; null: tolerance", ge=0)
     m_min: float = setting(0.0, "VIP-like: |m| >= m_min as well", ge=0)
 
@@ -196,9 +187,7 @@ class ReproduceTemporal(Reproduce):
 
     preset: TemporalPreset = setting(TemporalPreset, "group: smoke, quick, paper")
     task: OtherModel = setting(OtherModel, "settings of `sas train model=multisensory`")
-    pixels: OtherModel = setting(
-        OtherModel, "settings of `sas train model=rnn_pixels`; epochs=0: without"
-    )
+    pixels: OtherModel = setting(OtherModel, "settings of `sas train model=rnn_pixels`")
     psychometric: CurveSettings = setting(CurveSettings, "psychometric curves")
     selectivity: SelectivitySettings = setting(SelectivitySettings, "selectivity")
     trajectories: TrajectorySettings = setting(TrajectorySettings, "trajectories")
@@ -208,7 +197,5 @@ class ReproduceTemporal(Reproduce):
     def constraints(self) -> None:
         """As `Reproduce`; the first model is of images in sequence."""
         super().constraints()
-        if self.model.network != "recurrent" or self.model.source == "multisensory":
-            raise UserError(
-                "model must be of images in sequence: for example rnn_rows or rnn_digits"
-            )
+        in_time = self.model.network == "recurrent" and self.model.source != "multisensory"
+        require(in_time, "model must be of images in sequence: for example rnn_rows or rnn_digits")

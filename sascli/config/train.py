@@ -1,50 +1,53 @@
 """The settings of a training run, and the constraints that bounds cannot express."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
 from sascli.config.rule import rule_settings
-from sascli.config.settings import check, is_amount, seed_list, setting, unknown
-from sascli.errors import UserError
+from sascli.config.settings import (
+    check,
+    count_or_all,
+    is_amount,
+    require,
+    seed_list,
+    setting,
+    unknown,
+)
 
 IDENTITY = "identity"
-"""In the place of a variance of the initial m: m is the unit matrix."""
+"""Instead of a variance of the initial m: m is the identity matrix."""
 
 
 @dataclass
 class Model:
-    """The data set and the kind of network made for it."""
+    """The data set and the kind of network for it."""
 
     name: str = setting("digits", "name of the model, part of the run's name")
     source: str = setting("digits", "digits, mnist, cifar10, folder or multisensory")
-    network: str = setting(
-        "feedforward", "kind of network: feedforward or recurrent", choices=tuple(LAYERS)
-    )
-    image_size: int | None = setting(None, "folder: resize images to this many pixels a side")
-    grey: bool = setting(False, "folder: turn colour images to grey")
-    n_in: int | None = setting(None, "recurrent: pixels that enter at a time; null: a row", ge=1)
+    network: str = setting("feedforward", "feedforward or recurrent", choices=tuple(LAYERS))
+    image_size: int | None = setting(None, "folder: pixels per side, to which images are resized")
+    grey: bool = setting(False, "folder: convert colour images to grey")
+    n_in: int | None = setting(None, "recurrent: pixels per time step; null: a row", ge=1)
     dt: float = setting(1.0, "recurrent: time step, in the unit of tau; multisensory: ms")
     tau: float = setting(10.0, "recurrent: time constant of the neurons")
     sigma: float = setting(0.0, "recurrent: noise of the neurons", ge=0)
     start: float = setting(0.0, "recurrent: h(0)")
     loss: str = setting(
         "mean",
-        "multisensory: squared error, mean over unmasked targets, or half_per_step: "
-        "sum / (2 trials x time steps), padding counted",
+        "multisensory: squared error, mean over unmasked targets; or half_per_step: its sum / "
+        "(2 trials x time steps), padding included",
         choices=("mean", "half_per_step"),
     )
-    ordinary_inputs: bool = setting(False, "recurrent: input weights are m alone, pi = Xi = 0")
+    ordinary_inputs: bool = setting(False, "recurrent: input weights have m only, pi = Xi = 0")
 
 
 @dataclass
 class Init:
-    """Where the parameters start (published runs: N(0, 2/784), 0, Uniform(0, 0.01))."""
+    """The initial parameters (published runs: m ~ N(0, 2/784), pi = 0, Xi ~ Uniform(0, 0.01))."""
 
-    m_var: Any = setting(
-        None, "variance of the initial m; null: 2 / number of inputs; recurrent: by layer"
-    )
+    m_var: Any = setting(None, "variance of the initial m; null: 2 / inputs; or by layer")
     pi: float = setting(0.0, "initial spike mass, a probability", ge=0, le=1)
     xi_max: Any = setting(0.01, "initial Xi is drawn from Uniform(0, xi_max); or by layer")
 
@@ -54,42 +57,26 @@ class Optim:
     """The settings of the optimiser; rates and decays are `lr` and `decay`."""
 
     name: str = setting(
-        "adamw",
-        "adamw: Adam with decoupled decay; rmsprop: with coupled decay",
-        choices=("adamw", "rmsprop"),
+        "adamw", "Adam with decoupled, rmsprop with coupled decay", choices=("adamw", "rmsprop")
     )
-    beta1: float = setting(0.9, "decay rate of the first moment; adamw alone", ge=0, lt=1)
+    beta1: float = setting(0.9, "decay rate of the first moment; adamw only", ge=0, lt=1)
     beta2: float = setting(0.999, "decay rate of the second moment", ge=0, lt=1)
     eps: float = setting(1e-8, "added to the root of the second moment", ge=0)
     eps_inside: bool = setting(False, "rmsprop: eps is added inside the root, as published")
-    pi: str | None = setting(
-        None, "rmsprop: sgd, plain gradient descent on pi; null: as m and xi", choices=("sgd",)
-    )
-    clip: float | None = setting(
-        None, "largest spectral norm of a matrix's gradient; null: any", gt=0
-    )
-    halve_every: int | None = setting(
-        None, "epochs after which rates are halved; null: never", ge=1
-    )
-    halve: list[str] = setting(
-        ["m", "pi", "xi"], "the kinds whose rates are halved", choices=KINDS, empty=True
-    )
-    halve_early: bool = setting(
-        False, "halve in epochs halve_every, 2 halve_every ..., as published; not after them"
-    )
+    pi: str | None = setting(None, "rmsprop: sgd for pi; null: as m, xi", choices=("sgd",))
+    clip: float | None = setting(None, "largest spectral norm of a gradient; null: any", gt=0)
+    halve_every: int | None = setting(None, "epochs between halvings of rates; null: never", ge=1)
+    halve: list[str] = setting(list(KINDS), "kinds of rates to halve", choices=KINDS, empty=True)
+    halve_early: bool = setting(False, "halve before, not after, those epochs, as published")
 
 
 @dataclass
 class Evaluation:
     """How the network is tested."""
 
-    samples: int = setting(10, "effective networks drawn for ensemble.csv", ge=0)
+    samples: int = setting(10, "effective networks for ensemble.csv", ge=0)
     mean_every: int = setting(10, "epochs between evaluations of the mean network", ge=1)
-    redraw: str = setting(
-        "once",
-        "effective networks: weights drawn once, or at every time step",
-        choices=("once", "step"),
-    )
+    redraw: str = setting("once", "draw weights once or at every step", choices=("once", "step"))
 
 
 @dataclass
@@ -98,9 +85,7 @@ class DataSettings:
 
     root: str = setting("data", "folder of the data sets; default $SAS_DATA, else ./data")
     split: str = setting(
-        "test",
-        "test, or validation: the last training images instead",
-        choices=("test", "validation"),
+        "test", "test, or validation: the last training images", choices=("test", "validation")
     )
 
 
@@ -112,27 +97,18 @@ class Train:
     rule: Any = setting(None, "group: the learning rule and its own settings")
     optim: Optim = setting(Optim, "group: the optimiser")
     depth: int = setting(4, "layers of neurons, input and output included; recurrent: 3", ge=2)
-    width: Any = setting(100, "neurons of a hidden layer: a number, or the list of all widths")
-    train_size: Any = setting(
-        "all", "T, the number of training images, or all", ge=1, whole=True, word="all"
-    )
-    test_size: Any = setting(
-        "all", "V, the number of test images, or all", ge=1, whole=True, word="all"
-    )
+    width: Any = setting(100, "neurons per hidden layer: a number, or all widths", empty=True)
+    train_size: Any = count_or_all("all", "T, the number of training images, or all")
+    test_size: Any = count_or_all("all", "V, the number of test images, or all")
     epochs: int = setting(100, "passes over the training images", ge=1)
     stop_loss: float | None = setting(
-        None, "training loss of an epoch below which a replica stops; null: none does", ge=0
+        None, "training loss that stops a replica; null: never", ge=0
     )
-    stop_after: int = setting(0, "epochs that every replica trains before stop_loss counts", ge=0)
-    batch_size: int = setting(
-        500, "images of a mini-batch; the last of an epoch may be smaller", ge=1
-    )
-    batches: int | None = setting(None, "mini-batches of an epoch; null: every image once", ge=1)
-    lr: Any = setting(
-        0.1,
-        "learning rate: a number, or lr.m, lr.pi, lr.xi, lr.r (COPI's R); a list: side by side",
-    )
-    decay: Any = setting(1e-4, "decoupled L2 decay, as lr: a number, decay.m ..., or a list")
+    stop_after: int = setting(0, "epochs before stop_loss applies", ge=0)
+    batch_size: int = setting(500, "images per mini-batch; the last may be smaller", ge=1)
+    batches: int | None = setting(None, "mini-batches per epoch; null: every image once", ge=1)
+    lr: Any = setting(0.1, "learning rate, or lr.m, lr.pi, lr.xi, lr.r; a list: side by side")
+    decay: Any = setting(1e-4, "L2 decay, as lr: a number, decay.m ..., or a list")
     init: Init = setting(Init, "initial parameters")
     eval: Evaluation = setting(Evaluation, "evaluation")
     data: DataSettings = setting(DataSettings, "data sets")
@@ -140,16 +116,11 @@ class Train:
     snapshot_every: int = setting(0, "epochs between snapshots of the weights; 0: none", ge=0)
     seed: int = setting(0, "seed of the first replica; replica r has seed + r", ge=0)
     replicas: int = setting(1, "independent networks trained side by side", ge=1)
-    seeds: list[int] | None = setting(
-        None, "the replicas' seeds one by one, instead of seed", empty=True
-    )
+    seeds: list[int] | None = setting(None, "seed of each replica, instead of seed", empty=True)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
     precision: str = setting("float32", "float32 or float64", choices=("float32", "float64"))
-    resume: Any = setting(
-        False,
-        "true: resume the newest unfinished run of these settings; or a run's path or name",
-    )
+    resume: Any = setting(False, "true: the newest unfinished run of these settings; or a run")
     name: str | None = setting(None, "run name; null: <model>-<rule>-L<depth>-T<train_size>")
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")
 
@@ -159,68 +130,70 @@ class Train:
             self.rule = rule_settings(self.rule)
 
     def constraints(self) -> None:
-        """Raises UserError for settings that do not fit one another."""
+        """Raises UserError for settings that do not fit together."""
         hidden_widths(self.width, self.depth)
         if self.rule is not None:
             check(self.rule, "rule.")
-        if self.name is not None and (not self.name or ".." in self.name.split("/")):
-            raise UserError(f"name must be the name of a folder, not {self.name!r}")
-        if self.optim.pi == "sgd" and self.optim.name == "adamw":
-            raise UserError("optim.pi is null or, with optim=rmsprop, sgd")
-        if self.optim.eps_inside and self.optim.name != "rmsprop":
-            raise UserError("optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false")
+        folder = self.name is None or (self.name and ".." not in self.name.split("/"))
+        require(bool(folder), f"name must be the name of a folder, not {self.name!r}")
+        rmsprop = self.optim.name == "rmsprop"
+        require(rmsprop or self.optim.pi is None, "optim.pi is null or, with optim=rmsprop, sgd")
+        text = "optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false"
+        require(rmsprop or not self.optim.eps_inside, text)
         if self.seeds is not None:
             seeds = seed_list(self.seeds)
-            if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-                raise UserError(f"seeds must be different whole numbers >= 0, not {self.seeds}")
-        self._check_time()
+            different = len(set(seeds)) == len(seeds) and min(seeds) >= 0
+            require(different, f"seeds must be different whole numbers >= 0, not {self.seeds}")
+        if self.model.network == "recurrent":
+            dt, tau = self.model.dt, self.model.tau
+            text = "a recurrent network has depth 3 (in, rec, out): leave depth out"
+            require(self.depth == 3, text)
+            require(0 < dt <= tau, f"model.dt must be > 0 and at most model.tau={tau}, not {dt}")
+        else:
+            text = "eval.redraw=step needs a recurrent network, for example model=rnn_rows"
+            require(self.eval.redraw == "once", text)
         self._check_numbers()
 
-    def _check_time(self) -> None:
-        """Whether network and settings of time fit each other."""
-        model = self.model
-        if model.network != "recurrent":
-            if self.eval.redraw == "step":
-                raise UserError(
-                    "eval.redraw=step needs a recurrent network, for example model=rnn_rows"
-                )
-            return
-        if self.depth != 3:
-            raise UserError("a recurrent network has depth 3 (in, rec, out): leave depth out")
-        if not 0 < model.dt <= model.tau:
-            raise UserError(
-                f"model.dt must be > 0 and at most model.tau={model.tau}, not {model.dt}"
-            )
-
     def _check_numbers(self) -> None:
-        """Whether rates, decays and initial variances are numbers >= 0, layer by layer."""
+        """Raises UserError unless rates, decays and initial variances are numbers >= 0."""
         layers = LAYERS[self.model.network]
         for name, words in (("m_var", (None, IDENTITY) if layers else (None,)), ("xi_max", ())):
             for value in initial(self, name):
-                if value not in words and not is_amount(value):
-                    raise UserError(f"init.{name} is a variance, a number >= 0, not {value!r}")
+                text = f"init.{name} is a variance, a number >= 0, not {value!r}"
+                require(value in words or is_amount(value), text)
         for name, kinds in (("lr", RATES), ("decay", KINDS)):
-            if not alternatives(getattr(self, name)):
-                raise UserError(f"{name} needs at least one value")
-            for value in alternatives(getattr(self, name)):
+            values = alternatives(getattr(self, name))
+            require(bool(values), f"{name} needs at least one value")
+            for value in values:
                 per_kind(value, name, kinds, layers)
+
+
+def check_single_rates(config: Train, names: Iterable[str] = ("lr", "decay")) -> None:
+    """Raises UserError for lists of learning rates or decays."""
+    for name in names:
+        text = f"{name} must be one number here; `sas train` takes a list"
+        require(len(alternatives(getattr(config, name))) == 1, text)
+
+
+def check_resumes_itself(config: Train) -> None:
+    """Raises UserError for the path or name of a run to resume."""
+    text = "resume is true or false here: true resumes the run of these settings"
+    require(not isinstance(config.resume, str), text)
 
 
 def hidden_widths(width: Any, depth: int) -> list[int]:
     """Widths of the depth - 2 hidden layers."""
     widths = list(width) if isinstance(width, (list, tuple)) else [width] * (depth - 2)
-    if len(widths) != depth - 2:
-        raise UserError(
-            f"width lists {len(widths)} hidden layers, but depth={depth} has {depth - 2}"
-        )
+    text = f"width lists {len(widths)} hidden layers, but depth={depth} has {depth - 2}"
+    require(len(widths) == depth - 2, text)
     for n in widths:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise UserError(f"width must be a whole number >= 1 or a list of them, not {n!r}")
+        text = f"width must be a whole number >= 1 or a list of them, not {n!r}"
+        require(type(n) is int and n >= 1, text)
     return widths
 
 
 def initial(config: Train, name: str) -> list[Any]:
-    """init.m_var or init.xi_max of every layer, None where a map leaves it open."""
+    """init.m_var or init.xi_max of every layer; None for a layer that a map omits."""
     value, layers = getattr(config.init, name), LAYERS[config.model.network]
     if not isinstance(value, Mapping):
         return [value] * (len(layers) or config.depth - 1)
@@ -231,7 +204,7 @@ def initial(config: Train, name: str) -> list[Any]:
 
 
 def training_of(config: Train) -> Train:
-    """The settings of `sas train` among those of a command that has more."""
+    """The settings of `sas train` in those of a command with more."""
     return Train(**{name: getattr(config, name) for name in Train.__dataclass_fields__})
 
 

@@ -34,7 +34,7 @@ def measure(
         results = dict(work(run, config))
         for table, result in results.items():
             if isinstance(result, pd.DataFrame) and "replica" in result:
-                results[table] = runs.told_apart(result, varied(run.config))
+                results[table] = runs.add_replica_columns(result, varied(run.config))
         path = run.directory.resolve()  # "." has no name
         name = name or (path.parent.name if path.name.startswith("v") else path.name)
         entries = {key: run.manifest[key] for key in ("model", "rule", "data")}

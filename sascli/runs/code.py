@@ -10,20 +10,19 @@ PACKAGE = Path(__file__).parents[1]
 
 def _git(*words: str) -> str | None:
     """Output of a git command in the source checkout, None outside one."""
+    command = ["git", "-C", str(PACKAGE), *words]
     try:
-        result = subprocess.run(
-            ["git", "-C", str(PACKAGE), *words],
-            capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
+        return subprocess.check_output(
+            command, stderr=subprocess.DEVNULL, text=True, timeout=10
+        ).strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return result.stdout.strip()
 
 
 def code_version() -> dict[str, Any]:
-    """Commit, whether the code differs from it, and a checksum of the code itself."""
-    ours = _git("ls-files", "--error-unmatch", "errors.py") is not None
-    status = _git("status", "--porcelain") if ours else None  # not of a repository around it
+    """The commit, whether the code differs from it, and a checksum of the code itself."""
+    ours = _git("ls-files", "--error-unmatch", "errors.py") is not None  # not one around it
+    status = _git("status", "--porcelain") if ours else None
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(f"{path.name}\n".encode() + path.read_bytes())

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,13 @@ from sascli.runs.files import cannot_write, make, read_json, write_json
 
 FORMAT = 1
 MANIFEST, CONFIG = "manifest.json", "config.json"
-MULTIRUN = "multirun"
-"""The folder of a command's outputs in which the directories of its multiruns lie."""
+MULTIRUN = "multirun"  # the folder of the multiruns in the outputs of a command
+OLD_KINDS = {  # `kind` in manifests of earlier versions -> the study
+    "figures": "credit",
+    "figures-use": "use",
+    "figures-copi": "copi",
+    "figures-temporal": "temporal",
+}
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "safetensors")
 
 
@@ -29,44 +35,43 @@ def claim(parent: Path) -> Path:
     where nothing can be written.
     """
     make(parent)
+    taken = [int(path.name[1:]) for path in parent.glob("v*") if path.name[1:].isdigit()]
+    number = max(taken, default=0)
     try:
-        taken = [int(p.name[1:]) for p in parent.glob("v*") if p.name[1:].isdigit()]
-        number = max(taken, default=0)
         while True:
             number += 1
+            directory = parent / f"v{number:03d}"
             with contextlib.suppress(FileExistsError):
-                (parent / f"v{number:03d}").mkdir()
-                return parent / f"v{number:03d}"
+                directory.mkdir()
+                return directory
     except OSError as error:
         raise cannot_write(parent, error) from error
 
 
 @contextlib.contextmanager
-def recorded(directory: Path, go_on: str | None = None) -> Iterator[dict[str, Any]]:
-    """Write into the manifest how the work ends: finished, or an `outcome`.
+def recorded(directory: Path, resume: str | None = None) -> Iterator[dict[str, Any]]:
+    """Write into the manifest how the work ends: finished, with these entries, or an `outcome`.
 
-    `go_on` tells how, where a signal stops it. What is put into the dictionary is written with
-    a good end.
+    If a signal stops it, `resume` is printed: how to resume.
     """
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     try:
-        yield found
+        yield entries
     except BaseException as error:
-        about = outcome(error)
-        with contextlib.suppress(UserError):  # on a full disk, say: the error itself is told
-            describe(directory, **about, end=now())
-        if about["status"] != "failed" and go_on is not None:
-            print(f"stopped; go on with {go_on}", flush=True)
+        result = outcome(error)
+        with contextlib.suppress(UserError):  # a full disk must not hide the error itself
+            describe(directory, **result, end=now())
+        if result["status"] != "failed" and resume is not None:
+            print(f"stopped; resume with {resume}", flush=True)
         raise
-    describe(directory, **found, status="finished", end=now(), error=None)
+    describe(directory, **entries, status="finished", end=now(), error=None)
 
 
 def outcome(error: BaseException) -> dict[str, Any]:
-    """The status of work that was stopped by this: failed (and why), interrupted or preempted."""
-    if isinstance(error, UserError):
-        return {"status": "failed", "error": str(error)}
+    """The status of work that an error stopped: failed (and why), interrupted or preempted."""
     if isinstance(error, Exception):
-        return {"status": "failed", "error": repr(error)}
+        message = str(error) if isinstance(error, UserError) else repr(error)
+        return {"status": "failed", "error": message}
     return {"status": "preempted" if slurm.preempts(error) else "interrupted", "error": None}
 
 
@@ -91,23 +96,21 @@ def provenance() -> dict[str, Any]:
 
 
 def describe(directory: Path, **entries: Any) -> dict[str, Any]:
-    """Add entries to the directory's manifest and return the whole."""
+    """Add entries to the manifest of a directory and return the manifest."""
     path = directory / MANIFEST
-    manifest = read_json(path) if path.exists() else {}
-    manifest |= entries
+    manifest = (read_json(path) if path.exists() else {}) | entries
     write_json(path, manifest)
-    return dict(manifest)
+    return manifest
 
 
-def at_work() -> dict[str, Any]:
-    """The entries of a directory that this process begins, or goes on with."""
+def running() -> dict[str, Any]:
+    """The manifest entries of a directory that this process begins or resumes."""
     return {"status": "running", "end": None, "error": None, "slurm_job": slurm.this_job()}
 
 
 def begun(directory: Path) -> bool:
     """Whether there is a run; a job that failed before its run began leaves a manifest too."""
-    path = directory / MANIFEST
-    return path.exists() and "config_hash" in manifest_of(directory)
+    return (directory / MANIFEST).exists() and "config_hash" in manifest_of(directory)
 
 
 def manifest_of(directory: Path) -> dict[str, Any]:
@@ -118,18 +121,29 @@ def manifest_of(directory: Path) -> dict[str, Any]:
             f"{directory} has format version {manifest.get('format')}, this sas reads {FORMAT}: "
             "use the sas that wrote it, or run again"
         )
-    return dict(manifest)
+    return manifest
+
+
+def study_name(manifest: Mapping[str, Any]) -> str | None:
+    """The study whose directory a manifest describes; None for another command's directory."""
+    return OLD_KINDS.get(manifest.get("kind", ""), manifest.get("study"))
 
 
 def find(parent: Path, wanted: Callable[[Mapping[str, Any]], bool], *patterns: str) -> Path | None:
-    """The newest directory below `parent` whose manifest is as wanted, by its start time."""
-    found = []
-    for path in (path for own in patterns or ("*",) for path in parent.glob(f"{own}/{MANIFEST}")):
+    """The newest directory below `parent` with a `wanted` manifest, by its start time."""
+    matches = []
+    globs = (parent.glob(f"{pattern}/{MANIFEST}") for pattern in patterns or ("*",))
+    for path in chain.from_iterable(globs):
         with contextlib.suppress(UserError):
             manifest = manifest_of(path.parent)
             if wanted(manifest):
-                found.append((manifest["start"], str(path.parent)))
-    return Path(max(found)[1]) if found else None
+                matches.append((manifest["start"], path.parent))
+    return max(matches)[1] if matches else None
+
+
+def finished(manifest: Mapping[str, Any]) -> bool:
+    """Whether a run is finished."""
+    return manifest.get("status") == "finished"
 
 
 def of_settings(parent: Path, config_hash: str, checksum: str | None = None) -> Path | None:
@@ -139,38 +153,36 @@ def of_settings(parent: Path, config_hash: str, checksum: str | None = None) -> 
     """
 
     def same(manifest: Mapping[str, Any]) -> bool:
-        data = manifest.get("data", {}).get("checksum")
-        other = checksum is not None and data not in (None, checksum)
-        return manifest.get("config_hash") == config_hash and not other
+        images = manifest.get("data", {}).get("checksum") or checksum
+        return manifest.get("config_hash") == config_hash and checksum in (None, images)
 
-    unfinished = find(parent, lambda own: same(own) and own.get("status") != "finished")
+    unfinished = find(parent, lambda manifest: same(manifest) and not finished(manifest))
     return unfinished or find(parent, same)
 
 
 def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
     """The run directory that a path, a name or `latest` means: the newest finished train run.
 
-    `latest` sees the jobs of multiruns too, and a name may end with a version. With `unfinished`,
-    a name means its newest run that is not finished, if there is one. Raises UserError when there
-    is none.
+    `latest` includes the jobs of multiruns, and a name may end with a version. With `unfinished`,
+    a name means its newest unfinished run, if there is one. Raises UserError when there is none.
     """
     if not run:
-        raise UserError("a run is to be named, but there is only an empty text")
+        raise UserError("run is empty: give a path, a name or `latest`")
     path = Path(run)
     if (path / MANIFEST).exists():
         kind = manifest_of(path).get("kind", "train")
         if kind != "train":
-            raise UserError(f"{path} is of `sas {kind}`; what is needed is a run of `sas train`")
+            raise UserError(f"{path} is from `sas {kind}`: give a run of `sas train`")
         return path
-    train, found = outputs / "train", None
+    train, directory = outputs / "train", None
     if not path.is_absolute():
         names = ("*/*", f"{MULTIRUN}/*/*") if run == "latest" else (f"{run}/*", run)
         if unfinished:
-            found = find(train, lambda own: own.get("status") != "finished", *names)
-        found = found or find(train, lambda own: own.get("status") == "finished", *names)
-    if found is None:
+            directory = find(train, lambda manifest: not finished(manifest), *names)
+        directory = directory or find(train, finished, *names)
+    if directory is None:
         raise UserError(
-            f"there is no {'' if unfinished else 'finished '}run '{run}' in {train}: name "
-            "a path, a run's name or latest; `sas train` makes one"
+            f"there is no {'' if unfinished else 'finished '}run '{run}' in {train}: give "
+            "a path, a run's name or `latest`; `sas train` makes one"
         )
-    return found
+    return directory

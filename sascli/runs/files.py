@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: JSON and tables."""
+"""Files that are written completely or not at all: JSON and tables."""
 
 import contextlib
 import json
@@ -13,11 +13,16 @@ import pandas as pd
 from sascli.errors import UserError
 
 TEXTS = {"class": str, "predicted": str}
-"""Columns of names that may look like something else: a class may be called 01, or None."""
+"""Columns of names that pandas may mistake for other values: a class may be called 01 or None."""
+REPLICA = (
+    "job", "setting", "model", "rule", "depth", "train_size", "point", "lr", "decay", "replica",
+    "seed",
+)  # fmt: skip
+"""The columns that distinguish replicas; a table has some of them."""
 
 
 def make(directory: Path) -> None:
-    """Make a directory where there is none. Raises UserError."""
+    """Make a directory unless it exists. Raises UserError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -25,38 +30,34 @@ def make(directory: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """The message for a full disk, a read-only folder and their kind."""
+    """The error for a full disk, a read-only folder and the like."""
     return UserError(f"cannot write to {path}: {error.strerror}")
 
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file that takes the place of `path` once it is whole and on disk.
+    """Open a temporary file that replaces `path` once it is complete and on disk.
 
     A kill at any moment leaves the last good file. Raises UserError where it cannot be written.
     """
-    temporary = None
     try:
         with tempfile.NamedTemporaryFile(
             mode, dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
-            temporary = file.name
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise cannot_write(path, error) from error
-        raise
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, path)
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON in place of `path` at once."""
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object, replacing `path` atomically."""
     with replacing(path, "w") as file:
         json.dump(content, file, indent=1)
 
@@ -66,7 +67,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
-            raise ValueError("it holds no object")
+            raise ValueError("it is no JSON object")
         return content
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist") from error
@@ -77,13 +78,15 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_table(
     path: Path, table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]] | None = None
 ) -> None:
-    """Write a tidy table as CSV in place of `path` at once, with what tells replicas apart."""
+    """Write a tidy table as CSV, replacing `path` atomically; by_replica: further columns."""
     with replacing(path, "w") as file:
-        told_apart(table, by_replica or {}).to_csv(file, index=False)
+        add_replica_columns(table, by_replica or {}).to_csv(file, index=False)
 
 
-def told_apart(table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """The table with a column more for each of these values of the replicas."""
+def add_replica_columns(
+    table: pd.DataFrame, by_replica: Mapping[str, Sequence[float]]
+) -> pd.DataFrame:
+    """The table with further columns, which have a value per replica."""
     for name, values in by_replica.items():
         table = table.assign(**{name: table["replica"].map(dict(enumerate(values)))})
     return table
@@ -104,5 +107,16 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def rows(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A table of one record per row."""
+    """A table with a row per record."""
     return pd.DataFrame.from_records(list(records))
+
+
+def replica_keys(history: pd.DataFrame) -> list[str]:
+    """The columns of a table that distinguish its replicas."""
+    return [name for name in REPLICA if name in history]
+
+
+def last_epochs(history: pd.DataFrame, count: int = 1) -> pd.DataFrame:
+    """The rows of the last `count` epochs of each replica."""
+    groups = history.groupby(replica_keys(history), dropna=False)
+    return history[history["epoch"] > groups["epoch"].transform("max") - count]

@@ -1,4 +1,4 @@
-"""Locks of directories: one writer at a time, as far as the file system tells."""
+"""Locks of directories by flock, which is never stale: one writer at a time."""
 
 import contextlib
 import fcntl
@@ -13,8 +13,7 @@ from sascli.errors import UserError
 from sascli.runs.files import cannot_write
 
 LOCK = ".lock"
-PATIENCE = 0.5
-"""Seconds for which a lock is tried: `busy` holds it for a moment."""
+PATIENCE = 0.5  # seconds to wait for a lock: `busy` holds it for a moment
 
 
 class BusyError(UserError):
@@ -25,16 +24,16 @@ class BusyError(UserError):
 def lock(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Keep a second writer out of a run directory.
 
-    Raises BusyError if one is in it and stays there for so many seconds.
+    Raises BusyError if another process still holds the lock after `patience` seconds.
     """
     try:
         descriptor = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR)
     except OSError as error:
         raise cannot_write(directory, error) from error
     try:
-        until = time.monotonic() + patience
+        end = time.monotonic() + patience
         while not _locked(descriptor, fcntl.LOCK_EX):
-            if time.monotonic() > until:
+            if time.monotonic() > end:
                 raise BusyError(f"another process is writing to {directory}")
             time.sleep(PATIENCE / 20)
         yield
@@ -43,7 +42,7 @@ def lock(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
 
 
 def busy(directory: Path) -> bool:
-    """Whether a process is writing to a run directory, as far as its file system tells."""
+    """Whether a process is writing to a run directory; False without locks."""
     try:
         descriptor = os.open(directory / LOCK, os.O_RDONLY)
     except OSError:
@@ -55,7 +54,7 @@ def busy(directory: Path) -> bool:
 
 
 def _locked(descriptor: int, kind: int) -> bool:
-    """Whether a lock was to be had; where the file system has none, it always is."""
+    """Try to lock; whether it succeeded. It always does where the file system has no locks."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -66,10 +65,10 @@ def _locked(descriptor: int, kind: int) -> bool:
 
 
 @functools.cache
-def _warn_of_no_locks(why: str) -> None:
-    """Say it, once."""
+def _warn_of_no_locks(reason: str) -> None:
+    """Print the warning once per reason."""
     print(
-        f"warning: this file system has no locks ({why}): nothing keeps a second process from "
-        "writing to a run",
+        f"warning: this file system has no locks ({reason}): a second process could write to the "
+        "same run",
         file=sys.stderr,
     )

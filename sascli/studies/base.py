@@ -113,7 +113,7 @@ def begin(directory: Path, study: Reproduction) -> None:
         seeds=seed_list(config.seeds),
         device=str(training_run.pick_device(config.device)),
         data={"name": study.data.name, "checksum": study.data.checksum},
-        **runs.at_work(),
+        **runs.running(),
     )
     runs.write_json(directory / runs.CONFIG, plain(config))
 

@@ -30,7 +30,7 @@ def begin(directory: Path, config: Train, entries: Mapping[str, object], **statu
     A kill between the two files leaves neither a run without settings, nor one that has more
     epochs to train and counts as finished.
     """
-    status |= {"config_hash": config_hash(config), **runs.at_work()}
+    status |= {"config_hash": config_hash(config), **runs.running()}
     resumes = runs.begun(directory)
     if resumes:
         runs.describe(directory, **status)

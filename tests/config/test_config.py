@@ -1,4 +1,4 @@
-"""The typed schema: numbers per kind, widths, seeds, what is refused, and the hash."""
+"""The typed schema: numbers per kind, widths, seeds, invalid settings, and the hash."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def test_one_number_per_kind(value: Any, expected: tuple[float, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (-0.1, r"lr\.m must be a number >= 0, not -0\.1"),
         (float("nan"), "not nan"),
@@ -58,8 +58,8 @@ def test_one_number_per_kind(value: Any, expected: tuple[float, ...]) -> None:
         ({"default": 0.1, "p": 1}, "there is no lr for 'p'; did you mean 'pi'?"),
     ],
 )
-def test_rates_that_are_none(value: Any, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_invalid_rates_are_reported(value: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         per_kind(value, "lr")
 
 
@@ -72,7 +72,7 @@ def test_hidden_widths(width: Any, depth: int, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "said"),
+    ("width", "message"),
     [
         ([40], "width lists 1 hidden layers, but depth=4 has 2"),
         (0, "width must be a whole number >= 1"),
@@ -81,8 +81,8 @@ def test_hidden_widths(width: Any, depth: int, expected: list[int]) -> None:
         ("wide", "not 'wide'"),
     ],
 )
-def test_widths_that_are_none(width: Any, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_invalid_widths_are_reported(width: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         hidden_widths(width, 4)
 
 
@@ -94,7 +94,7 @@ def test_widths_that_are_none(width: Any, said: str) -> None:
         ({"seed": 3, "replicas": 2, "seeds": [7, 0]}, [7, 0]),
     ],
 )
-def test_replica_r_has_seed_s_plus_r_unless_seeds_are_listed(
+def test_replica_r_has_seed_s_plus_r_or_the_listed_seed(
     changes: dict[str, Any], seeds: list[int], tiny: Making
 ) -> None:
     members = population(tiny(lr={"default": 0.1, "pi": 0.2}, **changes))
@@ -103,7 +103,7 @@ def test_replica_r_has_seed_s_plus_r_unless_seeds_are_listed(
     assert varied(tiny(**changes)) == {}
 
 
-def test_lists_of_rates_are_a_population_told_apart_by_columns(tiny: Making) -> None:
+def test_lists_of_rates_give_replicas_with_columns(tiny: Making) -> None:
     decays = [{"default": 0.1}, {"default": 0.1, "pi": 0}]
     config = tiny(seeds=[4, 5], lr={"default": [0.1, 0.3], "xi": 0.2}, decay=decays)
     members = population(config)
@@ -112,9 +112,9 @@ def test_lists_of_rates_are_a_population_told_apart_by_columns(tiny: Making) -> 
     assert {member.lr["xi"] for member in members} == {0.2}
     assert [member.decay["pi"] for member in members] == [0.1, 0.1, 0.0, 0.0] * 2
     assert varied(config) == {"lr": [0.1] * 4 + [0.3] * 4, "decay": [0.1] * 8}
-    own = tiny(lr={"default": [0.1, 0.3], "m": 0.2})
-    assert [member.lr["m"] for member in population(own)] == [0.2, 0.2]
-    assert varied(own) == {"lr": [0.1, 0.3]}
+    fixed = tiny(lr={"default": [0.1, 0.3], "m": 0.2})
+    assert [member.lr["m"] for member in population(fixed)] == [0.2, 0.2]
+    assert varied(fixed) == {"lr": [0.1, 0.3]}
 
 
 @pytest.mark.parametrize(("seeds", "expected"), [(3, [0, 1, 2]), ([3, 7], [3, 7]), ([0], [0])])
@@ -123,7 +123,7 @@ def test_a_number_of_seeds_or_their_list(seeds: Any, expected: list[int]) -> Non
 
 
 @pytest.mark.parametrize("seeds", [0, True, [], [1.5], "3", None, [True]])
-def test_seeds_that_are_none(seeds: Any) -> None:
+def test_invalid_seeds_are_reported(seeds: Any) -> None:
     with pytest.raises(UserError, match="seeds must be"):
         seed_list(seeds)
 
@@ -134,9 +134,9 @@ def test_run_names(tiny: Making) -> None:
     assert run_name(tiny(name="mine")) == "mine"
 
 
-# ---------------------------------------------------------------- what check refuses
+# ---------------------------------------------------------------- invalid settings
 
-REFUSED: list[tuple[dict[str, Any], str]] = [
+INVALID: list[tuple[dict[str, Any], str]] = [
     ({"depth": 1}, "depth must be at least 2"),
     ({"width": [1, 2, 3]}, "width lists 3 hidden layers"),
     ({"lr": {"default": -1}}, r"lr\.m must be a number >= 0"),
@@ -158,7 +158,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"precision": "float46"}, "there is no precision 'float46'; did you mean 'float64'?"),
     ({"data": DataSettings(split="tests")}, "no data.split 'tests'; did you mean 'test'?"),
     ({"optim": Optim(name="adam")}, "no optim.name 'adam'; did you mean 'adamw'?"),
-    ({"init": Init(pi=1.1)}, "init.pi is a probability, not 1.1"),
+    ({"init": Init(pi=1.1)}, r"init.pi must lie in \[0, 1\], not 1.1"),
     ({"init": Init(xi_max=-0.1)}, "init.xi_max is a variance, a number >= 0, not -0.1"),
     ({"init": Init(m_var="x")}, "init.m_var is a variance, a number >= 0, not 'x'"),
     ({"eval": Evaluation(samples=-1)}, "eval.samples must be at least 0"),
@@ -167,11 +167,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "said"), REFUSED, ids=lambda x: str(x)[:30])
-def test_what_the_types_let_through_is_refused(
-    changes: dict[str, Any], said: str, tiny: Making
+@pytest.mark.parametrize(("changes", "message"), INVALID, ids=lambda x: str(x)[:30])
+def test_invalid_settings_are_reported(
+    changes: dict[str, Any], message: str, tiny: Making
 ) -> None:
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         check(tiny(**changes))
 
 
@@ -179,7 +179,7 @@ def test_what_the_types_let_through_is_refused(
     "changes",
     [{}, {"seed": 0}, {"train_size": "all"}, {"depth": 2}, {"lr": 0}, {"init": Init(m_var=0)}],
 )
-def test_what_is_right_passes(changes: dict[str, Any], tiny: Making) -> None:
+def test_valid_settings_pass(changes: dict[str, Any], tiny: Making) -> None:
     check(tiny(**changes))
 
 
@@ -205,34 +205,34 @@ def test_every_setting_has_a_type_that_the_yaml_fills(command: str) -> None:
     assert plain(composed(command))
 
 
-def test_a_wrong_type_is_named_with_its_key() -> None:
+def test_wrong_type_is_reported_with_its_key() -> None:
     with pytest.raises(UserError, match="eval.samples: .*'many'"):
         typed(OmegaConf.create({"eval": {"samples": "many"}}), Train)
 
 
-def test_settings_of_a_rule_are_its_own() -> None:
+def test_unknown_setting_of_a_rule_is_reported() -> None:
     with pytest.raises(UserError, match="no setting of the rule gbp called 'nam'; did you mean"):
         rule_settings({"name": "gbp", "nam": 1})
     assert rule_settings({"name": "gbp"}) == RuleSettings("gbp")
 
 
-def test_a_layers_own_rate_comes_before_its_kinds() -> None:
-    given = {"default": 0.1, "pi": 0.2, "rec": {"pi": 1, "xi": None}, "out": 0.5, "in": None}
-    assert per_kind(given, "lr", layers=("in", "rec", "out")) == {
+def test_rate_of_a_layer_overrides_that_of_its_kind() -> None:
+    rates = {"default": 0.1, "pi": 0.2, "rec": {"pi": 1, "xi": None}, "out": 0.5, "in": None}
+    assert per_kind(rates, "lr", layers=("in", "rec", "out")) == {
         "m": 0.1, "pi": 0.2, "xi": 0.1,
         "in.m": 0.1, "in.pi": 0.2, "in.xi": 0.1,
         "rec.m": 0.1, "rec.pi": 1.0, "rec.xi": 0.1,
         "out.m": 0.5, "out.pi": 0.5, "out.xi": 0.5,
     }  # fmt: skip
-    for wrong, said in (
+    for invalid, message in (
         ({"default": 1, "hid": 1}, "lr for 'hid'"),
         ({"default": 1, "rec": {"p": 1}}, "lr.rec for 'p'"),
         ({"default": 1, "rec": -1}, r"lr\.rec\.m must be a number >= 0, not -1"),
     ):
-        with pytest.raises(UserError, match=said):
-            per_kind(wrong, "lr", layers=("in", "rec", "out"))
+        with pytest.raises(UserError, match=message):
+            per_kind(invalid, "lr", layers=("in", "rec", "out"))
     with pytest.raises(UserError, match="there is no lr for 'rec'"):
-        per_kind(given, "lr")
+        per_kind(rates, "lr")
 
 
 @pytest.mark.parametrize("model", ["rnn_rows", "rnn_digits", "rnn_pixels", "multisensory"])
@@ -262,7 +262,7 @@ def test_multisensory_task_is_trained_as_published() -> None:
     assert (config.stop_loss, config.stop_after, config.epochs) == (0.002, 100, 500)
 
 
-def test_settings_of_before_keep_their_meaning() -> None:
+def test_missing_settings_keep_their_earlier_meaning() -> None:
     """config.json of an earlier version lacks the keys of the published protocol."""
     settings = plain(composed("train", "model=multisensory", "optim.pi=sgd"))
     for key in ("stop_loss", "stop_after"):
@@ -293,7 +293,7 @@ def test_settings_of_before_keep_their_meaning() -> None:
         {"data": DataSettings(root="elsewhere")},
     ],
 )
-def test_hash_ignores_what_does_not_change_the_numbers(
+def test_hash_ignores_settings_without_effect_on_results(
     changes: dict[str, Any], tiny: Making
 ) -> None:
     assert config_hash(tiny(**changes)) == config_hash(tiny())

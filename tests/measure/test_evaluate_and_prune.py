@@ -186,7 +186,7 @@ def test_directory_of_another_command_raises_an_error(
     runs.describe(run, kind="continual")
     assert main(["evaluate", f"run={run}"]) == 2
     error = capsys.readouterr().err
-    assert f"{run} is of `sas continual`; what is needed is a run of `sas train`" in error
+    assert f"{run} is from `sas continual`: give a run of `sas train`" in error
 
 
 def test_model_is_no_group_of_evaluate() -> None:

@@ -144,7 +144,7 @@ def test_invalid_setting_is_reported_before_any_work(
 
 
 def test_every_rule_has_a_yaml_file() -> None:
-    names = rule_files.rule_names()
+    names = list(rule_files.rule_files())
     assert "gbp" in names and not {"base", "gradient"} & {*names}
     for name in names:
         settings = composed("train", f"rule={name}").rule

@@ -18,7 +18,7 @@ from sascli.config import Train
 from sascli.figures.draw.rows import carried, stopping
 from sascli.jobs import listing
 from sascli.measure.run import TrainedRun
-from sascli.studies import credit
+from sascli.studies.search import train_search
 from sascli.training import run as training_run
 from sascli.training import sweep
 
@@ -92,7 +92,7 @@ def test_tables_and_listings_of_replicas_that_stopped_early(tmp_path: Path) -> N
         accuracies.append(listing.accuracy(tmp_path))
         rows = table.drop(columns=list(point.key))
         runs.write_table(tmp_path / "x/history.csv", rows)
-        searches.append(credit.found([point], tmp_path))
+        searches.append(train_search([point], tmp_path))
     assert accuracies[0] == accuracies[1] is not None
     pd.testing.assert_frame_equal(*searches)
     assert len(searches[0]) == 3

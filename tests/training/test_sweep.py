@@ -135,7 +135,7 @@ def test_stopped_sweep_trains_only_unfinished_points(
         small_sweep(tmp_path, *three)
     broken = unbroken.parent / "v002"
     assert trained == names[:1] and runs.manifest_of(broken)["status"] == "interrupted"
-    assert "stopped; go on with the same command and resume=true\n" in capsys.readouterr().out
+    assert "stopped; resume with the same command and resume=true\n" in capsys.readouterr().out
 
     write = sweep.write_gathered
 
