@@ -50,14 +50,14 @@ def plot(
 ) -> list[Path]:
     """Draw figures from the tables of `directory` into out/NAME.pdf and out/NAME.png.
 
-    `reference` is the point at which they are drawn, by default that of the directory. Never
+    They are drawn at the directory's reference point, or at `reference` where it has none. Never
     trains. Raises UserError for an unknown figure, a missing table or a table without the rows
     that are needed; the last two with the command that makes them.
     """
     from sascli.figures.draw import style
 
     manifest = runs.manifest_of(directory)
-    point = reference_of(directory) if reference is None else reference
+    point = reference_of(directory) if reference is None else manifest.get("reference", reference)
     data = manifest.get("data", {}).get("name")
     paths: list[Path] = []
     for name in names:

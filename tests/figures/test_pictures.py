@@ -472,6 +472,14 @@ def test_pictures_are_reproducible_bytes(tmp_path: Path) -> None:
         assert image.info["Description"].endswith("Data: mnist.")
 
 
+def test_reference_point_of_the_directory_comes_first(tmp_path: Path) -> None:
+    about = {"kind": "continual", "reference": {"depth": 3, "train_size": 70}}
+    source = maker.directory(tmp_path / "run", use_tables.tables(1), **about)
+    (path,) = figures.plot(["continual_matrix"], source, tmp_path, [".png"], reference={})
+    with Image.open(path) as image:
+        assert "L = 3, T = 70" in image.info["Description"]
+
+
 def test_missing_table_is_named_with_its_maker(tmp_path: Path) -> None:
     made = maker.tables(1)
     del made["perturbation"]

@@ -50,7 +50,7 @@ def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
     return {"bars": seeds(table), "modes": ", ".join(NAMES[mode] for mode in modes)}
 
 
-UNTRAINED = " and in untrained networks, labelled by the right choice"
+UNTRAINED = " and in untrained networks, labelled by the correct choice"
 KINDS = ("choice", "modality", "mixed", "none")
 COLOURS = {"trained": style.BLUE, "permuted labels": "0.85", "untrained": style.YELLOW}
 
