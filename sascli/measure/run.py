@@ -36,7 +36,7 @@ class TrainedRun:
     @cached_property
     def config(self) -> Train:
         """The settings that it was trained with."""
-        return settings_of(self.directory)
+        return settings_of(self.directory, Train)
 
     @cached_property
     def seeds(self) -> list[int]:

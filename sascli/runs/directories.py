@@ -129,35 +129,37 @@ def study_name(manifest: Mapping[str, Any]) -> str | None:
     return OLD_KINDS.get(manifest.get("kind", ""), manifest.get("study"))
 
 
-def find(parent: Path, wanted: Callable[[Mapping[str, Any]], bool], *patterns: str) -> Path | None:
-    """The newest directory below `parent` with a `wanted` manifest, by its start time."""
+def find(parent: Path, wanted: Callable[[Path], bool], *patterns: str) -> Path | None:
+    """The newest `wanted` directory below `parent`, by its start time."""
     matches = []
     globs = (parent.glob(f"{pattern}/{MANIFEST}") for pattern in patterns or ("*",))
     for path in chain.from_iterable(globs):
         with contextlib.suppress(UserError):
-            manifest = manifest_of(path.parent)
-            if wanted(manifest):
-                matches.append((manifest["start"], path.parent))
+            start = manifest_of(path.parent).get("start")
+            if start and wanted(path.parent):
+                matches.append((start, path.parent))
     return max(matches)[1] if matches else None
 
 
-def finished(manifest: Mapping[str, Any]) -> bool:
-    """Whether a run is finished."""
-    return manifest.get("status") == "finished"
+def finished(directory: Path) -> bool:
+    """Whether the run in a directory is finished."""
+    return manifest_of(directory).get("status") == "finished"
 
 
-def of_settings(parent: Path, config_hash: str, checksum: str | None = None) -> Path | None:
-    """The newest unfinished run of these settings below `parent`, else the newest finished one.
+def of_settings(
+    parent: Path, same: Callable[[Path], bool], checksum: str | None = None
+) -> Path | None:
+    """The newest unfinished run of the `same` settings below `parent`, else the newest finished.
 
     With the `checksum` of images, none that was begun with others.
     """
 
-    def same(manifest: Mapping[str, Any]) -> bool:
-        images = manifest.get("data", {}).get("checksum") or checksum
-        return manifest.get("config_hash") == config_hash and checksum in (None, images)
+    def matches(directory: Path) -> bool:
+        images = manifest_of(directory).get("data", {}).get("checksum") or checksum
+        return begun(directory) and checksum in (None, images) and same(directory)
 
-    unfinished = find(parent, lambda manifest: same(manifest) and not finished(manifest))
-    return unfinished or find(parent, same)
+    unfinished = find(parent, lambda directory: matches(directory) and not finished(directory))
+    return unfinished or find(parent, matches)
 
 
 def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
@@ -178,7 +180,7 @@ def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
     if not path.is_absolute():
         names = ("*/*", f"{MULTIRUN}/*/*") if run == "latest" else (f"{run}/*", run)
         if unfinished:
-            directory = find(train, lambda manifest: not finished(manifest), *names)
+            directory = find(train, lambda directory: not finished(directory), *names)
         directory = directory or find(train, finished, *names)
     if directory is None:
         raise UserError(

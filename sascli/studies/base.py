@@ -14,6 +14,7 @@ from sascli.studies import report
 from sascli.studies.directories import judge, name_of
 from sascli.studies.registry import STUDIES
 from sascli.training import run as training_run
+from sascli.training.directories import same_settings
 from sascli.training.sweep import Point
 from sascli.training.workers import share
 
@@ -62,7 +63,7 @@ def reproduce(study: Reproduction) -> Path:
     if study.config.worker is not None:
         return share(
             parent_of(study),
-            config_hash(study.config),
+            same_settings(study.config),
             lambda directory: begin(directory, study),
             study.train,
             lambda directory: finish(directory, study),
@@ -85,8 +86,8 @@ def finish(directory: Path, study: Reproduction) -> None:
 
 def claim(study: Reproduction) -> Path:
     """The directory of the same settings and data, unfinished before finished, or a new one."""
-    parent, settings = parent_of(study), config_hash(study.config)
-    return runs.of_settings(parent, settings, study.data.checksum) or runs.claim(parent)
+    parent, same = parent_of(study), same_settings(study.config)
+    return runs.of_settings(parent, same, study.data.checksum) or runs.claim(parent)
 
 
 def parent_of(study: Reproduction) -> Path:

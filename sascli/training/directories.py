@@ -1,13 +1,15 @@
 """Directories of training: resumed, or begun."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from omegaconf import OmegaConf
 
 from sascli import runs
 from sascli.config import Train, config_hash, plain, typed
 
+Schema = TypeVar("Schema")
 RESUME = "the same command and resume=true"
 """How a directory of many runs is resumed."""
 
@@ -16,12 +18,18 @@ def resumed(parent: Path, config: Train) -> Path | None:
     """The directory that `resume` means, None for a new one. Raises UserError if it is missing."""
     if isinstance(config.resume, str):
         return runs.locate(config.resume, Path(config.outputs), unfinished=True)
-    return runs.of_settings(parent, config_hash(config)) if config.resume else None
+    return runs.of_settings(parent, same_settings(config)) if config.resume else None
 
 
-def settings_of(directory: Path) -> Train:
+def settings_of(directory: Path, schema: type[Schema]) -> Schema:
     """The settings of a run; those that its version of sas lacked are the schema's defaults."""
-    return typed(OmegaConf.create(runs.read_json(directory / runs.CONFIG)), Train)
+    return typed(OmegaConf.create(runs.read_json(directory / runs.CONFIG)), schema)
+
+
+def same_settings(config: Train) -> Callable[[Path], bool]:
+    """Whether a directory, perhaps of an earlier version, has the settings that decide numbers."""
+    settings = config_hash(config)
+    return lambda directory: config_hash(settings_of(directory, type(config))) == settings
 
 
 def begin(directory: Path, config: Train, entries: Mapping[str, object], **status: object) -> None:

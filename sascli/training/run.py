@@ -83,7 +83,9 @@ def is_finished(config: Train, directory: Path) -> bool:
     """
     if not runs.begun(directory):
         return False
-    before, after = (decisive(plain(settings)) for settings in (settings_of(directory), config))
+    before, after = (
+        decisive(plain(settings)) for settings in (settings_of(directory, Train), config)
+    )
     different = sorted(key for key in after if after[key] != before.get(key))
     if "epochs" in different and after["epochs"] > before["epochs"]:
         different.remove("epochs")

@@ -15,14 +15,13 @@ from sascli.config import (
     SweepDatasize,
     Train,
     as_list,
-    config_hash,
     population,
     seed_list,
     training_of,
 )
 from sascli.errors import DivergedError, UserError
 from sascli.training import run as training_run
-from sascli.training.directories import RESUME, begin, resumed
+from sascli.training.directories import RESUME, begin, resumed, same_settings
 from sascli.training.progress import Part, Progress
 from sascli.training.workers import share
 
@@ -186,9 +185,9 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
                 train_points(points, directory / "runs", update_tables)
 
     if config.worker is not None:
-        settings = config_hash(config)
+        same = same_settings(config)
         directory = share(
-            parent, settings, start, lambda path: train_points(points, path / "runs"), finish
+            parent, same, start, lambda path: train_points(points, path / "runs"), finish
         )
     else:
         directory = directory or resumed(parent, config) or runs.claim(parent)

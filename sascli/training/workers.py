@@ -11,7 +11,7 @@ PATIENCE = 60.0
 
 def share(
     parent: Path,
-    settings: str,
+    same: Callable[[Path], bool],
     start: Callable[[Path], None],
     train: Callable[[Path], object],
     finish: Callable[[Path], None],
@@ -19,13 +19,13 @@ def share(
 ) -> Path:
     """Train what no other worker trains; the first worker that is done finishes the directory.
 
-    The first worker also claims and starts it. Workers share a directory if they have the same
-    hash of `settings` and, if given, the same `checksum` of images. Raises BusyError if another
+    The first worker also claims and starts it. Workers share a directory of the `same`
+    settings and, if given, the same `checksum` of images. Raises BusyError if another
     worker holds `parent` for a minute.
     """
     runs.make(parent)
     with runs.lock(parent, patience=PATIENCE):
-        directory = runs.of_settings(parent, settings, checksum) or runs.claim(parent)
+        directory = runs.of_settings(parent, same, checksum) or runs.claim(parent)
         if not runs.begun(directory):
             start(directory)
     before = runs.manifest_of(directory)["status"]

@@ -220,8 +220,7 @@ def test_workers_of_the_launcher_share_a_sweep(line: str, where: str, tmp_path: 
     terminal = submit(f"{line} -m worker=1,2 outputs=cluster {CLUSTER}")
     assert main([*shlex.split(line), "outputs=local"]) == 0
     terminal.communicate(timeout=500)
-    command = line.split()[0]
-    sweep = tmp_path / "cluster" / command / "multirun/v001"
+    sweep = (tmp_path / "cluster" / where).parent / "multirun/v001"
     assert terminal.returncode == 0 and finished(sweep)
     shared, local = (tmp_path / root / where / "v001" for root in ("cluster", "local"))
     assert_same_tables(shared, local)

@@ -88,6 +88,11 @@ def test_points_of_killed_workers_are_finished(
         assert_same_tables(one, other)
 
 
+def same(directory: Path) -> bool:
+    """Every directory has the same settings."""
+    return True
+
+
 def begin(directory: Path) -> None:
     """What the first worker of a study does."""
     about = {"format": runs.FORMAT, "start": runs.now(), "config_hash": "x"}
@@ -105,7 +110,7 @@ def test_directory_that_another_worker_is_finishing(
 
     trained: list[Path] = []
     for _ in range(2):
-        directory = workers.share(tmp_path / "all", "x", begin, trained.append, finish)
+        directory = workers.share(tmp_path / "all", same, begin, trained.append, finish)
         assert f"another worker is finishing {directory}\n" in capsys.readouterr().out
     assert trained == [tmp_path / "all/v001"] * 2
 
@@ -118,6 +123,6 @@ def test_directory_that_another_worker_has_finished(
         (lambda directory: runs.describe(directory, status="finished"), 0),
         (lambda directory: None, 1),  # typed again
     ):
-        directory = workers.share(tmp_path, "x", begin, train, finished.append)
+        directory = workers.share(tmp_path, same, begin, train, finished.append)
         assert finished == [directory] * count
     assert f"another worker has finished {directory}\n" in capsys.readouterr().out
