@@ -61,10 +61,11 @@ def env(**variables: str) -> dict[str, str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that inject faults."""
+    """Mark the tests that inject faults, and those that mount a disk."""
     for item in items:
-        if "fault" in getattr(item, "fixturenames", ()):
-            item.add_marker("fault")
+        for fixture, marker in (("fault", "fault"), ("disk", "root")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
 
 
 def pytest_sessionfinish() -> None:

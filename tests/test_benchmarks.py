@@ -57,6 +57,7 @@ def test_steps_train_every_replica_on_every_image(name: str) -> None:
     assert all(part.mean((1, 2)).min() > 0.3 for part in changed)
 
 
+@pytest.mark.slow
 def test_memory_of_a_replica_covers_parameters_and_optimiser() -> None:
     setting = Setting(width=1000, train_size=1000)
     parameters = sum(a * b for a, b in pairwise(setting.widths))

@@ -76,6 +76,7 @@ def docs(tmp_path: Path, source: Path, tool: ModuleType) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_selected_rows_give_the_same_pictures_and_claims(
     docs: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +184,7 @@ def test_faults_are_counted_and_summed(
     assert "| a | 1 | 1 | 0 |\n| b | 22 | 20 | 2 |\n| **all** | 23 | 21 | 2 |" in text
 
 
+@pytest.mark.slow
 def test_parts_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> None:
     made = use_tables.tables()
     key = {"rule": "bp", "depth": 4, "train_size": 10_000}

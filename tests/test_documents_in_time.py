@@ -41,6 +41,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_selected_rows_give_the_same_pictures_and_claims(
     tool: ModuleType, source: Path, tmp_path: Path
 ) -> None:

@@ -100,6 +100,7 @@ def test_earlier_study_is_drawn_and_judged(
     assert line.split(maxsplit=1)[1].startswith(f"{verdict} ") and f"{detail} over" in line
 
 
+@pytest.mark.slow
 def test_earlier_study_resumes_in_its_directory(earlier: Path) -> None:
     moved = earlier / "reproduce/credit/digits-smoke"
     shutil.copytree(earlier / "figures/digits-smoke", moved)

@@ -26,6 +26,7 @@ def commands(path: Path) -> Iterator[list[str]]:
         yield words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_runs_by_the_command_of_its_first_comment(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

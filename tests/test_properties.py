@@ -65,6 +65,7 @@ def valid(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @PATIENT
 @given(changes=valid())
 def test_valid_settings_train_save_load_and_evaluate(
@@ -136,6 +137,7 @@ def test_invalid_settings_are_reported_before_any_work(
         assert not Path(outputs).exists()
 
 
+@pytest.mark.slow
 @settings(PATIENT, max_examples=100)
 @given(
     key=st.sampled_from(

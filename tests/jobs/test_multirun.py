@@ -90,6 +90,7 @@ def test_parallel_jobs_give_the_tables_of_serial_jobs() -> None:
     assert set(first["depth"]) == {4} and list(first["epoch"]) == [1, 2]
 
 
+@pytest.mark.slow
 def test_resubmitted_jobs_have_the_settings_of_the_submission() -> None:
     mine = Path("mine/experiment/mine.yaml")
     mine.parent.mkdir(parents=True)
@@ -132,6 +133,7 @@ def test_job_of_another_process_is_not_overwritten(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- unfinished jobs
 
 
+@pytest.mark.slow
 def test_only_failed_and_missing_jobs_are_resubmitted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
@@ -182,6 +184,7 @@ def images(root: Path) -> Path:
     return root.absolute()
 
 
+@pytest.mark.slow
 def test_stopped_job_resumes_from_its_checkpoint(signal_in: Any) -> None:
     signal_in(1, signal.SIGTERM)
     with pytest.raises(SystemExit) as stop:
@@ -206,6 +209,7 @@ def test_running_jobs_are_not_submitted_again(capsys: pytest.CaptureFixture[str]
         assert "nothing is left to run" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "status", "seen"),
     [

@@ -187,6 +187,7 @@ def test_best_rate_has_the_highest_mean_without_divergence() -> None:
     assert best(pd.DataFrame(rows), "factor") == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "message"),
     [
@@ -230,6 +231,7 @@ def test_invalid_settings_are_refused(
 PUBLISHED = ("copi-bp", "copi-fa", "copi-local", "bp-decor", "bp-adam")
 
 
+@pytest.mark.slow
 def test_tables_pictures_claims_and_report(unbroken: Path) -> None:
     study = STUDIES["copi"]
     made = tables(unbroken)
@@ -253,6 +255,7 @@ def test_tables_pictures_claims_and_report(unbroken: Path) -> None:
     assert about["cut"].startswith("Width 30")
 
 
+@pytest.mark.slow
 def test_diverged_trial_has_no_accuracy(unbroken: Path) -> None:
     rates = tables(unbroken)["rates"]
     assert len(rates) == 6 * 3 * 2
@@ -265,6 +268,7 @@ def test_diverged_trial_has_no_accuracy(unbroken: Path) -> None:
     assert finished["validation_accuracy"].notna().all()
 
 
+@pytest.mark.slow
 def test_trials_keep_tables_and_discard_weights(unbroken: Path) -> None:
     files = {path.name for path in (unbroken / "runs" / "copi-bp-x1-s0").iterdir()}
     assert {"history.csv", "manifest.json"} <= files
@@ -273,6 +277,7 @@ def test_trials_keep_tables_and_discard_weights(unbroken: Path) -> None:
     assert (unbroken / "runs" / "copi-bp-s0" / "weights.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_every_network_is_listed_with_its_rate(unbroken: Path) -> None:
     made = tables(unbroken)
     arms, history = made["arms"], made["history"]
@@ -285,6 +290,7 @@ def test_every_network_is_listed_with_its_rate(unbroken: Path) -> None:
     assert (rates["copi-bp"], rates["bp-adam"]) == (0.03, 1e-4)
 
 
+@pytest.mark.slow
 def test_gains_are_of_the_first_epochs_of_the_runs(unbroken: Path) -> None:
     made = tables(unbroken)
     table = made["gains"]
@@ -299,6 +305,7 @@ def test_gains_are_of_the_first_epochs_of_the_runs(unbroken: Path) -> None:
     assert sorted(set(table.loc[table["rule"] == "bp_decor", "lr"])) == [1e-4, 1e-3]
 
 
+@pytest.mark.slow
 def test_correlations_are_of_decorrelating_rules(unbroken: Path) -> None:
     table = tables(unbroken)["decorrelation"]
     assert {*PUBLISHED[:4]} <= set(table["point"])
@@ -325,6 +332,7 @@ def diverging(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr(loop, "train", diverging)
 
 
+@pytest.mark.slow
 def test_diverged_seed_does_not_stop_the_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,6 +361,7 @@ def test_study_fails_where_copi_diverges_with_every_seed(tmp_path: Path) -> None
         reproduce(Copi(settings(tmp_path, *few)))
 
 
+@pytest.mark.slow
 def test_interrupted_study_resumes_without_repetition(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     signal_in: Callable[..., None],
@@ -384,6 +393,7 @@ def test_interrupted_study_resumes_without_repetition(
     assert trained == [] and (directory / "linear.csv").exists()
 
 
+@pytest.mark.slow
 def test_compression_resumes_seed_by_seed(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,6 +414,7 @@ def test_compression_resumes_seed_by_seed(
     assert_same_tables(unbroken, directory)
 
 
+@pytest.mark.slow
 def test_second_worker_finds_the_study_finished(unbroken: Path, tmp_path: Path) -> None:
     config = settings(tmp_path)
     first = reproduce(Copi(replace(config, worker=1)))
@@ -411,6 +422,7 @@ def test_second_worker_finds_the_study_finished(unbroken: Path, tmp_path: Path) 
     assert_same_tables(unbroken, first)
 
 
+@pytest.mark.slow
 def test_plot_and_claims_read_the_study(
     unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -218,6 +218,7 @@ def test_invalid_settings_are_refused_before_any_work(
 # ---------------------------------------------------------------- its directory
 
 
+@pytest.mark.slow
 def test_tables_of_a_study(unbroken: tuple[Path, float]) -> None:
     directory, _ = unbroken
     made = tables(directory)
@@ -254,6 +255,7 @@ def test_tables_of_a_study(unbroken: tuple[Path, float]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_search_averages_the_last_epochs(unbroken: tuple[Path, float]) -> None:
     directory, _ = unbroken
     history = tables(directory / "runs" / "bp-L4-T1038-search")["history"]
@@ -307,6 +309,7 @@ def test_interrupted_study_resumes_without_repetition(
     assert runs.manifest_of(directory)["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_perturbation_resumes_by_layer_and_sample(
     unbroken: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +394,7 @@ def test_study_killed_five_times_has_the_same_tables(
 # ---------------------------------------------------------------- sas plot, sas claims
 
 
+@pytest.mark.slow
 def test_plot_names_the_command_that_makes_a_missing_table(
     unbroken: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -422,6 +426,7 @@ def test_plot_and_claims_without_a_study(
         assert "`sas reproduce STUDY` makes it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "begins"),
     [("text", " 1 "), ("csv", "claim,"), ("markdown", "|")],

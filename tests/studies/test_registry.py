@@ -21,8 +21,10 @@ def test_entry_finds_the_parts_of_its_study(name: str) -> None:
     assert issubclass(study, Reproduction) and not isabstract(study) and study.name == name
     assert issubclass(getattr(config, schema_name(command)), config.Reproduce)
     assert import_module(f"sascli.claims.{name}").CLAIMS
-    assert set(STUDIES[name].figures) <= set(figures.FIGURES)
+    assert set(STUDIES[name].figures) <= set(figures.pictures())
     assert set(STUDIES[name].later) <= set(STUDIES[name].figures)
     assert (CHECKOUT / "conf" / "reproduce" / f"{name}.yaml").exists()
-    presets = {path.stem for path in (CHECKOUT / "conf" / "preset" / name).glob("*.yaml")}
+    presets = {
+        path.stem for path in (CHECKOUT / "conf/reproduce" / name / "preset").glob("*.yaml")
+    }
     assert presets == {"smoke", "quick", "paper"}

@@ -84,6 +84,7 @@ def test_paper_preset_is_the_published_protocol() -> None:
     assert study.reference == {"digits": "rnn_rows", "pixels": "rnn_pixels"}
 
 
+@pytest.mark.slow
 def test_every_model_has_its_seeds(directory: Path, tmp_path: Path) -> None:
     words = ["task.seeds=3", "pixels.epochs=1", "pixels.seeds=[5]", "pixels.model.source=digits"]
     words += ["pixels.batches=2", "pixels.width=8", "pixels.test_size=60", "pixels.batch_size=20"]
@@ -98,6 +99,7 @@ def test_every_model_has_its_seeds(directory: Path, tmp_path: Path) -> None:
     assert Temporal(settings(tmp_path)).reference == {"digits": "rnn_digits"}
 
 
+@pytest.mark.slow
 def test_tables_pictures_and_claims(directory: Path) -> None:
     made = tables(directory)
     for name in ("history", "layers", "histograms", "ensemble"):
@@ -137,9 +139,10 @@ def test_tables_pictures_and_claims(directory: Path) -> None:
     for name in study.figures:
         with Image.open(directory / "pictures" / f"{name}.png") as image:
             named = "Data: digits." in image.info["Description"]
-        assert named is getattr(figures.FIGURES[name], "ON_IMAGES", True), name
+        assert named is figures.picture(name).on_images, name
 
 
+@pytest.mark.slow
 def test_untrained_network_is_the_start_of_training(directory: Path) -> None:
     run = TrainedRun(directory / "runs" / "multisensory-gbp", torch.device("cpu"))
     assert torch.equal(run.untrained.all, run.snapshots[0].all)
@@ -153,6 +156,7 @@ def test_untrained_network_is_the_start_of_training(directory: Path) -> None:
     assert not torch.equal(drawn.all, run.network.all)
 
 
+@pytest.mark.slow
 def test_finished_study_is_not_computed_again(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +182,7 @@ def test_finished_study_is_not_computed_again(
     assert set(tables(directory)) == set(before)
 
 
+@pytest.mark.slow
 def test_interrupted_measurements_resume_with_the_same_tables(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +221,7 @@ def test_interrupted_measurements_resume_with_the_same_tables(
     assert not list(broken.rglob("pieces"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "message"),
     [

@@ -34,6 +34,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return reproduce(Use(settings(tmp_path_factory.mktemp("use"))))
 
 
+@pytest.mark.slow
 def test_tables_pictures_claims_and_report(unbroken: Path) -> None:
     study = STUDIES["use"]
     assert {path.stem for path in unbroken.glob("pictures/*.png")} == set(study.figures)
@@ -45,6 +46,7 @@ def test_tables_pictures_claims_and_report(unbroken: Path) -> None:
     assert about["reference"] == {"depth": 4, "train_size": 600}
 
 
+@pytest.mark.slow
 def test_tables_are_those_of_the_commands(unbroken: Path) -> None:
     config = settings(unbroken.parents[2])
     evaluation, pruning = (
@@ -102,6 +104,7 @@ def test_paper_preset_searches_beyond_the_quick_preset() -> None:
     assert min(paper.lr) < low / 3 and high * 2 < max(paper.lr)
 
 
+@pytest.mark.slow
 def test_interrupted_study_resumes_with_the_same_tables(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

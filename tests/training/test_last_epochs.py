@@ -73,7 +73,9 @@ def test_claims_of_replicas_that_stopped_early(
     assert other["history"]["epoch"].max() == longest["epoch"].max()
 
 
-def test_tables_and_listings_of_replicas_that_stopped_early(tmp_path: Path) -> None:
+def test_tables_and_listings_of_replicas_that_stopped_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     history = maker.tables()["history"].query("rule == 'gbp'").assign(point="x")
     networks = pd.DataFrame(
         {"rule": "gbp", "depth": 4, "train_size": 10_000, "seed": [0, 0, 1, 1, 2, 2],
@@ -86,12 +88,13 @@ def test_tables_and_listings_of_replicas_that_stopped_early(tmp_path: Path) -> N
     accuracies, searches = [], []
     config = Train(rule={"name": "gbp"}, train_size=10_000, seeds=[0, 1, 2])
     point = sweep.Point("x", config)
-    (tmp_path / "x").mkdir()
+    (tmp_path / "runs/x").mkdir(parents=True)
+    monkeypatch.setattr(sweep, "train_points", lambda points, parent: None)
     for table in (history, cut(history)):
         runs.write_table(tmp_path / "history.csv", table)
         accuracies.append(listing.accuracy(tmp_path))
         rows = table.drop(columns=list(point.key))
-        runs.write_table(tmp_path / "x/history.csv", rows)
+        runs.write_table(tmp_path / "runs/x/history.csv", rows)
         searches.append(train_search([point], tmp_path))
     assert accuracies[0] == accuracies[1] is not None
     pd.testing.assert_frame_equal(*searches)

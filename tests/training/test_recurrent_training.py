@@ -37,6 +37,7 @@ def trained(tmp_path: Path, line: str, *words: str) -> Path:
     return max((tmp_path / "outputs/train/mine").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
 @pytest.mark.parametrize("line", ["digits", "task"])
 def test_recurrent_run_writes_the_usual_files(rule: str, line: str, tmp_path: Path) -> None:
@@ -57,6 +58,7 @@ def test_recurrent_run_writes_the_usual_files(rule: str, line: str, tmp_path: Pa
     assert not torch.equal(early.all, network.all)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redraw", ["once", "step"])
 @pytest.mark.parametrize("line", ["digits", "task"])
 def test_reloaded_network_has_the_accuracies_of_its_tables(
@@ -86,6 +88,7 @@ def test_weights_of_a_step_are_the_same_for_all_inputs() -> None:
     assert not torch.allclose(step(x), once(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", LINES)
 def test_interrupted_run_resumes_bit_for_bit(
     line: str, tmp_path: Path, signal_in: Callable[..., None]
@@ -100,6 +103,7 @@ def test_interrupted_run_resumes_bit_for_bit(
     assert_same_run(unbroken, directory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["digits", "task"])
 def test_replica_equals_its_run_alone(line: str, tmp_path: Path) -> None:
     words = ["precision=float64", "lr=[0.001,0.002]", "lr.pi=0.01", "lr.rec.pi=0.02"]
@@ -123,6 +127,7 @@ def test_input_mask_remains_after_training(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the other commands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
 @pytest.mark.parametrize("line", ["digits", "sgd"])
 def test_sweeps_entropies_and_perturbations_of_recurrent_models(

@@ -85,6 +85,7 @@ def assert_close(one: Path, other: Path) -> None:
 # ---------------------------------------------------------------- results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "changes", "since"),
     [

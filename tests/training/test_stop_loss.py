@@ -191,6 +191,7 @@ def test_split_run_with_stops_equals_an_undivided_one(
     assert_close(undivided, split)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [False, True], ids=["images", "task"])
 def test_halves_that_end_in_different_epochs_are_joined(
     task: bool, tiny: Making, tmp_path: Path, room: Room

@@ -20,9 +20,9 @@ NAMES = {
 
 
 def main_rule(table: pd.DataFrame) -> str:
-    """gBP where the table has it, else its first rule."""
+    """gBP where the table has it, else its first rule; gBP of an empty one."""
     rules = table["rule"].unique()
-    return "gbp" if "gbp" in rules else str(rules[0])
+    return "gbp" if "gbp" in rules else str(next(iter(rules), "gbp"))
 
 
 def by_mode(table: pd.DataFrame) -> Iterator[tuple[style.Look, pd.DataFrame]]:
