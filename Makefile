@@ -33,10 +33,10 @@ demo: $(READY) ## Train gBP and BP on the digits and draw a first picture
 	done
 
 test: $(READY) ## Run the fast tests (four minutes on two cores)
-	$(PYTEST) -n 2 -m 'not $(SLOW)'
+	$(PYTEST) -n 2 --dist loadfile -m 'not $(SLOW)'
 
 test-slow: $(READY) ## Run the others: long ones, MNIST, faults as root, SLURM
-	$(PYTEST) -n 2 -m '$(SLOW) and not slurm'
+	$(PYTEST) -n 2 --dist loadfile -m '$(SLOW) and not slurm'
 	$(PYTEST) -m slurm
 
 test-all: test test-slow ## Run all tests

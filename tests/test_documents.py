@@ -123,6 +123,7 @@ def test_generated_parts_equal_the_tables(docs: Path) -> None:
     assert text.count("made by `sas reproduce credit model=mnist preset=quick`") == 9
 
 
+@pytest.mark.slow
 def test_check_reports_differences(
     docs: Path, tool: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,6 +239,7 @@ def ends_of_grids() -> list[str]:
     return [*(str(ends(grid, point)) for point in best), str(ends(grid[:1], best[1]))]
 
 
+@pytest.mark.slow
 def test_recurrent_training_is_gathered_from_run_directories(
     tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,6 +304,7 @@ def copi_text(tool: ModuleType, folder: Path, made: maker.Tables, **entries: Any
     return (folder / "results.md").read_text()
 
 
+@pytest.mark.slow
 def test_parts_of_copi(tool: ModuleType, tmp_path: Path) -> None:
     made = copi_tables.tables()
     copi_tables.lose(made, "bp-adam", 2)
@@ -336,6 +339,7 @@ def test_parts_of_copi(tool: ModuleType, tmp_path: Path) -> None:
     assert "| 1 (residual correlation) | " in text
 
 
+@pytest.mark.slow
 def test_copi_tables_of_earlier_versions_are_shown(tool: ModuleType, tmp_path: Path) -> None:
     assert "| cut |" not in copi_text(tool, tmp_path, copi_tables.tables())
     for name in ("arms", "gains"):

@@ -67,6 +67,7 @@ def test_selected_rows_give_the_same_pictures_and_claims(
         )
 
 
+@pytest.mark.slow
 def test_generated_parts_equal_the_tables(tool: ModuleType, source: Path, tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     tool.collect(docs, source, "made")
@@ -99,6 +100,7 @@ def test_generated_parts_equal_the_tables(tool: ModuleType, source: Path, tmp_pa
     assert f"{exponent.mean():.2f} ± {exponent.std():.2f} | 5 |" in text
 
 
+@pytest.mark.slow
 def test_falls_of_the_psychometric_curves_are_counted(
     tool: ModuleType, source: Path, tmp_path: Path
 ) -> None:

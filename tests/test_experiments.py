@@ -42,6 +42,7 @@ def test_runs_by_the_command_of_its_first_comment(
     assert wanted[lines[-1][0]] in made
 
 
+@pytest.mark.slow
 def test_sweep_can_be_drawn_but_a_single_run_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

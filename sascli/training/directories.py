@@ -28,8 +28,14 @@ def settings_of(directory: Path, schema: type[Schema]) -> Schema:
 
 def same_settings(config: Train) -> Callable[[Path], bool]:
     """Whether a directory, perhaps of an earlier version, has the settings that decide numbers."""
-    settings = config_hash(config)
-    return lambda directory: config_hash(settings_of(directory, type(config))) == settings
+    wanted = config_hash(config)
+
+    def same(directory: Path) -> bool:
+        if runs.manifest_of(directory).get("config_hash") == wanted:
+            return True
+        return config_hash(settings_of(directory, type(config))) == wanted
+
+    return same
 
 
 def begin(directory: Path, config: Train, entries: Mapping[str, object], **status: object) -> None:

@@ -130,6 +130,7 @@ def test_the_empirical_kernel_has_the_analytic_mean(alpha: float, shared: bool) 
     assert ((drawn.mean(0) - theta).abs() < 3 * standard_error + 0.02 * theta).all()
 
 
+@pytest.mark.slow
 def test_the_empirical_kernel_converges() -> None:
     """The deviation of single networks falls like width^(-1/2), here from 100 to 2000."""
     x = two_sequences()

@@ -198,6 +198,7 @@ def test_stopped_job_resumes_from_its_checkpoint(signal_in: Any) -> None:
     assert_same_tables(directory / "seed-0", sweep() / "seed-0")
 
 
+@pytest.mark.slow
 def test_running_jobs_are_not_submitted_again(capsys: pytest.CaptureFixture[str]) -> None:
     directory = sweep()
     runs.describe(directory / "seed-0", status="running")
@@ -257,6 +258,7 @@ def test_job_on_another_machine_is_running_while_in_the_queue() -> None:
     assert status_of(Path("x"), manifest, {"77_2": "RUNNING"}) == "killed"
 
 
+@pytest.mark.slow
 def test_damaged_job_is_reported(fault: Fault, capsys: pytest.CaptureFixture[str]) -> None:
     directory = sweep()
     with fault("a damaged manifest or table of a job", 2):
@@ -276,6 +278,7 @@ def test_damaged_job_is_reported(fault: Fault, capsys: pytest.CaptureFixture[str
 # ---------------------------------------------------------------- errors
 
 
+@pytest.mark.slow
 def test_collect_needs_a_multirun(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["collect", "outputs=here"]) == 2
     assert "no multirun in here: `sas train --multirun` makes one" in capsys.readouterr().err
@@ -307,6 +310,7 @@ def test_invalid_multiruns_are_refused(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_other_settings_in_the_same_multirun_are_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -113,6 +113,7 @@ def test_curves_continue_at_the_last_accuracy() -> None:
     pd.testing.assert_frame_equal(carried(history), history.reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_documents_of_replicas_that_stopped_early(blocks: ModuleType, tmp_path: Path) -> None:
     texts = []
     for name, change in (("whole", lambda table: table), ("cut", cut)):

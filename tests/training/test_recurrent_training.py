@@ -116,6 +116,7 @@ def test_replica_equals_its_run_alone(line: str, tmp_path: Path) -> None:
             assert difference.abs().max() < 1e-6, kind
 
 
+@pytest.mark.slow
 def test_input_mask_remains_after_training(tmp_path: Path) -> None:
     for rule in ("gbp", "bp"):
         network = load_network(trained(tmp_path, TASK, f"rule={rule}"))
@@ -174,6 +175,7 @@ def test_pixel_input_weights_are_ordinary(rule: str, tmp_path: Path) -> None:
     assert tables(directory)["history"]["train_loss"].between(0.01, 1e30).all()
 
 
+@pytest.mark.slow
 def test_evaluate_and_prune_refuse_unsuitable_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,6 +243,7 @@ def test_divergence_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "training diverged in epoch 1: the largest parameter" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.mnist
 def test_mnist_is_learned_row_by_row(tmp_path: Path) -> None:
     have(DATA / "MNIST" / "raw" / "t10k-labels-idx1-ubyte")

@@ -174,6 +174,7 @@ def test_run_ends_when_all_replicas_have_stopped(tiny: Making) -> None:
         pd.testing.assert_frame_equal(table, before[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("since", [1, 4])
 def test_split_run_with_stops_equals_an_undivided_one(
     since: int, tiny: Making, room: Room
@@ -212,6 +213,7 @@ def test_halves_that_end_in_different_epochs_are_joined(
     assert_close(undivided, training_run.run(config))
 
 
+@pytest.mark.slow
 def test_multisensory_task_stops_by_its_loss(
     tmp_path: Path, signal_in: Callable[..., None]
 ) -> None:

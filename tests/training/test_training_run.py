@@ -271,6 +271,7 @@ def writes(config: Train, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, int]:
         return training_run.run(config), count[0]
 
 
+@pytest.mark.slow
 def test_run_killed_at_any_file_resumes_bit_for_bit(
     tiny: Making, forks: ForkServerContext, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
