@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sascli.commands.table import COMMANDS, Command, function, schema_name
+from sascli.commands.table import COMMANDS, Command, function, schema_of
 from sascli.studies.registry import STUDIES
 
 __all__ = [
-    "COMMANDS", "RENAMED", "REPRODUCE", "Command", "run", "schema_name", "studies", "with_study",
+    "COMMANDS", "RENAMED", "REPRODUCE", "STUDIES", "Command", "run", "schema_of", "with_study",
 ]  # fmt: skip
 
 REPRODUCE = "reproduce"
@@ -21,11 +21,6 @@ RENAMED = {
     "figures-use": "reproduce use",
 }
 """Commands of earlier versions with their names now."""
-
-
-def studies() -> list[str]:
-    """The studies of `sas reproduce`."""
-    return list(STUDIES)
 
 
 def with_study(words: Sequence[str]) -> list[str]:
@@ -48,11 +43,10 @@ def run(command: str, config: Any, directory: Path | None = None) -> None:
     else:
         result = work(config, directory)
     if entry.pictures or entry.overview:
-        from sascli import figures, runs
+        from sascli import figures
 
         possible = figures.possible(entry.pictures, result)
-        reference = runs.manifest_of(result).get("reference", {})
-        print(*figures.plot(possible, result, result, reference=reference), sep="\n")
+        print(*figures.plot(possible, result, result, reference={}), sep="\n")
         if entry.overview:
             table = function(entry.overview)(figures.read_tables(result))
             print(table.round(4).to_string(na_rep=""))

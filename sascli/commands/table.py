@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from sascli import config
 from sascli.studies.registry import STUDIES
 
 
@@ -31,9 +32,10 @@ class Command:
         return self.work.startswith("sascli.measure.")
 
 
-def schema_name(command: str) -> str:
-    """The dataclass of a command's settings in `sascli.config`: its name in camel case."""
-    return "".join(word.capitalize() for word in command.replace("-", " ").split())
+def schema_of(command: str) -> type:
+    """The dataclass of a command's settings: the command's name in camel case."""
+    name = "".join(word.capitalize() for word in command.replace("-", " ").split())
+    return getattr(config, name)  # type: ignore[no-any-return]
 
 
 def function(name: str) -> Callable[..., Any]:
