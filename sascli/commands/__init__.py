@@ -35,7 +35,7 @@ def run(command: str, config: Any, directory: Path | None = None) -> None:
     `directory` is that of a multirun's job.
     """
     entry, work = COMMANDS[command], function(COMMANDS[command].work)
-    if entry.measures:
+    if entry.work.startswith("sascli.measure."):
         from sascli.measure.record import measure
 
         result = measure(command, work, config, directory)

@@ -26,11 +26,6 @@ class Command:
     argument: str | None = None  # the setting that the first word sets without its name
     plain: tuple[str, ...] = ()  # settings of a group's name that are not groups here
 
-    @property
-    def measures(self) -> bool:
-        """Whether `work` measures, rather than running by itself."""
-        return self.work.startswith("sascli.measure.")
-
 
 def schema_of(command: str) -> type:
     """The dataclass of a command's settings: the command's name in camel case."""

@@ -1,6 +1,6 @@
 """The recurrent network: digits in sequence and the multisensory task, measured; the theory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -111,19 +111,15 @@ class Temporal(Reproduction):
         trained = self.trained(directory, points)
         for run in trained:
             once(run.directory, "entropy_epochs", partial(entropies, run))
-            for name, pieces in (("perturbation", self.removals), ("redraw", self.redrawn)):
-                once(run.directory, name, partial(measured, run.directory, name, pieces(run)))
+            once(run.directory, "perturbation", self.removals(run))
+            once(run.directory, "redraw", self.redrawn(run))
         gather(("perturbation", "redraw", "entropy_epochs"), points, directory)
         task, root = trained[1], config.data.root
-        works: dict[str, Callable[[], Results]] = {
-            "psychometric": partial(self.curves, task, directory),
-            "selectivity": lambda: task_tests.selectivity(task, config.selectivity),
-            "trajectories": lambda: task_tests.trajectories(task, config.trajectories),
-            "kernel": lambda: theory.kernel_tables(config.kernel, root),
-            "order_parameters": lambda: theory.order_parameter_tables(config.neuron),
-        }
-        for name, work in works.items():
-            once(directory, name, work)
+        once(directory, "psychometric", lambda: self.curves(task, directory))
+        once(directory, "selectivity", lambda: task_tests.selectivity(task, config.selectivity))
+        once(directory, "trajectories", lambda: task_tests.trajectories(task, config.trajectories))
+        once(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root))
+        once(directory, "order_parameters", lambda: theory.order_parameter_tables(config.neuron))
 
     def removals(self, run: TrainedRun) -> Pieces:
         """Pieces of perturbation.csv: the recurrent connections of every seed and sample.
@@ -185,22 +181,19 @@ class Temporal(Reproduction):
 
         def rows(replica: int, seed: int, sample: int) -> pd.DataFrame:
             network = recurrent(alone(run.network, replica))
-
-            def accuracy(redraw: str) -> float:
-                if batch is None:
-                    return run.data.accuracy(effective(network, [seed], sample, redraw)).item()
-                return correct(network, [seed], batch, MODES[redraw], sample).item()
-
             if batch is None:
                 dt, field = None, trained_accuracy[replica]
+                networks = [effective(network, [seed], sample, redraw) for redraw in MODES]
+                accuracies = [run.data.accuracy(logits).item() for logits in networks]
             else:
-                dt = batch.timing.dt
-                field = correct(network, [seed], batch, "field", sample).item()
-            accuracies = {redraw: accuracy(redraw) for redraw in MODES}
+                dt, modes = batch.timing.dt, ("field", *MODES.values())
+                field, *accuracies = (
+                    correct(network, [seed], batch, mode, sample).item() for mode in modes
+                )
             return runs.rows(
                 [{"replica": replica, "seed": seed, "sample": sample, "test_accuracy": value,
                   "test_error": 1 - value, "redraw": redraw, "dt": dt, "field_accuracy": field}
-                 for redraw, value in accuracies.items()]
+                 for redraw, value in zip(MODES, accuracies, strict=True)]
             )  # fmt: skip
 
         return {
@@ -225,7 +218,7 @@ class Temporal(Reproduction):
             for way, sample in curves.networks(config.way, config.samples)
             for replica, seed in enumerate(run.seeds)
         }
-        table = measured(directory, "psychometric", pieces)["psychometric"]
+        table = measured(directory, "psychometric", pieces)
         return {"psychometric": table, "sigmoids": curves.sigmoids(table)}
 
 
@@ -244,10 +237,10 @@ def gather(names: Sequence[str], points: Sequence[Point], directory: Path) -> No
         runs.write_table(directory / f"{name}.csv", table)
 
 
-def entropies(run: TrainedRun) -> Results:
+def entropies(run: TrainedRun) -> pd.DataFrame:
     """entropy_epochs.csv of a run."""
     with torch.no_grad():
-        return {"entropy_epochs": entropy_epochs(run.paths, run.seeds, ("paper", "mixed"))}
+        return entropy_epochs(run.paths, run.seeds, ("paper", "mixed"))
 
 
 run = Temporal.run
