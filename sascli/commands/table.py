@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 from sascli import config
@@ -34,9 +35,9 @@ def schema_of(command: str) -> type:
 
 
 def function(name: str) -> Callable[..., Any]:
-    """Import the function MODULE:FUNCTION."""
+    """Import the function MODULE:FUNCTION, or the method MODULE:CLASS.METHOD."""
     module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    return attrgetter(attribute)(import_module(module))  # type: ignore[no-any-return]
 
 
 COMMANDS = {
@@ -56,7 +57,9 @@ COMMANDS = {
         pictures=("overview",),
     ),
     **{
-        f"reproduce {name}": Command(study.summary, f"sascli.studies.{name}:run", study.examples)
+        f"reproduce {name}": Command(
+            study.summary, f"sascli.studies.{name}:{name.capitalize()}.run", study.examples
+        )
         for name, study in STUDIES.items()
     },
     "sweep-datasize": Command(

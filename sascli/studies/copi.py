@@ -300,6 +300,3 @@ def gains(points: Sequence[Point], parent: Path, epochs: int) -> pd.DataFrame:
     history = sweep.gather("history", points, parent)[columns]
     table = runs.rows([settings_of(point) for point in points]).merge(history, how="left")
     return table[table["epoch"] <= epochs]
-
-
-run = Copi.run

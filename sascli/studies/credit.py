@@ -139,6 +139,3 @@ def perturbations(run: TrainedRun, preset: CreditPreset) -> Pieces:
         f"layer{layer}-sample{sample}": partial(piece, layer, sample)
         for layer, sample in product(range(1, run.config.depth), range(preset.samples))
     }
-
-
-run = Credit.run

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -52,15 +51,15 @@ class Temporal(Reproduction):
         """Raises UserError for invalid settings, before any work."""
         digits, cpu = training_of(config), training_run.pick_device("cpu")
         super().__init__(config, training_run.load_data(digits, cpu))
-        parts = [(digits, config.seeds), self.part(config.task)]
+        models = [digits, self.part(config.task)]
         if config.pixels.epochs:  # 0: without
-            parts.append(self.part(config.pixels))
+            models.append(self.part(config.pixels))
         self.models = []
-        for model, seeds in parts:
+        for model in models:
             same = model.model.source == digits.model.source
             data = self.data if same else training_run.load_data(model, cpu)
-            size, numbers = len(data.train_y), seed_list(seeds)
-            self.models.append(replace(model, seeds=numbers, train_size=size, resume=False))
+            size, seeds = len(data.train_y), seed_list(model.seeds)
+            self.models.append(replace(model, seeds=seeds, train_size=size, resume=False))
         for model in self.models:
             check(model)
         for dt in (config.psychometric.dt, config.selectivity.dt, config.trajectories.dt):
@@ -68,12 +67,12 @@ class Temporal(Reproduction):
         self.timing = task_tests.timing_of(config.task, config.psychometric.dt)
         multisensory.trials(self.conditions, self.timing)
 
-    def part(self, part: OtherModel) -> tuple[Train, Any]:
-        """The settings of a model trained beside the first, and its seeds."""
-        config = self.config
-        shared = {key: getattr(config, key) for key in ("device", "threads", "outputs", "data")}
-        seeds = config.seeds if part.seeds is None else part.seeds
-        return replace(training_of(part), **shared), seeds
+    def part(self, part: OtherModel) -> Train:
+        """The settings of a model trained beside the first."""
+        keys = ["device", "threads", "outputs", "data"]
+        if part.seeds is None:
+            keys.append("seeds")
+        return replace(training_of(part), **{key: getattr(self.config, key) for key in keys})
 
     @property
     def conditions(self) -> list[tuple[str, float]]:
@@ -241,6 +240,3 @@ def entropies(run: TrainedRun) -> pd.DataFrame:
     """entropy_epochs.csv of a run."""
     with torch.no_grad():
         return entropy_epochs(run.paths, run.seeds, ("paper", "mixed"))
-
-
-run = Temporal.run

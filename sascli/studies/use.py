@@ -74,6 +74,3 @@ def pruning(config: Prune, run: TrainedRun) -> Prune:
     """The settings of pruning; only magnitude for a network without credit."""
     credit = run.config.rule.name == "gbp"
     return config if credit else replace(config, criterion=["magnitude"], threshold=[])
-
-
-run = Use.run

@@ -137,7 +137,7 @@ def test_tables_pictures_and_claims(directory: Path) -> None:
     for name in study.figures:
         with Image.open(directory / "pictures" / f"{name}.png") as image:
             named = "Data: digits." in image.info["Description"]
-        assert named is getattr(figures.FIGURES[name], "ON_IMAGES", True), name
+        assert named is figures.picture(name).on_images, name
 
 
 def test_untrained_network_is_the_start_of_training(directory: Path) -> None:
