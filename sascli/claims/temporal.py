@@ -153,16 +153,15 @@ def _selective(tables: Tables) -> list[Check]:
         return 100 * (rows["kind"] == kind).groupby(rows["seed"]).mean()
 
     mixed = fraction(table, "mixed") - 100 * table.groupby("seed")["control_mixed"].mean()
-    gain = {
-        kind: (fraction(table, kind) - fraction(control, kind)).dropna()
+    choice, modality = (
+        (fraction(table, kind) - fraction(control, kind)).dropna()
         for kind in ("choice", "modality")
-    }
+    )
     return [
         Check("mixed neurons - with one label permuted, % of all", mixed, above=0),
-        Check("neurons of choice alone, trained - untrained, % of all", gain["choice"], above=0),
-        Check("neurons of modality alone, trained - untrained, % of all", gain["modality"],
-              below=0),
-    ]  # fmt: skip
+        Check("neurons of choice alone, trained - untrained, % of all", choice, above=0),
+        Check("neurons of modality alone, trained - untrained, % of all", modality, below=0),
+    ]
 
 
 @claim(

@@ -161,9 +161,9 @@ class Comparison(Plan):
         points = list[Point]()
         for name, settings in self.gains().items():
             same = (a for a in arms if replace(arms[a], epochs=settings.epochs) == settings)
-            arm = next(same, None)
+            arm = next(same, name)
             seeds = self.seeds[: self.config.preset.gain_seeds]
-            points += self.points(arm or name, arms[arm] if arm else settings, seeds)
+            points += self.points(arm, arms.get(arm, settings), seeds)
         return points
 
     def trials(self) -> Iterator[tuple[dict[str, object], Point]]:
