@@ -17,7 +17,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import sascli
-from sascli.cli.composition import Composer, schema_of
+from sascli.cli.composition import Composer
+from sascli.commands import schema_of
 from sascli.config import Evaluation, Train, typed
 from sascli.config.composition import without_hydra
 from sascli.data import Data

@@ -11,7 +11,7 @@ import pytest
 from pandas.api import types
 
 from sascli.cli import main
-from sascli.cli.composition import schema_of
+from sascli.commands import schema_of
 from sascli.rules.gbp import GBP
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "tables.md"

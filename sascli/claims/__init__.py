@@ -25,6 +25,9 @@ SAME = (4, 5, 6, 7, 9, 12)  # the claims by which two data sets are compared
 
 Directory = tuple[Mapping[str, pd.DataFrame], Mapping[str, int]]
 Row = dict[str, object]
+EMPTY: Row = {
+    "statistic": "", "mean": np.nan, "std": np.nan, "n_seeds": 0, "verdict": UNMEASURED
+}  # fmt: skip
 
 
 def evaluate(
@@ -92,7 +95,7 @@ def _judged(claim: Claim, tables: Tables) -> Row:
         if not checks or any(check.values.empty for check in checks):
             raise MissingError("no seed has all values that are compared")
     except MissingError as missing:
-        return row | _unmeasured(str(missing))
+        return row | EMPTY | {"detail": str(missing)}
     failed = [check for check in checks if not check.holds]
     deciding = (failed or checks)[0]
     return row | {
@@ -113,15 +116,14 @@ def _compared(first: list[Row], second: list[Row]) -> Row:
     )
     head: Row = {"claim": 15, "statement": "CIFAR-10 looks qualitatively the same.", "rule": rule}
     first, second = ([row for row in rows if row["claim"] in SAME] for rows in (first, second))
-    pairs = zip(first, second, strict=False)  # none without a second data set
-    verdicts = {a["claim"]: (a["verdict"], b["verdict"]) for a, b in pairs}
-    detail = "; ".join(f"{claim}: {a} / {b}" for claim, (a, b) in verdicts.items())
+    pairs = list(zip(first, second, strict=False))  # none without a second data set
+    detail = "; ".join(f"{a['claim']}: {a['verdict']} / {b['verdict']}" for a, b in pairs)
     unmeasured = [row["detail"] for row in (*first, *second) if row["verdict"] == UNMEASURED]
     if unmeasured or not second:
         missing = [*dict.fromkeys(map(str, unmeasured)), detail]
         why = "; ".join(filter(None, missing)) or "tables of a second data set are needed"
-        return head | _unmeasured(why)
-    same = sum(a == b == HOLDS for a, b in verdicts.values())
+        return head | EMPTY | {"detail": why}
+    same = sum(a["verdict"] == b["verdict"] == HOLDS for a, b in pairs)
     return head | {
         "statistic": f"claims that hold on both, of {len(SAME)}",
         "mean": float(same),
@@ -130,9 +132,3 @@ def _compared(first: list[Row], second: list[Row]) -> Row:
         "verdict": HOLDS if same == len(SAME) else FAILS,
         "detail": detail,
     }
-
-
-def _unmeasured(why: str) -> Row:
-    """The cells of a claim that is not measured."""
-    cells: Row = {"statistic": "", "mean": np.nan, "std": np.nan, "n_seeds": 0}
-    return cells | {"verdict": UNMEASURED, "detail": why}

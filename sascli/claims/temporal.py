@@ -1,11 +1,12 @@
 """Claims of "Ensemble perspective for understanding temporal credit assignment", with rules."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
 
 from sascli import runs
-from sascli.claims.check import TWICE, Check, MissingError, Register, Tables
+from sascli.claims.check import TWICE, Check, Checks, MissingError, Register, Tables
 from sascli.claims.shapes import by_seed
 
 LEARNT = {"digits": 86.0, "multisensory": 90.0}  # per cent correct
@@ -27,10 +28,11 @@ def models(tables: Tables) -> dict[str, str]:
     return {"digits": str(tables.reference["digits"]), "multisensory": "multisensory"}
 
 
-def last(tables: Tables, model: str) -> pd.Series:
-    """Mean-field accuracy of gBP after the last epoch, in per cent, by seed."""
-    history = tables.rows("history", model=model).dropna(subset=["test_accuracy"])
-    return pd.Series(100 * runs.last_epochs(history).set_index("seed")["test_accuracy"])
+def both(checks: Callable[[Tables, str, str], list[Check]]) -> Checks:
+    """The checks of both tasks, from those of a task and the name of its model."""
+    return lambda tables: [
+        check for task, model in models(tables).items() for check in checks(tables, task, model)
+    ]
 
 
 @claim(
@@ -39,14 +41,14 @@ def last(tables: Tables, model: str) -> pd.Series:
     f"The accuracy after the last epoch is above {LEARNT['digits']:g} % on images in sequence and "
     f"above {LEARNT['multisensory']:g} % in the multisensory task, {TWICE}.",
 )
-def _learns(tables: Tables) -> list[Check]:
-    return [
-        Check(f"accuracy, {name} (%)", last(tables, model), above=LEARNT[name])
-        for name, model in models(tables).items()
-    ]
+@both
+def _learns(tables: Tables, task: str, model: str) -> list[Check]:
+    history = tables.rows("history", model=model).dropna(subset=["test_accuracy"])
+    last = 100 * runs.last_epochs(history).set_index("seed")["test_accuracy"]
+    return [Check(f"accuracy, {task} (%)", last, above=LEARNT[task])]
 
 
-def sampled(tables: Tables, name: str, model: str, redraw: str) -> list[Check]:
+def sampled(tables: Tables, task: str, model: str, redraw: str) -> list[Check]:
     """Checks that sampling loses no more accuracy than in the published networks."""
     table = tables.rows("redraw", model=model, redraw=redraw)
     if "field_accuracy" not in table:
@@ -54,8 +56,8 @@ def sampled(tables: Tables, name: str, model: str, redraw: str) -> list[Check]:
     mean = 100 * table.groupby("seed")[["field_accuracy", "test_accuracy"]].mean()
     if len(mean) < ENOUGH:
         raise MissingError(f"{ENOUGH} seeds are needed, redraw.csv has {len(mean)} of {model}")
-    lost, most = mean["field_accuracy"] - mean["test_accuracy"], LOST[name]
-    what = f"mean field - drawn {'at every step' if redraw == 'step' else 'once'}, {name}, points"
+    lost, most = mean["field_accuracy"] - mean["test_accuracy"], LOST[task]
+    what = f"mean field - drawn {'at every step' if redraw == 'step' else 'once'}, {task}, points"
     return [
         Check(what, lost, below=most, errors=-2),
         Check(f"{what}, against {2 * most:g}", lost, below=2 * most),
@@ -70,12 +72,9 @@ def sampled(tables: Tables, name: str, model: str, redraw: str) -> list[Check]:
     f"step of its tests) at most {LOST['multisensory']:g}, as the published ones do, within 2 SE; "
     f"and less than twice as much {TWICE}. At least {ENOUGH} seeds.",
 )
-def _sampled(tables: Tables) -> list[Check]:
-    return [
-        check
-        for name, model in models(tables).items()
-        for check in sampled(tables, name, model, SAMPLED[name])
-    ]
+@both
+def _sampled(tables: Tables, task: str, model: str) -> list[Check]:
+    return sampled(tables, task, model, SAMPLED[task])
 
 
 @claim(
@@ -86,20 +85,20 @@ def _sampled(tables: Tables) -> list[Check]:
     "have a counterpart of the same |m| that is not VIP-like, it is higher than with the "
     f"counterparts removed. Both {TWICE}.",
 )
-def _important(tables: Tables) -> list[Check]:
+@both
+def _important(tables: Tables, task: str, model: str) -> list[Check]:
+    table = tables.rows("perturbation", model=model, fraction=1, criterion="published")
     checks = []
-    for name, model in models(tables).items():
-        table = tables.rows("perturbation", model=model, fraction=1, criterion="published")
-        for kind, other, whose in (
-            ("vip_off", "random_off", "random ones"),
-            ("paired_off", "matched_off", "others of the same |m|"),
-        ):
-            removed = table[table["kind"].isin([kind, other]) & (table["n_weights"] > 0)]
-            if removed.empty:
-                raise MissingError(f"{model} has no VIP-like connections, or none with {whose}")
-            error = 100 * by_seed(removed, "test_error", "kind", need=[kind, other])
-            what = f"error, VIP-like - {whose} removed, {name}, points"
-            checks.append(Check(what, error[kind] - error[other], above=0))
+    for kind, other, whose in (
+        ("vip_off", "random_off", "random ones"),
+        ("paired_off", "matched_off", "others of the same |m|"),
+    ):
+        removed = table[table["kind"].isin([kind, other]) & (table["n_weights"] > 0)]
+        if removed.empty:
+            raise MissingError(f"{model} has no VIP-like connections, or none with {whose}")
+        error = 100 * by_seed(removed, "test_error", "kind", need=[kind, other])
+        what = f"error, VIP-like - {whose} removed, {task}, points"
+        checks.append(Check(what, error[kind] - error[other], above=0))
     return checks
 
 
@@ -154,16 +153,15 @@ def _selective(tables: Tables) -> list[Check]:
         return 100 * (rows["kind"] == kind).groupby(rows["seed"]).mean()
 
     mixed = fraction(table, "mixed") - 100 * table.groupby("seed")["control_mixed"].mean()
-    gain = {
-        kind: (fraction(table, kind) - fraction(control, kind)).dropna()
+    choice, modality = (
+        (fraction(table, kind) - fraction(control, kind)).dropna()
         for kind in ("choice", "modality")
-    }
+    )
     return [
         Check("mixed neurons - with one label permuted, % of all", mixed, above=0),
-        Check("neurons of choice alone, trained - untrained, % of all", gain["choice"], above=0),
-        Check("neurons of modality alone, trained - untrained, % of all", gain["modality"],
-              below=0),
-    ]  # fmt: skip
+        Check("neurons of choice alone, trained - untrained, % of all", choice, above=0),
+        Check("neurons of modality alone, trained - untrained, % of all", modality, below=0),
+    ]
 
 
 @claim(
@@ -187,14 +185,12 @@ def _kernel(tables: Tables) -> list[Check]:
     "In both tasks the difference of the mean accuracies, paired by seed, is on average not below "
     "minus one SE.",
 )
-def _redrawn(tables: Tables) -> list[Check]:
-    checks = []
-    for name, model in models(tables).items():
-        table = tables.rows("redraw", model=model)
-        right = 100 * by_seed(table, "test_accuracy", "redraw", need=["once", "step"])
-        what = f"accuracy, every step - once, {name}, points"
-        checks.append(Check(what, right["step"] - right["once"], above=0, errors=-1))
-    return checks
+@both
+def _redrawn(tables: Tables, task: str, model: str) -> list[Check]:
+    table = tables.rows("redraw", model=model)
+    accuracy = 100 * by_seed(table, "test_accuracy", "redraw", need=["once", "step"])
+    what = f"accuracy, every step - once, {task}, points"
+    return [Check(what, accuracy["step"] - accuracy["once"], above=0, errors=-1)]
 
 
 @claim(
@@ -235,18 +231,14 @@ def _plasticity(tables: Tables) -> list[Check]:
     "In both tasks the mean entropy per recurrent connection by the paper's estimator is lower "
     f"after the last epoch than before training, {TWICE}.",
 )
-def _entropy(tables: Tables) -> list[Check]:
-    checks = []
-    for name, model in models(tables).items():
-        table = tables.rows("entropy_epochs", model=model, layer=RECURRENT, estimator="paper")
-        start = table[table["epoch"] == 0].set_index("seed")["mean"]
-        if start.empty:
-            raise MissingError(f"{model} has no weights from before training")
-        end = runs.last_epochs(table).set_index("seed")["mean"]
-        checks.append(
-            Check(f"change of the entropy, {name}, nats", (end - start).dropna(), below=0)
-        )
-    return checks
+@both
+def _entropy(tables: Tables, task: str, model: str) -> list[Check]:
+    table = tables.rows("entropy_epochs", model=model, layer=RECURRENT, estimator="paper")
+    start = table[table["epoch"] == 0].set_index("seed")["mean"]
+    if start.empty:
+        raise MissingError(f"{model} has no weights from before training")
+    end = runs.last_epochs(table).set_index("seed")["mean"]
+    return [Check(f"change of the entropy, {task}, nats", (end - start).dropna(), below=0)]
 
 
 @claim(

@@ -5,7 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from sascli.claims.check import TWICE, Check, Checks, MissingError, Register, Tables
+from sascli.claims.check import TWICE, Check, MissingError, Register, Tables
 from sascli.claims.shapes import by_seed
 
 FREE = 0.5  # test images, fewer than one: none may be classified differently without UIPs
@@ -24,18 +24,14 @@ def accuracy(tables: Tables, rule: str, criterion: str, tuned: bool) -> pd.Serie
     return 100 * by_seed(table, "test_accuracy", "level").mean(axis=1)
 
 
-def keeps(rule: str, *criteria: str, tuned: bool = False) -> Checks:
+def keeps(tables: Tables, rule: str, criteria: Sequence[str], tuned: bool = False) -> list[Check]:
     """Checks that credit keeps more accuracy than the magnitudes of a rule's means."""
-
-    def checks(tables: Tables) -> list[Check]:
-        magnitude = accuracy(tables, rule, "magnitude", tuned)
-        return [
-            Check(f"{criterion} - {rule} magnitude, points",
-                  (accuracy(tables, "gbp", criterion, tuned) - magnitude).dropna(), above=0)
-            for criterion in criteria
-        ]  # fmt: skip
-
-    return checks
+    magnitude = accuracy(tables, rule, "magnitude", tuned)
+    return [
+        Check(f"{criterion} - {rule} magnitude, points",
+              (accuracy(tables, "gbp", criterion, tuned) - magnitude).dropna(), above=0)
+        for criterion in criteria
+    ]  # fmt: skip
 
 
 KEEPS = (
@@ -62,22 +58,22 @@ claim(
     "Pruning by signal-to-noise ratio keeps more accuracy than by the magnitude of gBP's means.",
     f"{KEEPS}{TWICE}, without fine-tuning. The ratio is |mu| / sigma of a weight, infinite for a "
     "VIP.",
-)(keeps("gbp", "snr"))
+)(partial(keeps, rule="gbp", criteria=["snr"]))
 claim(
     3,
     "Pruning by the spike mass π keeps more accuracy than by the magnitude of gBP's means.",
     f"{KEEPS}{TWICE}, without fine-tuning.",
-)(keeps("gbp", "pi"))
+)(partial(keeps, rule="gbp", criteria=["pi"]))
 claim(
     4,
     "Pruning by credit keeps more accuracy than magnitude pruning of a BP network.",
     f"{KEEPS}{TWICE}, without fine-tuning, both by signal-to-noise ratio and by π.",
-)(keeps("bp", "snr", "pi"))
+)(partial(keeps, rule="bp", criteria=["snr", "pi"]))
 claim(
     5,
     "The same holds after fine-tuning.",
     f"{KEEPS}{TWICE}, after fine-tuning, both by signal-to-noise ratio and by π.",
-)(keeps("bp", "snr", "pi", tuned=True))
+)(partial(keeps, rule="bp", criteria=["snr", "pi"], tuned=True))
 
 
 def gain(table: pd.DataFrame, column: str) -> pd.Series:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from sascli import __version__
 from sascli.cli.composition import Composer, validated, values
 from sascli.cli.help import WORDS, command_help, completion, overview, parsed
-from sascli.commands import COMMANDS, RENAMED, REPRODUCE, run, studies, with_study
+from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_study
 from sascli.config import unknown
 from sascli.config.composition import quoted, without_hydra
 from sascli.config.describe import as_typed
@@ -59,8 +59,8 @@ def dispatch(words: list[str]) -> None:
             print(overview(REPRODUCE))
         case [command, *rest] if command == REPRODUCE:
             if not rest or "=" in rest[0] or rest[0].startswith("-"):
-                raise UserError(f"`sas reproduce` needs a study: {', '.join(studies())}")
-            raise unknown(rest[0], studies(), "study")
+                raise UserError(f"`sas reproduce` needs a study: {', '.join(STUDIES)}")
+            raise unknown(rest[0], STUDIES, "study")
         case [command, *_] if command in RENAMED:
             raise UserError(f"`sas {command}` is now called `sas {RENAMED[command]}`")
         case [command, *_]:

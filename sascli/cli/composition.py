@@ -16,20 +16,13 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from omegaconf.errors import ValidationError as WrongType
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from sascli import config
-from sascli.commands import COMMANDS, schema_name
+from sascli.commands import COMMANDS, REPRODUCE, schema_of
 from sascli.config import check, composition, typed, unknown
-from sascli.config.composition import conf_directory, without_hydra
+from sascli.config.composition import conf_directory, groups, without_hydra
 from sascli.config.describe import as_typed, stored, wrong_type
 from sascli.errors import UserError
 
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
-
-
-def schema_of(command: str) -> type:
-    """The dataclass of the command's settings."""
-    schema: type = getattr(config, schema_name(command))
-    return schema
 
 
 def configuration(command: str, words: Sequence[str]) -> Any:
@@ -125,6 +118,11 @@ class Composer(composition.Composer):
             names = self.settings(self.compose(chosen), key)
             deeper = [name for name in names if name.endswith(f".{key}")]
             return unknown(key, deeper or names, "setting")
+        rule = next((line for line in lines if line.startswith("rule=")), None)
+        if rule and isinstance(error.__context__, ConfigKeyError):  # in a file for another rule
+            fitting = groups(self.compose([line for line in lines if line != rule]))["rule"]
+            name = "the study" if self.command.startswith(REPRODUCE) else str(error).split("'")[1]
+            return UserError(f"{name} is of rule={fitting}, not of {rule}")
         if isinstance(cause, WrongType) and (text := wrong_type(cause, schema_of(self.command))):
             return UserError(f"{error}: {text}".removeprefix("Error merging override "))
         text = f"{error}: {cause}" if cause else str(error)

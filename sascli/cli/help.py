@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig, OmegaConf
 
-from sascli.cli.composition import Composer, schema_of
-from sascli.commands import COMMANDS, REPRODUCE, studies, with_study
+from sascli.cli.composition import Composer
+from sascli.commands import COMMANDS, REPRODUCE, STUDIES, schema_of, with_study
 from sascli.config.composition import groups, without_hydra
 from sascli.config.describe import listing
 from sascli.errors import UserError
@@ -136,7 +136,7 @@ def candidates(line: str) -> list[str]:
         case [] | ["help"]:
             words = [*(name.split()[0] for name in COMMANDS), *WORDS]
         case [command] | ["help", command] if command == REPRODUCE:
-            words = studies()
+            words = list(STUDIES)
         case ["completion"]:
             words = ["bash"]
         case [command, *_] if command in COMMANDS and word.startswith("-"):

@@ -19,9 +19,9 @@ from omegaconf import DictConfig
 from sascli import runs
 from sascli.cli.composition import Composer, validated, values
 from sascli.commands import run
-from sascli.config.composition import VERSION_BASE, quoted
+from sascli.config.composition import CONF, VERSION_BASE, quoted
 from sascli.errors import UserError
-from sascli.jobs import CONF, multirun
+from sascli.jobs import multirun
 from sascli.jobs.record import recorded
 from sascli.jobs.submit import check_launcher, submit
 from sascli.training.signals import Stopped

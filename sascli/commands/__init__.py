@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sascli.commands.table import COMMANDS, Command, function, schema_name
+from sascli.commands.table import COMMANDS, Command, function, schema_of
 from sascli.studies.registry import STUDIES
 
 __all__ = [
-    "COMMANDS", "RENAMED", "REPRODUCE", "Command", "run", "schema_name", "studies", "with_study",
+    "COMMANDS", "RENAMED", "REPRODUCE", "STUDIES", "Command", "run", "schema_of", "with_study",
 ]  # fmt: skip
 
 REPRODUCE = "reproduce"
@@ -23,11 +23,6 @@ RENAMED = {
 """Commands of earlier versions with their names now."""
 
 
-def studies() -> list[str]:
-    """The studies of `sas reproduce`."""
-    return list(STUDIES)
-
-
 def with_study(words: Sequence[str]) -> list[str]:
     """The words, the first two joined where they name a study: `reproduce credit`."""
     is_study = words[:1] == [REPRODUCE] and words[1:2] and words[1] in STUDIES
@@ -40,7 +35,7 @@ def run(command: str, config: Any, directory: Path | None = None) -> None:
     `directory` is that of a multirun's job.
     """
     entry, work = COMMANDS[command], function(COMMANDS[command].work)
-    if entry.measures:
+    if entry.work.startswith("sascli.measure."):
         from sascli.measure.record import measure
 
         result = measure(command, work, config, directory)

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
+from sascli import config
 from sascli.studies.registry import STUDIES
 
 
@@ -25,21 +27,17 @@ class Command:
     argument: str | None = None  # the setting that the first word sets without its name
     plain: tuple[str, ...] = ()  # settings of a group's name that are not groups here
 
-    @property
-    def measures(self) -> bool:
-        """Whether `work` measures, rather than running by itself."""
-        return self.work.startswith("sascli.measure.")
 
-
-def schema_name(command: str) -> str:
-    """The dataclass of a command's settings in `sascli.config`: its name in camel case."""
-    return "".join(word.capitalize() for word in command.replace("-", " ").split())
+def schema_of(command: str) -> type:
+    """The dataclass of a command's settings: the command's name in camel case."""
+    name = "".join(word.capitalize() for word in command.replace("-", " ").split())
+    return getattr(config, name)  # type: ignore[no-any-return]
 
 
 def function(name: str) -> Callable[..., Any]:
-    """Import the function MODULE:FUNCTION."""
+    """Import the function MODULE:FUNCTION, or the method MODULE:CLASS.METHOD."""
     module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    return attrgetter(attribute)(import_module(module))  # type: ignore[no-any-return]
 
 
 COMMANDS = {
@@ -59,7 +57,9 @@ COMMANDS = {
         pictures=("overview",),
     ),
     **{
-        f"reproduce {name}": Command(study.summary, f"sascli.studies.{name}:run", study.examples)
+        f"reproduce {name}": Command(
+            study.summary, f"sascli.studies.{name}:{name.capitalize()}.run", study.examples
+        )
         for name, study in STUDIES.items()
     },
     "sweep-datasize": Command(

@@ -16,7 +16,7 @@ from sascli.config.rule import rule_files, rule_schema
 from sascli.errors import UserError
 
 VERSION_BASE = "1.3"
-CONF = "conf"
+CONF = "conf"  # the folder of YAML files: in a wheel, in the checkout, copied into a multirun
 ADJUST = "adjust"
 """The group of what a preset changes for a model: chosen by these two, never by the user."""
 

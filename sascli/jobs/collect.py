@@ -2,7 +2,6 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,19 +56,17 @@ def collect(directory: Path) -> Collected:
     names = {path.stem for job in finished for path in (directory / job).glob("*.csv")}
     tables = []
     for name in sorted(names):
-        frames = [frame for job in finished for frame in keyed(jobs, job, name)]
+        paths = [directory / job / f"{name}.csv" for job in finished]
+        frames = [keyed(jobs, path) for path in paths if path.exists()]
         tables.append(directory / f"{name}.csv")
         runs.write_table(tables[-1], pd.concat(frames, ignore_index=True))
     return Collected(tables, statuses, jobs.resubmissions(statuses))
 
 
-def keyed(jobs: Multirun, job: str, name: str) -> Iterator[pd.DataFrame]:
-    """A job's table, if it exists, led by the job and those of its settings that differ."""
-    path = jobs.directory / job / f"{name}.csv"
-    if not path.exists():
-        return
-    table = runs.read_table(path)
+def keyed(jobs: Multirun, path: Path) -> pd.DataFrame:
+    """A job's table, led by the job and those of its settings that differ."""
+    table, job = runs.read_table(path), path.parent.name
     keys = {"job": job} | jobs.differing(job)
     for place, key in enumerate(key for key in keys if key not in table):
         table.insert(place, key, keys[key])
-    yield table
+    return table

@@ -32,14 +32,12 @@ def listing(outputs: Path) -> pd.DataFrame:
     """
     rows = [row for path in directories(outputs) if (row := describe(path, {}))]
     killed = [row for row in rows if row["status"] == "killed"]
-    queued: Mapping[str, str] = {}
-    if killed:  # perhaps running on another machine
-        try:
-            queued = slurm.queue()
-        except UserError as error:
-            print(f"warning: {error}; its jobs are listed as killed", file=sys.stderr)
-    for row in killed:
-        row |= describe(Path(row["directory"]), queued) or {}
+    try:  # perhaps running on another machine
+        queued = slurm.queue() if killed else {}
+        for row in killed:
+            row |= describe(Path(row["directory"]), queued) or {}
+    except UserError as error:
+        print(f"warning: {error}; its jobs are listed as killed", file=sys.stderr)
     rows.sort(key=lambda row: str(row["start"] or ""), reverse=True)
     return pd.DataFrame(rows, columns=COLUMNS)
 

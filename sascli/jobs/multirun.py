@@ -49,13 +49,11 @@ class Multirun:
 
     def statuses(self) -> list[Status]:
         """The status of every job, in the order of submission."""
-        by_manifest = [self._status(name, {}) for name in self.jobs]
-        unfinished = any(job.status != "finished" for job in by_manifest)
-        queued = slurm.queue() if self.ids and unfinished else {}
-        return [
-            job if job.status == "finished" else self._status(job.name, queued)
-            for job in by_manifest
-        ]
+        statuses = [self._status(name, {}) for name in self.jobs]
+        if not self.ids or all(job.status == "finished" for job in statuses):
+            return statuses
+        queued = slurm.queue()
+        return [self._status(job.name, queued) for job in statuses]
 
     def _status(self, name: str, queued: Mapping[str, str]) -> Status:
         """The status of one job, from its manifest and the state of its SLURM job."""

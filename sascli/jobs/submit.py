@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sascli import runs
+from sascli.config.composition import CONF
 from sascli.errors import UserError
-from sascli.jobs import CONF, multirun
+from sascli.jobs import multirun
 from sascli.jobs.status import ACTIVE
 
 

@@ -1,7 +1,7 @@
 """A study's directory, from nothing to the report: claimed, trained, measured, drawn, judged."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -9,11 +9,13 @@ from typing import ClassVar
 from sascli import claims, figures, runs
 from sascli.config import Reproduce, config_hash, plain, seed_list
 from sascli.data import Data
+from sascli.measure import record
 from sascli.measure.run import TrainedRun
 from sascli.studies import report
 from sascli.studies.directories import judge, name_of
 from sascli.studies.registry import STUDIES
 from sascli.training import run as training_run
+from sascli.training import sweep
 from sascli.training.directories import same_settings
 from sascli.training.sweep import Point
 from sascli.training.workers import share
@@ -46,6 +48,11 @@ class Reproduction(ABC):
     @abstractmethod
     def measure(self, directory: Path) -> None:
         """Measure the trained networks and write the other tables, in a single process."""
+
+    def gather(self, points: Mapping[str, Sequence[Point]], directory: Path) -> None:
+        """Write tables of trained runs together, each by its name from the runs of its points."""
+        tables = {name: sweep.gather(name, points[name], directory / "runs") for name in points}
+        record.write(directory, tables)
 
     def trained(self, directory: Path, points: Iterable[Point]) -> list[TrainedRun]:
         """The trained runs of points."""

@@ -1,6 +1,6 @@
 """COPI beside BP and gBP: rates tried, every rule trained, the trained networks analysed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from sascli.config import (
 )
 from sascli.errors import UserError
 from sascli.measure import copi as measures
-from sascli.measure.record import Results
+from sascli.measure.record import write
 from sascli.studies.base import Reproduction
 from sascli.studies.pieces import once
 from sascli.studies.search import Plan, best
@@ -107,15 +107,14 @@ class Comparison(Plan):
         """Epochs of the comparison of gains."""
         return least(self.config.epochs, self.config.preset.gain_epochs)
 
-    def rate(self, arm: str, factor: float) -> float:
-        """A learning rate in units of the arm's."""
-        unit = ARMS[arm].lr
-        return float(f"{factor * (self.config.lr['default'] if unit is None else unit):.3g}")
-
     def settings(self, arm: str, factor: float, gain: float = 1.0) -> Train:
-        """An arm at a rate of W and a factor of the gain; R's rate and the decay are COPI's."""
+        """An arm at a rate of W, in units of the arm's, and a factor of the gain.
+
+        R's rate and the decay are COPI's.
+        """
         copi_lr, rule, decay = self.config.lr, {**ARMS[arm].rule}, self.config.decay
-        lr: dict[str, Any] = {"default": self.rate(arm, factor), "r": 0.0}
+        unit = ARMS[arm].lr or copi_lr["default"]
+        lr: dict[str, Any] = {"default": float(f"{factor * unit:.3g}"), "r": 0.0}
         if rule["name"] == "gbp":
             decay = {"default": 1e-4}  # the published one
         else:
@@ -162,9 +161,9 @@ class Comparison(Plan):
         points = list[Point]()
         for name, settings in self.gains().items():
             same = (a for a in arms if replace(arms[a], epochs=settings.epochs) == settings)
-            arm = next(same, None)
+            arm = next(same, name)
             seeds = self.seeds[: self.config.preset.gain_seeds]
-            points += self.points(arm or name, arms[arm] if arm else settings, seeds)
+            points += self.points(arm, arms.get(arm, settings), seeds)
         return points
 
     def trials(self) -> Iterator[tuple[dict[str, object], Point]]:
@@ -185,18 +184,14 @@ class Comparison(Plan):
                     data=replace(self.model.data, split="validation"),
                 )
                 for point in self.points(f"{arm}-x{factor:g}", settings, seeds):
-                    key = {"point": arm, "factor": factor, "lr": self.rate(arm, factor)}
-                    yield key | seed_of(point), point
+                    (seed,) = seed_list(point.config.seeds)
+                    key = {"point": arm, "factor": factor, "lr": settings.lr["default"]}
+                    yield key | {"seed": seed}, point
 
 
 def least(number: int, limit: int | None) -> int:
     """The number, or the limit if that is smaller."""
     return number if limit is None else min(number, limit)
-
-
-def seed_of(point: Point) -> dict[str, int]:
-    """The column of a point's only seed."""
-    return {"seed": seed_list(point.config.seeds)[0]}
 
 
 class Copi(Reproduction):
@@ -240,14 +235,13 @@ class Copi(Reproduction):
         if not any(point.group == "copi-bp" for point in learnt):
             raise UserError("copi-bp diverged, the network to be analysed: lower lr")
         metrics = sweep.gather("metrics", [p for p in learnt if p.config.lr["r"]], parent)
-        for name, table in {
+        shown = [point for point in compared if point.name not in diverged]
+        write(directory, {
             "arms": runs.rows([settings_of(p) | outcome(parent / p.name) for p in every]),
             "history": sweep.gather("history", learnt, parent),
-            "gains": gains([p for p in compared if p.name not in diverged], parent,
-                           comparison.gain_epochs),
+            "gains": gains(shown, parent, comparison.gain_epochs),
             "decorrelation": correlations(metrics),
-        }.items():  # fmt: skip
-            runs.write_table(directory / f"{name}.csv", table)
+        })  # fmt: skip
         return {"rates": {name: arms[name].lr["default"] for name in arms}, "diverged": diverged}
 
     def measure(self, directory: Path) -> None:
@@ -264,16 +258,13 @@ class Copi(Reproduction):
         tables = [runs.read_table(run.directory / "compression.csv") for run in networks]
         shown = Decorrelation(images=preset.images)
         fields = Features(images=preset.maps, unit=units)
-        works: dict[str, Callable[[], Results]] = {
-            "decorrelated": lambda: {
-                "decorrelated": measures.decorrelation(first, shown)["decorrelated"]
-            },
-            "features": partial(measures.features, first, fields),
-            "compression": lambda: {"compression": pd.concat(tables, ignore_index=True)},
-            "linear": lambda: {"linear": logistic(first.data)},
-        }
-        for name, work in works.items():
-            once(directory, name, work)
+        once(
+            directory, "decorrelated",
+            lambda: {"decorrelated": measures.decorrelation(first, shown)["decorrelated"]}
+        )  # fmt: skip
+        once(directory, "features", lambda: measures.features(first, fields))
+        once(directory, "compression", lambda: pd.concat(tables, ignore_index=True))
+        once(directory, "linear", lambda: logistic(first.data))
 
 
 def discard(point: Point, directory: Path) -> None:
@@ -299,7 +290,8 @@ def settings_of(point: Point) -> dict[str, object]:
         "point": point.group,
         "gain": getattr(config.rule, "gain", None),
         "lr": config.lr["default"],
-    } | seed_of(point)
+        "seed": seed_list(config.seeds)[0],
+    }
 
 
 def gains(points: Sequence[Point], parent: Path, epochs: int) -> pd.DataFrame:
@@ -308,6 +300,3 @@ def gains(points: Sequence[Point], parent: Path, epochs: int) -> pd.DataFrame:
     history = sweep.gather("history", points, parent)[columns]
     table = runs.rows([settings_of(point) for point in points]).merge(history, how="left")
     return table[table["epoch"] <= epochs]
-
-
-run = Copi.run

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from sascli import runs
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
 from sascli.config import CreditPreset, ReproduceCredit, Train, check
-from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
 from sascli.studies.base import Reproduction
-from sascli.studies.pieces import Pieces, measured, once
+from sascli.studies.pieces import Pieces, once
 from sascli.studies.search import Plan, train_search
 from sascli.training import sweep
 from sascli.training.sweep import Point, point
@@ -109,15 +107,8 @@ class Credit(Reproduction):
         for run in self.trained(directory, gbp):
             once(run.directory, "entropy", partial(entropy, run))
         for run in self.trained(directory, shallow):
-            pieces = perturbations(run, self.config.preset)
-            once(
-                run.directory,
-                "perturbation",
-                partial(measured, run.directory, "perturbation", pieces),
-            )
-        for name, points in (("entropy", gbp), ("perturbation", shallow)):
-            table = sweep.gather(name, points, directory / "runs")
-            runs.write_table(directory / f"{name}.csv", table)
+            once(run.directory, "perturbation", perturbations(run, self.config.preset))
+        self.gather({"entropy": gbp, "perturbation": shallow}, directory)
 
 
 def steps(config: Train, size: int) -> int:
@@ -126,9 +117,9 @@ def steps(config: Train, size: int) -> int:
     return config.epochs * min(batches, config.batches or batches)
 
 
-def entropy(run: TrainedRun) -> Results:
+def entropy(run: TrainedRun) -> pd.DataFrame:
     """entropy.csv of a run by both estimators."""
-    return {"entropy": entropy_table(run.network, run.seeds, ("paper", "mixed"))}
+    return entropy_table(run.network, run.seeds, ("paper", "mixed"))
 
 
 def perturbations(run: TrainedRun, preset: CreditPreset) -> Pieces:
@@ -148,6 +139,3 @@ def perturbations(run: TrainedRun, preset: CreditPreset) -> Pieces:
         f"layer{layer}-sample{sample}": partial(piece, layer, sample)
         for layer, sample in product(range(1, run.config.depth), range(preset.samples))
     }
-
-
-run = Credit.run

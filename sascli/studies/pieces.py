@@ -10,15 +10,18 @@ from sascli import runs
 from sascli.measure.record import Results, write
 
 PIECES = "pieces"
-Pieces = Mapping[str, Callable[[], pd.DataFrame]]
+Table = Callable[[], pd.DataFrame]
+Pieces = Mapping[str, Table]
 """The function that measures each piece of a table, by the name of the piece's file."""
 
 
-def once(directory: Path, name: str, measure: Callable[[], Results]) -> None:
-    """Write the tables of a measurement, NAME.csv last, unless that exists; remove its pieces."""
+def once(directory: Path, name: str, work: Callable[[], Results] | Table | Pieces) -> None:
+    """Write what `work` measures, NAME.csv last, unless that exists; remove its pieces."""
     if not (directory / f"{name}.csv").exists():
         print(f"{name} in {directory}", flush=True)
-        results = dict(measure())
+        made = measured(directory, name, work) if isinstance(work, Mapping) else work()
+        results = dict[str, pd.DataFrame | bytes]()
+        results |= {name: made} if isinstance(made, pd.DataFrame) else made
         results[name] = results.pop(name)
         write(directory, results)
     shutil.rmtree(directory / PIECES / name, ignore_errors=True)
@@ -26,7 +29,7 @@ def once(directory: Path, name: str, measure: Callable[[], Results]) -> None:
         (directory / PIECES).rmdir()
 
 
-def measured(directory: Path, name: str, pieces: Pieces) -> dict[str, pd.DataFrame]:
+def measured(directory: Path, name: str, pieces: Pieces) -> pd.DataFrame:
     """The table of all pieces in their order; those on disk are not measured again.
 
     A kill loses one piece. Every piece is read back from its file, also one that was just
@@ -41,4 +44,4 @@ def measured(directory: Path, name: str, pieces: Pieces) -> dict[str, pd.DataFra
             print(f"{name}: {piece}, {number} of {len(pieces)}", flush=True)
             runs.write_table(path, measure())
         tables.append(runs.read_table(path))
-    return {name: pd.concat(tables, ignore_index=True)}
+    return pd.concat(tables, ignore_index=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import StrictUndefined, Template
 from PIL import Image
 
 from sascli import claims as judged
@@ -18,23 +18,16 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 def write(directory: Path, pictures: Iterable[Path], claims: pd.DataFrame) -> Path:
-    """Write directory/report.html and return its path.
+    """Write report.html into a directory of `sas reproduce` and return its path.
 
-    Args:
-        directory: A directory of `sas reproduce`: its manifest and configuration are shown.
-        pictures: Its pictures in order; the PNGs are included, with the captions they carry.
-        claims: The table of `claims.evaluate`.
-
-    Raises:
-        UserError: The manifest is missing or damaged, or the page cannot be written.
+    It shows manifest and settings, the PNGs among the pictures with the captions they carry, and
+    the table of `claims.evaluate`. Raises UserError for a missing or damaged manifest, and where
+    the page cannot be written.
     """
     manifest, config = runs.manifest_of(directory), directory / runs.CONFIG
     study = STUDIES[name_of(manifest)]
-    loader = FileSystemLoader(TEMPLATE.parent)
-    jinja = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = jinja.get_template(TEMPLATE.name).render(
+    text = TEMPLATE.read_text("utf-8")
+    page = Template(text, autoescape=True, undefined=StrictUndefined, trim_blocks=True).render(
         title=f"{study.title}: {manifest['model']}, {manifest['preset']}",
         source=study.source,
         directory=directory,

@@ -1,11 +1,10 @@
 """The recurrent network: digits in sequence and the multisensory task, measured; the theory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -52,15 +51,15 @@ class Temporal(Reproduction):
         """Raises UserError for invalid settings, before any work."""
         digits, cpu = training_of(config), training_run.pick_device("cpu")
         super().__init__(config, training_run.load_data(digits, cpu))
-        parts = [(digits, config.seeds), self.part(config.task)]
+        models = [digits, self.part(config.task)]
         if config.pixels.epochs:  # 0: without
-            parts.append(self.part(config.pixels))
+            models.append(self.part(config.pixels))
         self.models = []
-        for model, seeds in parts:
+        for model in models:
             same = model.model.source == digits.model.source
             data = self.data if same else training_run.load_data(model, cpu)
-            size, numbers = len(data.train_y), seed_list(seeds)
-            self.models.append(replace(model, seeds=numbers, train_size=size, resume=False))
+            size, seeds = len(data.train_y), seed_list(model.seeds)
+            self.models.append(replace(model, seeds=seeds, train_size=size, resume=False))
         for model in self.models:
             check(model)
         for dt in (config.psychometric.dt, config.selectivity.dt, config.trajectories.dt):
@@ -68,12 +67,12 @@ class Temporal(Reproduction):
         self.timing = task_tests.timing_of(config.task, config.psychometric.dt)
         multisensory.trials(self.conditions, self.timing)
 
-    def part(self, part: OtherModel) -> tuple[Train, Any]:
-        """The settings of a model trained beside the first, and its seeds."""
-        config = self.config
-        shared = {key: getattr(config, key) for key in ("device", "threads", "outputs", "data")}
-        seeds = config.seeds if part.seeds is None else part.seeds
-        return replace(training_of(part), **shared), seeds
+    def part(self, part: OtherModel) -> Train:
+        """The settings of a model trained beside the first."""
+        keys = ["device", "threads", "outputs", "data"]
+        if part.seeds is None:
+            keys.append("seeds")
+        return replace(training_of(part), **{key: getattr(self.config, key) for key in keys})
 
     @property
     def conditions(self) -> list[tuple[str, float]]:
@@ -111,19 +110,15 @@ class Temporal(Reproduction):
         trained = self.trained(directory, points)
         for run in trained:
             once(run.directory, "entropy_epochs", partial(entropies, run))
-            for name, pieces in (("perturbation", self.removals), ("redraw", self.redrawn)):
-                once(run.directory, name, partial(measured, run.directory, name, pieces(run)))
+            once(run.directory, "perturbation", self.removals(run))
+            once(run.directory, "redraw", self.redrawn(run))
         gather(("perturbation", "redraw", "entropy_epochs"), points, directory)
         task, root = trained[1], config.data.root
-        works: dict[str, Callable[[], Results]] = {
-            "psychometric": partial(self.curves, task, directory),
-            "selectivity": lambda: task_tests.selectivity(task, config.selectivity),
-            "trajectories": lambda: task_tests.trajectories(task, config.trajectories),
-            "kernel": lambda: theory.kernel_tables(config.kernel, root),
-            "order_parameters": lambda: theory.order_parameter_tables(config.neuron),
-        }
-        for name, work in works.items():
-            once(directory, name, work)
+        once(directory, "psychometric", lambda: self.curves(task, directory))
+        once(directory, "selectivity", lambda: task_tests.selectivity(task, config.selectivity))
+        once(directory, "trajectories", lambda: task_tests.trajectories(task, config.trajectories))
+        once(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root))
+        once(directory, "order_parameters", lambda: theory.order_parameter_tables(config.neuron))
 
     def removals(self, run: TrainedRun) -> Pieces:
         """Pieces of perturbation.csv: the recurrent connections of every seed and sample.
@@ -185,22 +180,19 @@ class Temporal(Reproduction):
 
         def rows(replica: int, seed: int, sample: int) -> pd.DataFrame:
             network = recurrent(alone(run.network, replica))
-
-            def accuracy(redraw: str) -> float:
-                if batch is None:
-                    return run.data.accuracy(effective(network, [seed], sample, redraw)).item()
-                return correct(network, [seed], batch, MODES[redraw], sample).item()
-
             if batch is None:
                 dt, field = None, trained_accuracy[replica]
+                networks = [effective(network, [seed], sample, redraw) for redraw in MODES]
+                accuracies = [run.data.accuracy(logits).item() for logits in networks]
             else:
-                dt = batch.timing.dt
-                field = correct(network, [seed], batch, "field", sample).item()
-            accuracies = {redraw: accuracy(redraw) for redraw in MODES}
+                dt, modes = batch.timing.dt, ("field", *MODES.values())
+                field, *accuracies = (
+                    correct(network, [seed], batch, mode, sample).item() for mode in modes
+                )
             return runs.rows(
                 [{"replica": replica, "seed": seed, "sample": sample, "test_accuracy": value,
                   "test_error": 1 - value, "redraw": redraw, "dt": dt, "field_accuracy": field}
-                 for redraw, value in accuracies.items()]
+                 for redraw, value in zip(MODES, accuracies, strict=True)]
             )  # fmt: skip
 
         return {
@@ -225,7 +217,7 @@ class Temporal(Reproduction):
             for way, sample in curves.networks(config.way, config.samples)
             for replica, seed in enumerate(run.seeds)
         }
-        table = measured(directory, "psychometric", pieces)["psychometric"]
+        table = measured(directory, "psychometric", pieces)
         return {"psychometric": table, "sigmoids": curves.sigmoids(table)}
 
 
@@ -244,10 +236,7 @@ def gather(names: Sequence[str], points: Sequence[Point], directory: Path) -> No
         runs.write_table(directory / f"{name}.csv", table)
 
 
-def entropies(run: TrainedRun) -> Results:
+def entropies(run: TrainedRun) -> pd.DataFrame:
     """entropy_epochs.csv of a run."""
     with torch.no_grad():
-        return {"entropy_epochs": entropy_epochs(run.paths, run.seeds, ("paper", "mixed"))}
-
-
-run = Temporal.run
+        return entropy_epochs(run.paths, run.seeds, ("paper", "mixed"))

@@ -51,10 +51,9 @@ class Use(Reproduction):
     def train(self, directory: Path) -> Mapping[str, object]:
         """Returns the rate of each rule."""
         search = train_search([self.plan.search("bp", self.plan.reference)], directory)
-        points, parent = self.points(search), directory / "runs"
-        sweep.train_points(points, parent)
-        for name in ("history", "layers"):
-            runs.write_table(directory / f"{name}.csv", sweep.gather(name, points, parent))
+        points = self.points(search)
+        sweep.train_points(points, directory / "runs")
+        self.gather({"history": points, "layers": points}, directory)
         return {"rates": {"gbp": self.config.lr, "bp": points[1].config.lr["default"]}}
 
     def measure(self, directory: Path) -> None:
@@ -75,6 +74,3 @@ def pruning(config: Prune, run: TrainedRun) -> Prune:
     """The settings of pruning; only magnitude for a network without credit."""
     credit = run.config.rule.name == "gbp"
     return config if credit else replace(config, criterion=["magnitude"], threshold=[])
-
-
-run = Use.run

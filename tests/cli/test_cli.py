@@ -18,10 +18,10 @@ import sascli
 from sascli import figures
 from sascli.cli import main
 from sascli.cli import multirun as jobs
-from sascli.cli.composition import Composer, configuration, schema_of, values
+from sascli.cli.composition import Composer, configuration, values
 from sascli.cli.help import parsed
 from sascli.cli.multirun import Job, job_name
-from sascli.commands import COMMANDS, with_study
+from sascli.commands import COMMANDS, schema_of, with_study
 from sascli.config import RuleSettings, Train, composition
 from sascli.config.composition import conf_directory
 from sascli.config.describe import written

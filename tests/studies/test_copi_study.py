@@ -205,7 +205,8 @@ def test_best_rate_has_the_highest_mean_without_divergence() -> None:
         ("preset=smok", "'smok'; did you mean 'smoke'?"),
         ("preset=1", "there is no preset '1'"),
         ("preset.deep=5", "no setting 'preset.deep'"),
-        ("rule=bp_decor", "the study is of rule=copi, not of rule=bp_decor"),
+        ("rule=bp", "the study is of rule=copi, not of rule=bp\n"),
+        ("rule=bp_decor", "the study is of rule=copi, not of rule=bp_decor\n"),
         ("lr=[0.1,0.2]", "lr must be one number here"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from conftest import CHECKOUT
 
 from sascli import config, figures
-from sascli.commands import COMMANDS, schema_name
+from sascli.commands import COMMANDS, schema_of
 from sascli.commands.table import function
 from sascli.studies.base import Reproduction
 from sascli.studies.registry import STUDIES
@@ -19,12 +19,11 @@ def test_entry_finds_the_parts_of_its_study(name: str) -> None:
     run = function(COMMANDS[command].work)
     study = run.__self__
     assert issubclass(study, Reproduction) and not isabstract(study) and study.name == name
-    assert issubclass(getattr(config, schema_name(command)), config.Reproduce)
+    assert issubclass(schema_of(command), config.Reproduce)
     assert import_module(f"sascli.claims.{name}").CLAIMS
     assert set(STUDIES[name].figures) <= set(figures.pictures())
     assert set(STUDIES[name].later) <= set(STUDIES[name].figures)
     assert (CHECKOUT / "conf" / "reproduce" / f"{name}.yaml").exists()
-    presets = {
-        path.stem for path in (CHECKOUT / "conf/reproduce" / name / "preset").glob("*.yaml")
-    }
+    folder = CHECKOUT / "conf" / "reproduce" / name / "preset"
+    presets = {path.stem for path in folder.glob("*.yaml")}
     assert presets == {"smoke", "quick", "paper"}
