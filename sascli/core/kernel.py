@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sascli.core.network import Saved
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.core.streams import fill_normal, fill_uniform
 
@@ -127,8 +128,9 @@ def gradients_at(
     gbp, ones = network.gbp(), x.new_ones(network.replicas, 1, 1)
     for number, sample in enumerate(x):
         noise = [part[:, :, number : number + 1] for part in eps]
-        _, seen = gbp.forward(sample.unsqueeze(0), noise)
-        gbp.backward(ones, seen)
+        saved: list[Saved] = []
+        gbp.logits(sample.unsqueeze(0), noise, saved)
+        gbp.backward(ones, saved)
         parts = [grad * factor for grad, factor in trained(network, gbp.grads, scales)]
         yield torch.cat([part.flatten(1) for part in parts], 1)
 

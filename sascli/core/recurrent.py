@@ -17,13 +17,9 @@ import torch
 from torch import Tensor
 
 from sascli.core.mean_field import mean_field_linear
-from sascli.core.network import KINDS, FeedForward, Weights
+from sascli.core.network import KINDS, FeedForward, MeanFieldMaps, MeanMaps, Weights
 from sascli.core.products import product
-from sascli.core.recurrent_backprop import (
-    LOSSES,
-    BackpropThroughTime,
-    GeneralisedBackpropThroughTime,
-)
+from sascli.core.recurrent_backprop import LOSSES, ThroughTime
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Recurrent(FeedForward):
     ) -> None:
         n_in, n_rec, n_out = widths
         super().__init__([n_rec + n_in, n_rec, n_out], replicas, device=device, dtype=dtype)
-        self.widths, self.dynamics = [n_in, n_rec, n_out], dynamics
+        self.widths, self.scales, self.dynamics = [n_in, n_rec, n_out], [1.0, 1.0], dynamics
         self.frozen: dict[str, Tensor] = {}  # where, flat
         self._fixed: dict[str, Tensor] = {}  # the values there
 
@@ -235,13 +231,13 @@ class Recurrent(FeedForward):
         """The network's outputs, from (replicas, readouts, batch, n_out)."""
         return y.transpose(1, 2) if self.dynamics.every_step else y[:, 0]
 
-    def gbp(self) -> GeneralisedBackpropThroughTime:
+    def gbp(self) -> ThroughTime:
         """The gBP gradients of this network, through time."""
-        return GeneralisedBackpropThroughTime(self)
+        return ThroughTime(self, MeanFieldMaps(self, repeated=True))
 
-    def bp(self) -> BackpropThroughTime:
+    def bp(self) -> ThroughTime:
         """The BP gradients of this network, through time."""
-        return BackpropThroughTime(self)
+        return ThroughTime(self, MeanMaps(self, repeated=True))
 
     def per_replica(self, x: Tensor, networks: int | None = None) -> Tensor:
         """As of a feed-forward network.
