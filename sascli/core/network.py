@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -97,20 +96,20 @@ class FeedForward(nn.Module):
 
     def select(self, replicas: slice, device: torch.device | str | None = None) -> "FeedForward":
         """A copy of the chosen replicas, by default on the same device."""
-        device = self.all.device if device is None else device
-        network = self.like(len(range(self.replicas)[replicas]), device)
-        for target, source in zip(network.tensors(), self.tensors(), strict=True):
-            target.detach().copy_(source[replicas])
-        return network
+        return self.concat([self], self.all.device if device is None else device, replicas)
 
     @staticmethod
-    def concat(networks: Sequence["FeedForward"], device: torch.device | str) -> "FeedForward":
-        """A copy of networks of the same kind and widths, their replicas side by side."""
-        stops = list(accumulate(network.replicas for network in networks))
-        population = networks[0].like(stops[-1], device)
-        for network, stop in zip(networks, stops, strict=True):
-            for target, source in zip(population.tensors(), network.tensors(), strict=True):
-                target[stop - network.replicas : stop].copy_(source)
+    def concat(
+        networks: Sequence["FeedForward"],
+        device: torch.device | str,
+        replicas: slice = slice(None),
+    ) -> "FeedForward":
+        """A copy of the chosen replicas of networks of the same kind and widths, side by side."""
+        count = sum(len(range(network.replicas)[replicas]) for network in networks)
+        population = networks[0].like(count, device)
+        tensors = (network.tensors() for network in (population, *networks))
+        for target, *sources in zip(*tensors, strict=True):
+            target.copy_(torch.cat([source[replicas].to(device) for source in sources]))
         return population
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FeedForward":
@@ -134,18 +133,20 @@ class FeedForward(nn.Module):
         """Whether the neurons are noisy, in addition to the noise of the weights."""
         return False
 
+    def noise_shapes(self, batch: int) -> list[tuple[int, ...]]:
+        """Shapes of the normal draws for a batch, without the replicas: one per layer."""
+        return [(batch, n) for n in self.widths[1:]]
+
     @property
     def noise_size(self) -> int:
-        """Normal draws that one sample needs: one per neuron downstream."""
-        return sum(self.widths[1:])
+        """Normal draws that one sample needs."""
+        return sum(math.prod(shape) for shape in self.noise_shapes(1))
 
     def split_noise(self, flat: Tensor, batch: int) -> list[Tensor]:
-        """Views (replicas, batch, n_out), one per layer, of (replicas, >= batch * noise_size)."""
-        views, start = [], 0
-        for n in self.widths[1:]:
-            views.append(flat[:, start : start + batch * n].unflatten(1, (batch, n)))
-            start += batch * n
-        return views
+        """Views (replicas, *shape), one per noise shape, of (replicas, >= batch * noise_size)."""
+        shapes = self.noise_shapes(batch)
+        parts = flat[:, : batch * self.noise_size].split([math.prod(s) for s in shapes], 1)
+        return [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def draw_noise(self, batch: int, generator: Generators) -> list[Tensor]:
         """Fresh normal draws for a batch, the argument `eps` of `forward`."""

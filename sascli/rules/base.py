@@ -134,8 +134,8 @@ class Rule(ABC):
     @torch.no_grad()
     def _gather(self, rules: Sequence[Self], replicas: slice) -> Self:
         """A rule like this one of the chosen replicas of every rule."""
-        networks = [rule.network.select(replicas) for rule in rules]
-        network = FeedForward.concat(networks, self.network.all.device)
+        networks = [rule.network for rule in rules]
+        network = FeedForward.concat(networks, self.network.all.device, replicas)
         setup = Setup.concat([rule.setup.select(replicas) for rule in rules])
         result = type(self)(network, self.settings, setup)
 

@@ -1,6 +1,5 @@
 """Back-propagation on COPI's network: the baselines with and without decorrelation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,21 +34,12 @@ class BPDecor(DecorrelatedRule):
             self.optimiser = make_optimiser(network, {"m": grad}, setup)
             self._grads = network.split(grad)
 
-    def learn(
-        self,
-        inputs: Sequence[Tensor],
-        powers: Sequence[Tensor],
-        activations: Sequence[Tensor],
-        perturbations: Sequence[Tensor],
-    ) -> None:
+    def learn(self, number: int, x: Tensor, power: Tensor, a: Tensor, p: Tensor) -> None:
         """W <- W + lr (<p x^T> - decay W), or Adam along -<p x^T>."""
-        for number, (x, p) in enumerate(zip(inputs, perturbations, strict=True)):
-            if self.optimiser is None:
-                infer_(self.layers.w[number], x, p, self.lr, self.decay)
-            else:
-                torch.bmm(p.mul_(-1 / x.shape[-2]).mT, x, out=self._grads[number])
-        if self.optimiser is not None:
-            self.optimiser.step()
+        if self.optimiser is None:
+            infer_(self.layers.w[number], x, p, self.lr, self.decay)
+        else:
+            torch.bmm(p.mul_(-1 / x.shape[-2]).mT, x, out=self._grads[number])
 
     def state(self) -> dict[str, Any]:
         """As `DecorrelatedRule.state`, and Adam's moments."""
