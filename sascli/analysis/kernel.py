@@ -9,13 +9,7 @@ import torch
 from scipy.stats import linregress
 from torch import Tensor
 
-from sascli.core.kernel import (
-    Scales,
-    analytic,
-    gradients,
-    gradients_at,
-    random_networks,
-)
+from sascli.core.kernel import Scales, analytic, gradients, gradients_at, random_networks
 from sascli.core.lazy import descend_, kernel_dynamics
 from sascli.core.streams import stream
 

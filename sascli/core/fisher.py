@@ -26,9 +26,9 @@ def fisher(network: FeedForward, batches: Iterable[Tensor]) -> Tensor:
     layers = list(zip(network.split(flat), network.split(total), network.scales, strict=True))
     bp, images = network.bp(), 0
     for x in batches:
-        saved: list[Saved] = []
-        p = bp.logits(x, saved=saved).softmax(-1)
-        seen = [a for (a,) in saved]
+        tape: list[Saved] = []
+        p = bp.logits(x, tape=tape).softmax(-1)
+        seen = [a for (a,) in tape]
         squares = [torch.zeros_like(after) for after in [*seen[1:], p]]
         for label in range(p.shape[-1]):
             k = p.clone()

@@ -124,9 +124,9 @@ def gradients_at(
     gbp, ones = network.gbp(), x.new_ones(network.replicas, 1, 1)
     for number, sample in enumerate(x):
         noise = [part[:, :, number : number + 1] for part in eps]
-        saved: list[Saved] = []
-        gbp.logits(sample.unsqueeze(0), noise, saved)
-        gbp.backward(ones, saved)
+        tape: list[Saved] = []
+        gbp.logits(sample.unsqueeze(0), noise, tape)
+        gbp.backward(ones, tape)
         parts = [grad * factor for grad, factor in trained(network, gbp.grads, scales)]
         yield torch.cat([part.flatten(1) for part in parts], 1)
 

@@ -27,10 +27,10 @@ def descend_(
     """
     gbp = network.gbp()
     for noise in eps:
-        saved: list[Saved] = []
-        outputs = gbp.logits(x, noise, saved)
+        tape: list[Saved] = []
+        outputs = gbp.logits(x, noise, tape)
         yield outputs[..., 0]
-        gbp.backward(outputs - y.unsqueeze(-1), saved)
+        gbp.backward(outputs - y.unsqueeze(-1), tape)
         grads = trained(network, gbp.grads, scales)
         for (value, factor), (grad, _) in zip(
             trained(network, network.flat, scales), grads, strict=True

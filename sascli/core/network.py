@@ -18,6 +18,8 @@ KINDS = ("m", "pi", "xi")
 Weights = Sequence[Tensor]
 Saved = tuple[Tensor, ...]
 """Tensors of one matrix product for its backward pass, its input first."""
+Tape = list[Saved] | None
+"""Those of all products in their order, None where no backward pass follows."""
 
 
 class FeedForward(nn.Module):
@@ -226,16 +228,14 @@ class MeanFieldMaps:
             for tensor in self._sums:
                 tensor.zero_()
 
-    def forward(
-        self, number: int, a: Tensor, noise: Tensor | None, saved: list[Saved] | None
-    ) -> Tensor:
-        """Output of one map; appends the tensors for its backward pass to `saved`, if any."""
+    def forward(self, number: int, a: Tensor, noise: Tensor | None, tape: Tape) -> Tensor:
+        """Output of one map; appends the tensors for its backward pass to the tape, if any."""
         assert noise is not None, "gBP needs eps"
         mu, var, *_, scale = self._maps[number]
         a2 = a * a
         z, r = mean_field.forward(a, a2, mu, var, noise, scale)
-        if saved is not None:
-            saved.append((a, a2, r))
+        if tape is not None:
+            tape.append((a, a2, r))
         return z
 
     def backward(
@@ -270,13 +270,11 @@ class MeanMaps:
         if self.repeated:
             self.grads["m"].zero_()
 
-    def forward(
-        self, number: int, a: Tensor, noise: Tensor | None, saved: list[Saved] | None
-    ) -> Tensor:
+    def forward(self, number: int, a: Tensor, noise: Tensor | None, tape: Tape) -> Tensor:
         """As of `MeanFieldMaps`, without noise."""
         w, _, scale = self._maps[number]
-        if saved is not None:
-            saved.append((a,))
+        if tape is not None:
+            tape.append((a,))
         return product(a, w.mT).mul_(scale)
 
     def backward(
@@ -311,9 +309,9 @@ class Gradients:
         network read out at every step; eps as `split_noise` gives it, which BP ignores but for
         the neurons' noise. Returns the losses (replicas,).
         """
-        saved: list[Saved] = []
-        loss, k = self.loss(self.logits(x, eps, saved), y)
-        self.backward(k, saved)
+        tape: list[Saved] = []
+        loss, k = self.loss(self.logits(x, eps, tape), y)
+        self.backward(k, tape)
         return loss
 
     def loss(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -321,26 +319,23 @@ class Gradients:
         return cross_entropy(outputs, y)
 
     @torch.no_grad()
-    def logits(
-        self, x: Tensor, eps: Sequence[Tensor] | None = None, saved: list[Saved] | None = None
-    ) -> Tensor:
-        """Outputs as of `FeedForward.forward`; the tensors for `backward` into `saved`, if any."""
+    def logits(self, x: Tensor, eps: Sequence[Tensor] | None = None, tape: Tape = None) -> Tensor:
+        """Outputs as of `FeedForward.forward`; tensors for `backward` onto the tape, if any."""
         self.maps.begin()
         a = self.network.per_replica(x)
         for number in range(len(self.network.scales)):
             a = a.clamp_(min=0) if number else a
-            a = self.maps.forward(number, a, eps[number] if eps else None, saved)
+            a = self.maps.forward(number, a, eps[number] if eps else None, tape)
         return a
 
     @torch.no_grad()
-    def backward(self, k: Tensor, saved: Sequence[Saved]) -> None:
+    def backward(self, k: Tensor, tape: Sequence[Saved]) -> None:
         """Gradients from k = dC/doutputs, which is overwritten."""
         for number, scale in reversed(list(enumerate(self.network.scales))):
-            below = self.maps.backward(
-                number, k.mul_(scale), saved[number], input_gradient=number > 0
-            )
+            saved = tape[number]
+            below = self.maps.backward(number, k.mul_(scale), saved, input_gradient=number > 0)
             if below is not None:
-                k = relu_backward(below, saved[number][0])
+                k = relu_backward(below, saved[0])
         self.maps.finish()
 
 

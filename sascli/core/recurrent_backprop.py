@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sascli.core.network import Gradients, Saved, relu_backward
+from sascli.core.network import Gradients, Saved, Tape, relu_backward
 
 if TYPE_CHECKING:
     from sascli.core.recurrent import Recurrent
@@ -39,27 +39,25 @@ class ThroughTime(Gradients):
         return super().loss(outputs, y)
 
     @torch.no_grad()
-    def logits(
-        self, x: Tensor, eps: Sequence[Tensor] | None = None, saved: list[Saved] | None = None
-    ) -> Tensor:
-        """Outputs; the tensors for `backward` into `saved`, if any."""
+    def logits(self, x: Tensor, eps: Sequence[Tensor] | None = None, tape: Tape = None) -> Tensor:
+        """Outputs; the tensors for `backward` onto the tape, if any."""
         network, maps = self.network, self.maps
         maps.begin()
 
         def current(t: int, a: Tensor) -> Tensor:
-            return maps.forward(STEP, a, eps[STEP][:, t] if eps else None, saved)
+            return maps.forward(STEP, a, eps[STEP][:, t] if eps else None, tape)
 
         rates = network.rates(network.per_replica(x), current, eps)
         noise = eps[OUT].flatten(1, 2) if eps else None
-        y = maps.forward(OUT, rates.flatten(1, 2), noise, saved)
+        y = maps.forward(OUT, rates.flatten(1, 2), noise, tape)
         return network.outputs(y.unflatten(1, rates.shape[1:3]))
 
     @torch.no_grad()
-    def backward(self, k: Tensor, saved: Sequence[Saved]) -> None:
+    def backward(self, k: Tensor, tape: Sequence[Saved]) -> None:
         """Gradients from k = dC/doutputs."""
         time, n_rec = self.network.dynamics, self.network.widths[1]
         k = k.transpose(1, 2) if time.every_step else k.unsqueeze(1)
-        *steps, last = saved
+        *steps, last = tape
         below = self.maps.backward(OUT, k.flatten(1, 2), last)
         assert below is not None
         by_readout = relu_backward(below, last[0]).unflatten(1, k.shape[1:3])
