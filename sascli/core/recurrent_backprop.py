@@ -24,10 +24,7 @@ STEP, OUT = 0, 1
 
 
 class ThroughTime(Gradients):
-    """Gradients of a recurrent network, by loops over time.
-
-    They are 0 where parameters are frozen.
-    """
+    """Gradients of a recurrent network by loops over time, 0 where parameters are frozen."""
 
     network: "Recurrent"
 

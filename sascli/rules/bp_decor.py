@@ -1,7 +1,6 @@
 """Back-propagation on COPI's network: the baselines with and without decorrelation."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,17 +39,6 @@ class BPDecor(DecorrelatedRule):
             infer_(self.layers.w[number], x, p, self.lr, self.decay)
         else:
             torch.bmm(p.mul_(-1 / x.shape[-2]).mT, x, out=self._grads[number])
-
-    def state(self) -> dict[str, Any]:
-        """As `DecorrelatedRule.state`, and Adam's moments."""
-        optimiser = None if self.optimiser is None else self.optimiser.state_dict()
-        return super().state() | {"optimiser": optimiser}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Continue from `state`."""
-        super().load(state)
-        if self.optimiser is not None:
-            self.optimiser.load_state_dict(state["optimiser"])
 
 
 RULE = BPDecor

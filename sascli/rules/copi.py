@@ -120,12 +120,14 @@ class DecorrelatedRule(Rule):
         ]
 
     def state(self) -> dict[str, Any]:
-        """W of every layer (flat), R, and the random matrices of credit=fa.
+        """W of every layer (flat), R, the random matrices of credit=fa, and the optimiser, if any.
 
         The random matrices because a seed gives others on another kind of device.
         """
         state = {"m": self.network.flat["m"], "r": self.layers.r}
-        return state | ({"feedback": self.layers.feedback} if self.layers.feedback else {})
+        optimiser = {} if self.optimiser is None else {"optimiser": self.optimiser.state_dict()}
+        feedback = {"feedback": self.layers.feedback} if self.layers.feedback else {}
+        return state | feedback | optimiser
 
     @torch.no_grad()
     def load(self, state: dict[str, Any]) -> None:
@@ -135,6 +137,8 @@ class DecorrelatedRule(Rule):
         matrices = [*self.layers.r, *(self.layers.feedback if "feedback" in state else ())]
         for matrix, value in zip(matrices, [*state["r"], *state.get("feedback", ())], strict=True):
             matrix.copy_(value)
+        if self.optimiser is not None:
+            self.optimiser.load_state_dict(state["optimiser"])
 
 
 class COPI(DecorrelatedRule):
