@@ -24,6 +24,15 @@ def outputs(
     return logits
 
 
+def drawn(
+    network: FeedForward, seeds: Sequence[int], sample: int, redraw: str = "once"
+) -> Weights | Callable[[], Weights]:
+    """Weights of one effective network per replica, or with redraw="step" what draws them."""
+    generators = streams(seeds, "ensemble", sample, device=network.all.device)
+    draw = partial(network.sample, generator=generators)
+    return draw if redraw == "step" else draw()
+
+
 def effective(
     network: FeedForward, seeds: Sequence[int], sample: int, redraw: str = "once"
 ) -> Logits:
@@ -32,16 +41,11 @@ def effective(
     With redraw="step" a recurrent network draws new weights at every time step (stochastic
     plasticity), the same for all inputs.
     """
-    stream_of = partial(streams, seeds, index=sample, device=network.all.device)
-    neurons = stream_of("neurons")
+    neurons = streams(seeds, "neurons", sample, device=network.all.device)
+    draw = partial(drawn, network, seeds, sample, redraw)
     if redraw == "once":
-        return outputs(network, network.sample(generator=stream_of("ensemble")), neurons)
-
-    def logits(x: Tensor) -> Tensor:
-        draw = partial(network.sample, generator=stream_of("ensemble"))
-        return outputs(network, draw, neurons)(x)
-
-    return logits
+        return outputs(network, draw(), neurons)
+    return lambda x: outputs(network, draw(), neurons)(x)
 
 
 def ensemble(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -38,12 +39,10 @@ def entropy_epochs(
     The path of a replica maps epochs to networks of all replicas, of which it uses its own.
     """
     tables = []
-    for epoch in sorted({epoch for path in paths for epoch in path}):
-        replicas = [r for r, path in enumerate(paths) if epoch in path]
-        networks = {id(network): network for r in replicas for network in [paths[r][epoch]]}
-        for key, network in networks.items():
+    for epoch in sorted(set[int]().union(*paths)):
+        for network in dict.fromkeys(path[epoch] for path in paths if epoch in path):
             table = entropy_table(network, seeds, estimators)
-            chosen = [r for r in replicas if id(paths[r][epoch]) == key]
-            tables.append(table[table["replica"].isin(chosen)].assign(epoch=epoch))
+            chosen = [path.get(epoch) is network for path in paths]
+            tables.append(table[np.take(chosen, table["replica"])].assign(epoch=epoch))
     columns = ["replica", "seed", "epoch", "layer", "estimator", "mean", "std", "n_connections"]
     return pd.concat(tables, ignore_index=True)[columns]

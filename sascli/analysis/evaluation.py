@@ -79,15 +79,13 @@ def evaluation(
     for mode in MODES:
         predict = partial(probabilities, network, seeds, mode=mode, samples=samples, epochs=epochs)
         others = {name: predict(images) for name, images in against.items()}
-        by_replica: dict[str, list[pd.DataFrame]] = {}
+        by_replica = []
         for r, p in enumerate(predict(x)):
             entropies = {name: predictive_entropy(other[r]) for name, other in others.items()}
-            new = scores(p, labels, classes, bins)
-            new["uncertainty"] = uncertainty(p, labels, entropies)
-            for name, table in new.items():
-                by_replica.setdefault(name, []).append(table)
-        for name, parts in by_replica.items():
-            table = replica_tables(seeds, parts)
+            detected = {"uncertainty": uncertainty(p, labels, entropies)}
+            by_replica.append(scores(p, labels, classes, bins) | detected)
+        for name in by_replica[0]:
+            table = replica_tables(seeds, (parts[name] for parts in by_replica))
             table.insert(2, "way", mode)
             tables.setdefault(name, []).append(table)
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}

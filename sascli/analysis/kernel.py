@@ -1,7 +1,7 @@
 """The neural tangent kernel, analytic and empirical, and lazy training with its dynamics."""
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,7 @@ import torch
 from scipy.stats import linregress
 from torch import Tensor
 
-from sascli.core.kernel import (
-    Scales,
-    analytic,
-    gradients,
-    gradients_at,
-    random_networks,
-)
+from sascli.core.kernel import Scales, analytic, gradients, gradients_at, random_networks
 from sascli.core.lazy import descend_, kernel_dynamics
 from sascli.core.streams import stream
 
@@ -40,17 +34,16 @@ def kernel_table(scales: Scales, angles: int, widths: Sequence[int], seeds: int)
     phi, x = sequences(angles)
     theta = analytic(x, scales)[0, 1:]
     tables = []
-    for width in widths:
-        for seed in range(seeds):
-            generator = stream(seed, "kernel", width)
-            network = random_networks(
-                1, x.shape[1], width, scales, 1, generator=generator, dtype=torch.float32
-            )
-            rows = gradients(network, x.float(), scales, generator=generator)
-            first = next(rows)
-            values = [(first * row).sum(dtype=torch.float64).item() for row in rows]
-            columns = {"alpha": scales.alpha, "width": width, "seed": seed, "angle": phi.tolist()}
-            tables.append(pd.DataFrame(columns | {"kernel": values, "analytic": theta.tolist()}))
+    for width, seed in product(widths, range(seeds)):
+        generator = stream(seed, "kernel", width)
+        network = random_networks(
+            1, x.shape[1], width, scales, 1, generator=generator, dtype=torch.float32
+        )
+        rows = gradients(network, x.float(), scales, generator=generator)
+        first = next(rows)
+        values = [(first * row).sum(dtype=torch.float64).item() for row in rows]
+        columns = {"alpha": scales.alpha, "width": width, "seed": seed, "angle": phi.tolist()}
+        tables.append(pd.DataFrame(columns | {"kernel": values, "analytic": theta.tolist()}))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -1,19 +1,21 @@
 """Linear maps through several layers, from decorrelated inputs: features and compression."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sascli.analysis.pixels import pixels
 from sascli.analysis.replicas import replica_rows
 from sascli.core.copi import Decorrelated
-from sascli.core.network import FeedForward
 from sascli.core.products import product
 from sascli.data import Data
-from sascli.data.accuracy import CHUNK, accuracy
+from sascli.data.accuracy import CHUNK
 
 Span = tuple[int, int]
 """The first and the last of consecutive layers, counted from 1."""
@@ -28,16 +30,14 @@ def linear_maps(layers: Decorrelated, x: Tensor, spans: Iterable[Span]) -> dict[
     a; a column is 0 where <x_j^2> = 0.
     """
     spans = list(spans)
-    hebb: dict[Span, Tensor] = {}
-    power: dict[int, Tensor] = {}
+    hebb: defaultdict[Span, Any] = defaultdict(int)
+    power: defaultdict[int, Any] = defaultdict(int)
     for images in x.split(CHUNK):
         inputs, activations = layers.forward(images)
         for start in {start for start, _ in spans}:
-            squares = inputs[start - 1].square().sum(-2, keepdim=True)
-            power[start] = power.get(start, 0) + squares
+            power[start] += inputs[start - 1].square().sum(-2, keepdim=True)
         for start, stop in spans:
-            products = product(activations[stop - 1].mT, inputs[start - 1])
-            hebb[start, stop] = hebb.get((start, stop), 0) + products
+            hebb[start, stop] += product(activations[stop - 1].mT, inputs[start - 1])
     return {
         (start, stop): torch.where(power[start] > 0, sums / power[start], 0)
         for (start, stop), sums in hebb.items()
@@ -53,15 +53,12 @@ def features(
     return pixels(maps, data.image_shape, layer=layer, unit=list(units))
 
 
-def network_of(weights: Sequence[Tensor], slope: float) -> FeedForward:
-    """A network of leaky ReLUs without R that has these weights, each (replicas, n_out, n_in)."""
-    first = weights[0]
-    widths = [first.shape[2], *(w.shape[1] for w in weights)]
-    network = FeedForward(widths, len(first), device=first.device, dtype=first.dtype)
-    network.decorrelate([], slope)
-    for m, w in zip(network.split(network.flat["m"]), weights, strict=True):
-        m.copy_(w)
-    return network
+def outputs(weights: Sequence[Tensor], slope: float, x: Tensor) -> Tensor:
+    """Outputs of leaky ReLU networks with these weights, each (replicas, n_out, n_in)."""
+    a = x.expand(len(weights[0]), *x.shape)
+    for number, w in enumerate(weights):
+        a = product(F.leaky_relu(a, slope) if number else a, w.mT)
+    return a
 
 
 @torch.no_grad()
@@ -80,11 +77,8 @@ def compression(layers: Decorrelated, seeds: Sequence[int], x: Tensor, data: Dat
         weights = layers.network.mean()
         if k:
             weights[start - 1 : stop] = [product(maps[start, stop], layers.r[start - 1])]
-        compressed = network_of(weights, layers.slope)
-        values = accuracy(partial(compressed.run, weights), data.test_x, data.test_y).tolist()
+        values = data.accuracy(partial(outputs, weights, layers.slope)).tolist()
         parameters = sum(w[0].numel() for w in weights)
-        tables.append(
-            replica_rows(seeds, part=part, k=k, parameters=parameters, test_accuracy=values)
-        )
-    table = pd.concat(tables)
-    return table.sort_values(["replica", "part", "k"], ignore_index=True)
+        columns = {"part": part, "k": k, "parameters": parameters, "test_accuracy": values}
+        tables.append(replica_rows(seeds, **columns))
+    return pd.concat(tables).sort_values(["replica", "part", "k"], ignore_index=True)

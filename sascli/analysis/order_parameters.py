@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from sascli.core.mean_field import mean_field_linear
-from sascli.core.network import KINDS
 from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import fill_normal, fill_uniform, streams
 
@@ -45,7 +44,8 @@ def order_parameters(
     fill_normal(weights.m.data, init).div_(math.sqrt(n))
     fill_uniform(weights.pi.data, init).mul_(pi_max)
     fill_uniform(weights.xi.data, init).mul_(xi_max)
-    start = {kind: getattr(weights, kind).detach().clone() for kind in KINDS}
+    parameters = dict(weights.named_parameters())  # m, pi and xi
+    start = {kind: value.detach().clone() for kind, value in parameters.items()}
     time = torch.arange(1, steps + 1, dtype=torch.float64)
     s = (2 * math.pi * time / steps).sin().view(1, steps, 1)
     x, rows = s.expand(len(seeds), steps, n), []
@@ -54,16 +54,12 @@ def order_parameters(
         u = mean_field_linear(x, weights.m, weights.pi, weights.xi, eps)
         loss = (u.tanh() - s).square().sum((1, 2)) / 2
         if epoch % every == 0:
-            rows += [
-                _overlaps(kind, getattr(weights, kind).detach(), start[kind], seeds).assign(
-                    epoch=epoch, loss=loss.tolist()
-                )
-                for kind in KINDS
-            ]
-        grads = torch.autograd.grad(loss.sum(), [getattr(weights, kind) for kind in KINDS])
-        for kind, grad in zip(KINDS, grads, strict=True):
-            rate = lr[kind] * 0.5 ** (epoch // halve_every)
-            getattr(weights, kind).data.sub_(grad, alpha=rate)
+            for kind, value in parameters.items():
+                table = _overlaps(kind, value.detach(), start[kind], seeds)
+                rows.append(table.assign(epoch=epoch, loss=loss.tolist()))
+        grads = torch.autograd.grad(loss.sum(), [*parameters.values()])
+        for (kind, value), grad in zip(parameters.items(), grads, strict=True):
+            value.data.sub_(grad, alpha=lr[kind] * 0.5 ** (epoch // halve_every))
         weights.project_()
     table = pd.concat(rows, ignore_index=True)
     return table[["seed", "epoch", "parameter", "field", "to_start", "to_others", "loss"]]

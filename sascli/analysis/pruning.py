@@ -43,10 +43,8 @@ def fractions(network: FeedForward, criterion: str, levels: Sequence[float]) -> 
 
     Each level is the fraction of all connections that remains, chosen from all layers together.
     """
-    order = np.lexsort(keys(network, criterion))
-    count = order.shape[-1]
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.arange(count)[None], -1)  # 0: the first to be removed
+    rank = np.lexsort(keys(network, criterion)).argsort(-1)  # 0: the first to be removed
+    count = rank.shape[-1]
     masks = np.stack([rank >= count - round(level * count) for level in levels], 1)
     shapes = [layer.m.shape[1:] for layer in network.layers]
     parts = torch.from_numpy(masks).split([shape.numel() for shape in shapes], -1)

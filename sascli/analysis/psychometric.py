@@ -56,9 +56,8 @@ def choices_of(
     """Rows of psychometric.csv of one network per replica, by conditions (modality, frequency)."""
     chosen = choices(network, seeds, trials(list(conditions) * repeats, timing), mode, sample)
     high = chosen.unflatten(1, (repeats, -1)).double().mean(1).tolist()
-    table = pd.DataFrame(conditions, columns=["modality", "frequency"]).assign(trials=repeats)
-    table.insert(0, "sample", sample)
-    table.insert(0, "way", mode)
+    rows = [(mode, sample, *condition, repeats) for condition in conditions]
+    table = pd.DataFrame(rows, columns=["way", "sample", "modality", "frequency", "trials"])
     return replica_tables(seeds, (table.assign(high=fractions) for fractions in high))
 
 

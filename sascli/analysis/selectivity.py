@@ -105,10 +105,12 @@ def classify(
     for name, labels, within in (("choice", high, visual), ("modality", visual, high)):
         count = CONTROLS + criterion.permutations
         permuted = np.stack([permute(labels, within, generator) for _ in range(count)])
-        eta2 = explained(response, np.concatenate([labels[None], permuted]))
-        p = p_values(eta2[: 1 + CONTROLS], eta2[1 + CONTROLS :])
+        all_eta2 = explained(response, np.concatenate([labels[None], permuted]))
+        eta2, chance = np.split(all_eta2, [1 + CONTROLS])
+        # (1 + permutations that explain as much) / (1 + permutations)
+        p = np.stack([1 + (chance >= row).sum(0) for row in eta2]) / (1 + len(chance))
         table[name], table[f"{name}_p"] = eta2[0], p[0]
-        selective[name] = (eta2[: 1 + CONTROLS] >= criterion.least) & (p < criterion.level)
+        selective[name] = (eta2 >= criterion.least) & (p < criterion.level)
     by_choice, by_modality = selective["choice"], selective["modality"]
     kinds = np.where(by_choice, np.where(by_modality, 2, 0), np.where(by_modality, 1, 3))
     table["kind"] = np.array(KINDS)[kinds[0]]
@@ -142,8 +144,3 @@ def explained(response: np.ndarray, groups: np.ndarray) -> np.ndarray:
     eta2 = np.zeros(between.shape)
     np.divide(between, scale, out=eta2, where=scale > 1e-20)
     return eta2
-
-
-def p_values(eta2: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """(1 + permutations that explain as much) / (1 + permutations), for each row of eta^2."""
-    return np.stack([(1 + (chance >= row).sum(0)) / (1 + len(chance)) for row in eta2])

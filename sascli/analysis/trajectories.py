@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from sascli.analysis.trials import CONDITIONS, Recording
+from sascli.analysis.trials import Recording
 from sascli.core.network import KINDS, FeedForward
 from sascli.core.recurrent import Recurrent
+from sascli.data.multisensory import FREQUENCIES, MODALITIES
 
 COMPONENTS = 3
+Points = tuple[str, int, pd.Index, np.ndarray]
+"""Space (rates or a kind of parameter), replica, labels, and the points (rows)."""
 
 
 def neural(
@@ -25,12 +27,9 @@ def neural(
     r, times = recording.of(network, seeds)
     by_repeat = r.unflatten(1, (recording.repeats, -1))
     mean = by_repeat.mean(1).cpu().numpy()  # (replicas, conditions, times, n)
-    index = pd.MultiIndex.from_tuples(
-        [(*condition, time) for condition, time in product(CONDITIONS, times)],
-        names=["modality", "frequency", "time"],
-    )
-    paths = [Points("rates", r, index, rates.reshape(-1, rates.shape[-1]))
-             for r, rates in enumerate(mean)]  # fmt: skip
+    names = ["modality", "frequency", "time"]
+    index = pd.MultiIndex.from_product([MODALITIES, FREQUENCIES, times], names=names)
+    paths = (("rates", r, index, np.concatenate(rates)) for r, rates in enumerate(mean))
     return _components(paths, seeds)
 
 
@@ -42,22 +41,13 @@ def synaptic(
     A layer's m, pi and Xi (layers from 1) after each epoch of a replica's path, which maps epochs
     to networks of all replicas.
     """
-    points = []
+    points: list[Points] = []
     for kind, r in product(KINDS, range(len(seeds))):
         index = pd.Index(sorted(paths[r]), name="epoch")
         values = [getattr(paths[r][epoch].layers[layer - 1], kind)[r] for epoch in index]
         rows = np.stack([value.detach().double().cpu().numpy().ravel() for value in values])
-        points.append(Points(kind, r, index, rows))
+        points.append((kind, r, index, rows))
     return _components(points, seeds)
-
-
-class Points(NamedTuple):
-    """Points (rows) of one replica in a space, rates or a kind of parameter, and their labels."""
-
-    space: str
-    replica: int
-    labels: pd.Index
-    points: np.ndarray
 
 
 def _components(

@@ -1,16 +1,15 @@
 """Trials of the multisensory task by a trained network, in batches that bound the memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product as every_pair
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sascli.core.network import Weights
+from sascli.analysis.ensemble import drawn
 from sascli.core.products import product
 from sascli.core.recurrent import Recurrent
 from sascli.core.streams import streams
@@ -61,8 +60,11 @@ def choices(
     for x, eps in _batches(running, seeds, trials, sample, 1.0):
         if mode == "field":
             y = running.gbp().logits(x, eps)
+        elif mode == "mean":
+            y = running.run(running.mean(), x, eps)
         else:
-            y = running.run(_weights(running, seeds, mode, sample), x, eps)
+            weights = drawn(running, seeds, sample, "step" if mode == "redrawn" else "once")
+            y = running.run(weights, x, eps)
         chosen.append(y[..., 0] > y[..., 1])
     return torch.cat(chosen, 1)
 
@@ -91,7 +93,7 @@ def rates(
     inputs and that of the neurons.
     """
     running = _with_dynamics(network, trials, steps=trials.inputs.shape[1], every_step=True)
-    weights = _weights(running, seeds, "mean" if sample is None else "sampled", sample or 0)
+    weights = running.mean() if sample is None else drawn(running, seeds, sample)
     assert not callable(weights)
     w_in, w_rec, _ = weights
     step = torch.cat((w_rec, w_in), -1).mT
@@ -109,17 +111,6 @@ def _with_dynamics(
     copy, alpha = deepcopy(network), trials.timing.alpha
     copy.dynamics = replace(network.dynamics, steps=steps, alpha=alpha, every_step=every_step)
     return copy
-
-
-def _weights(
-    network: Recurrent, seeds: Sequence[int], mode: str, sample: int
-) -> Weights | Callable[[], Weights]:
-    """The weights for `Recurrent.run`; redrawn weights are the same for all trials."""
-    if mode == "mean":
-        return network.mean()
-    generators = streams(seeds, "ensemble", sample, device=network.all.device)
-    draw = partial(network.sample, generator=generators)
-    return draw if mode == "redrawn" else draw()
 
 
 def _batches(

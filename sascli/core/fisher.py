@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from sascli.core.network import FeedForward, relu_backward
+from sascli.core.network import FeedForward, Saved, relu_backward
 from sascli.core.products import product
 
 
@@ -24,14 +24,11 @@ def fisher(network: FeedForward, batches: Iterable[Tensor]) -> Tensor:
     flat = network.flat["m"]
     total = torch.zeros_like(flat)
     layers = list(zip(network.split(flat), network.split(total), network.scales, strict=True))
-    images = 0
+    bp, images = network.bp(), 0
     for x in batches:
-        a, seen = network.per_replica(x), list[Tensor]()
-        for w, _, scale in layers:
-            a = a.relu() if seen else a
-            seen.append(a)
-            a = product(a, w.mT) * scale
-        p = a.softmax(-1)
+        tape: list[Saved] = []
+        p = bp.logits(x, tape=tape).softmax(-1)
+        seen = [a for (a,) in tape]
         squares = [torch.zeros_like(after) for after in [*seen[1:], p]]
         for label in range(p.shape[-1]):
             k = p.clone()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sascli.core.network import Saved
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.core.streams import fill_normal, fill_uniform
 
@@ -62,11 +63,13 @@ def analytic(x: Tensor, scales: Scales) -> Tensor:
     sigma[:, :, 0, :] = sigma[:, :, :, 0]
     for s in range(1, steps + 1):
         for t in range(1, s + 1):
-            product, _ = _moments_at(sigma, t - 1, s - 1)
+            past = sigma[:, :, t - 1, s - 1]
+            k, k2 = (sigma[:, :, u, u].diagonal() for u in (t - 1, s - 1))
+            product, _ = relu_moments(past, k[:, None], k2)
             noise = 0.5 * same if t == s else 0.0
             omega = drive[:, :, t - 1, s - 1] + (scales.w_rec**2 + noise) * product
             sigma[:, :, t, s] = leak * (sigma[:, :, t - 1, s] + sigma[:, :, t, s - 1])
-            sigma[:, :, t, s] += gain * omega - leak**2 * sigma[:, :, t - 1, s - 1]
+            sigma[:, :, t, s] += gain * omega - leak**2 * past
             sigma[:, :, s, t] = sigma[:, :, t, s].T
 
     variance = sigma.diagonal(dim1=0, dim2=1).diagonal(dim1=0, dim2=1)  # (samples, steps + 1)
@@ -84,12 +87,6 @@ def analytic(x: Tensor, scales: Scales) -> Tensor:
     by_step = drive + 2 * scales.w_rec**2 * product[:, :, :-1, :-1]
     theta = gain * (pi[:, :, 1:, 1:] * by_step).sum((2, 3))
     return theta + scales.w_out**2 * product[:, :, steps, steps]
-
-
-def _moments_at(sigma: Tensor, t: int, s: int) -> tuple[Tensor, Tensor]:
-    """`relu_moments` between h(t) of one sample and h(s) of another, for all pairs."""
-    k, k2 = sigma[:, :, t, t].diagonal(), sigma[:, :, s, s].diagonal()
-    return relu_moments(sigma[:, :, t, s], k[:, None], k2[None, :])
 
 
 def random_networks(
@@ -127,8 +124,9 @@ def gradients_at(
     gbp, ones = network.gbp(), x.new_ones(network.replicas, 1, 1)
     for number, sample in enumerate(x):
         noise = [part[:, :, number : number + 1] for part in eps]
-        _, seen = gbp.forward(sample.unsqueeze(0), noise)
-        gbp.backward(ones, seen)
+        tape: list[Saved] = []
+        gbp.logits(sample.unsqueeze(0), noise, tape)
+        gbp.backward(ones, tape)
         parts = [grad * factor for grad, factor in trained(network, gbp.grads, scales)]
         yield torch.cat([part.flatten(1) for part in parts], 1)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sascli.core.kernel import Scales, trained
+from sascli.core.network import Saved
 from sascli.core.recurrent import Recurrent
 
 
@@ -26,9 +27,10 @@ def descend_(
     """
     gbp = network.gbp()
     for noise in eps:
-        outputs, seen = gbp.forward(x, noise)
+        tape: list[Saved] = []
+        outputs = gbp.logits(x, noise, tape)
         yield outputs[..., 0]
-        gbp.backward(outputs - y.unsqueeze(-1), seen)
+        gbp.backward(outputs - y.unsqueeze(-1), tape)
         grads = trained(network, gbp.grads, scales)
         for (value, factor), (grad, _) in zip(
             trained(network, network.flat, scales), grads, strict=True

@@ -19,6 +19,7 @@ layer costs two matrix products forward and four backward, two fewer without dC/
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -89,9 +90,7 @@ def backward(
     return product(k, mu).addcmul_(a, product(kr, var))
 
 
-def chain(
-    m: Tensor, w: Moments, grad_mu: Tensor, grad_var: Tensor, out: tuple[Tensor, Tensor, Tensor]
-) -> None:
+def chain(m: Tensor, w: Moments, grad_mu: Tensor, grad_var: Tensor, out: Iterable[Tensor]) -> None:
     """Eqs. 7: gradients of m, pi and Xi into `out` from dC/dmu and 2 dC/dv.
 
     dmu/dm = 1 - pi, dv/dm = 2 pi m (1 - pi); dmu/dpi = -m, dv/dpi = m^2 (1 - 2 pi) - Xi, which is

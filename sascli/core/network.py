@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +16,10 @@ from sascli.core.streams import Generators, fill_normal
 
 KINDS = ("m", "pi", "xi")
 Weights = Sequence[Tensor]
+Saved = tuple[Tensor, ...]
+"""Tensors of one matrix product for its backward pass, its input first."""
+Tape = list[Saved] | None
+"""Those of all products in their order, None where no backward pass follows."""
 
 
 class FeedForward(nn.Module):
@@ -95,20 +98,20 @@ class FeedForward(nn.Module):
 
     def select(self, replicas: slice, device: torch.device | str | None = None) -> "FeedForward":
         """A copy of the chosen replicas, by default on the same device."""
-        device = self.all.device if device is None else device
-        network = self.like(len(range(self.replicas)[replicas]), device)
-        for target, source in zip(network.tensors(), self.tensors(), strict=True):
-            target.detach().copy_(source[replicas])
-        return network
+        return self.concat([self], self.all.device if device is None else device, replicas)
 
     @staticmethod
-    def concat(networks: Sequence["FeedForward"], device: torch.device | str) -> "FeedForward":
-        """A copy of networks of the same kind and widths, their replicas side by side."""
-        stops = list(accumulate(network.replicas for network in networks))
-        population = networks[0].like(stops[-1], device)
-        for network, stop in zip(networks, stops, strict=True):
-            for target, source in zip(population.tensors(), network.tensors(), strict=True):
-                target[stop - network.replicas : stop].copy_(source)
+    def concat(
+        networks: Sequence["FeedForward"],
+        device: torch.device | str,
+        replicas: slice = slice(None),
+    ) -> "FeedForward":
+        """A copy of the chosen replicas of networks of the same kind and widths, side by side."""
+        count = sum(len(range(network.replicas)[replicas]) for network in networks)
+        population = networks[0].like(count, device)
+        tensors = (network.tensors() for network in (population, *networks))
+        for target, *sources in zip(*tensors, strict=True):
+            target.copy_(torch.cat([source[replicas].to(device) for source in sources]))
         return population
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FeedForward":
@@ -132,18 +135,20 @@ class FeedForward(nn.Module):
         """Whether the neurons are noisy, in addition to the noise of the weights."""
         return False
 
+    def noise_shapes(self, batch: int) -> list[tuple[int, ...]]:
+        """Shapes of the normal draws for a batch, without the replicas: one per layer."""
+        return [(batch, n) for n in self.widths[1:]]
+
     @property
     def noise_size(self) -> int:
-        """Normal draws that one sample needs: one per neuron downstream."""
-        return sum(self.widths[1:])
+        """Normal draws that one sample needs."""
+        return sum(math.prod(shape) for shape in self.noise_shapes(1))
 
     def split_noise(self, flat: Tensor, batch: int) -> list[Tensor]:
-        """Views (replicas, batch, n_out), one per layer, of (replicas, >= batch * noise_size)."""
-        views, start = [], 0
-        for n in self.widths[1:]:
-            views.append(flat[:, start : start + batch * n].unflatten(1, (batch, n)))
-            start += batch * n
-        return views
+        """Views (replicas, *shape), one per noise shape, of (replicas, >= batch * noise_size)."""
+        shapes = self.noise_shapes(batch)
+        parts = flat[:, : batch * self.noise_size].split([math.prod(s) for s in shapes], 1)
+        return [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def draw_noise(self, batch: int, generator: Generators) -> list[Tensor]:
         """Fresh normal draws for a batch, the argument `eps` of `forward`."""
@@ -185,126 +190,153 @@ class FeedForward(nn.Module):
         """Weights of one effective network per replica, drawn once; for `run`."""
         return self._decorrelated([layer.sample(generator=generator) for layer in self.layers])
 
-    def gbp(self) -> "MeanFieldGradients":
+    def gbp(self) -> "Gradients":
         """The gBP gradients of this network."""
-        return GeneralisedBackprop(self)
+        return Gradients(self, MeanFieldMaps(self))
 
     def bp(self) -> "Gradients":
         """The BP gradients of this network."""
-        return Backprop(self)
+        return Gradients(self, MeanMaps(self))
 
     def per_replica(self, x: Tensor, networks: int | None = None) -> Tensor:
         """Inputs with a leading axis of the replicas, or of another number of networks."""
         return x.expand(networks or self.replicas, *x.shape[-2:])
 
 
-class Gradients(Protocol):
-    """Computes gradients of a network's parameters, in place and without autograd."""
+class MeanFieldMaps:
+    """gBP of every matrix product of a network, Eqs. 2-7.
 
-    grads: dict[str, Tensor]
-    """The gradients by kind of parameter, flat like `network.flat[kind]`."""
-
-    def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
-        """Gradients of the mean loss of inputs (replicas, batch, n), into `grads`.
-
-        y are the labels (replicas, batch), or the targets of a network read out at every step;
-        eps as `split_noise` gives it, which BP ignores but for the neurons' noise. Returns the
-        losses (replicas,).
-        """
-
-
-class MeanFieldGradients(Gradients, Protocol):
-    """Gradients of the mean field, gBP's."""
-
-    def logits(self, x: Tensor, eps: Sequence[Tensor]) -> Tensor:
-        """Outputs of the mean field as `FeedForward.forward` returns them, without autograd."""
-
-
-class GeneralisedBackprop:
-    """gBP gradients of a `FeedForward` network, Eqs. 2-7.
-
-    Buffers are reused between calls, so that one object serves one training loop.
+    Buffers are reused between calls, so that one object serves one training loop. The gradients
+    of products that are `repeated`, at every time step, are sums.
     """
 
-    def __init__(self, network: FeedForward) -> None:
-        self.network = network
+    def __init__(self, network: FeedForward, *, repeated: bool = False) -> None:
         m = network.flat["m"]
+        self.flat, self.repeated = network.flat, repeated
         self.moments = Moments.empty_like(m)
         self.all = torch.empty_like(network.all)
         self.grads = dict(zip(KINDS, self.all, strict=True))
-        self._grad_mu, self._grad_var = torch.empty_like(m), torch.empty_like(m)
-        self._x2 = m.new_empty(0)
-        pieces = (self.moments.mu, self.moments.var, self._grad_mu, self._grad_var)
-        self._layers = list(zip(*map(network.split, pieces), network.scales, strict=True))
+        self._sums = (torch.empty_like(m), torch.empty_like(m))  # dC/dmu and 2 dC/dv
+        terms = (torch.empty_like(m), torch.empty_like(m)) if repeated else self._sums
+        tensors = (self.moments.mu, self.moments.var, *self._sums, *terms)
+        self._maps = list(zip(*map(network.matrices, tensors), network.scales, strict=True))
 
-    def _forward(
-        self, x: Tensor, eps: Sequence[Tensor]
-    ) -> tuple[Tensor, list[tuple[Tensor, Tensor, Tensor]]]:
-        """Logits, and a, a^2 and r of every layer."""
-        flat = self.network.flat
-        mean_field.moments(flat["m"], flat["pi"], flat["xi"], out=self.moments)
-        x2 = torch.mul(x, x, out=self._x2.resize_(x.shape))
-        a, a2 = self.network.per_replica(x), self.network.per_replica(x2)
-        seen: list[tuple[Tensor, Tensor, Tensor]] = []
-        for (mu, var, _, _, scale), noise in zip(self._layers, eps, strict=True):
-            if seen:
-                a = a.clamp_(min=0)
-                a2 = a * a
-            z, r = mean_field.forward(a, a2, mu, var, noise, scale)
-            seen.append((a, a2, r))
-            a = z
-        return a, seen
+    def begin(self) -> None:
+        """Called before the forward pass."""
+        mean_field.moments(**self.flat, out=self.moments)
+        if self.repeated:
+            for tensor in self._sums:
+                tensor.zero_()
 
-    @torch.no_grad()
-    def logits(self, x: Tensor, eps: Sequence[Tensor]) -> Tensor:
-        """As `MeanFieldGradients.logits`."""
-        return self._forward(x, eps)[0]
+    def forward(self, number: int, a: Tensor, noise: Tensor | None, tape: Tape) -> Tensor:
+        """Output of one map; appends the tensors for its backward pass to the tape, if any."""
+        assert noise is not None, "gBP needs eps"
+        mu, var, *_, scale = self._maps[number]
+        a2 = a * a
+        z, r = mean_field.forward(a, a2, mu, var, noise, scale)
+        if tape is not None:
+            tape.append((a, a2, r))
+        return z
+
+    def backward(
+        self, number: int, k: Tensor, saved: Saved, *, input_gradient: bool = True
+    ) -> Tensor | None:
+        """Gradients of one map from k = s dC/dz; dC/da."""
+        mu, var, sum_mu, sum_var, term_mu, term_var, _ = self._maps[number]
+        a, a2, r = saved
+        below = mean_field.backward(
+            k, a, a2, mu, var, r, term_mu, term_var, input_gradient=input_gradient
+        )
+        if self.repeated:
+            sum_mu += term_mu
+            sum_var += term_var
+        return below
+
+    def finish(self) -> None:
+        """Called after the backward pass."""
+        mean_field.chain(self.flat["m"], self.moments, *self._sums, self.grads.values())
+
+
+class MeanMaps:
+    """BP of every matrix product, of m alone: the limit pi = Xi = 0, half the products."""
+
+    def __init__(self, network: FeedForward, *, repeated: bool = False) -> None:
+        self.repeated, self.grads = repeated, {"m": torch.empty_like(network.flat["m"])}
+        tensors = (network.flat["m"], self.grads["m"])
+        self._maps = list(zip(*map(network.matrices, tensors), network.scales, strict=True))
+
+    def begin(self) -> None:
+        """As of `MeanFieldMaps`."""
+        if self.repeated:
+            self.grads["m"].zero_()
+
+    def forward(self, number: int, a: Tensor, noise: Tensor | None, tape: Tape) -> Tensor:
+        """As of `MeanFieldMaps`, without noise."""
+        w, _, scale = self._maps[number]
+        if tape is not None:
+            tape.append((a,))
+        return product(a, w.mT).mul_(scale)
+
+    def backward(
+        self, number: int, k: Tensor, saved: Saved, *, input_gradient: bool = True
+    ) -> Tensor | None:
+        """As of `MeanFieldMaps`."""
+        w, grad, _ = self._maps[number]
+        if self.repeated:
+            grad.baddbmm_(k.mT, saved[0])
+        else:
+            product(k.mT, saved[0], out=grad)
+        return product(k, w) if input_gradient else None
+
+    def finish(self) -> None:
+        """As of `MeanFieldMaps`: nothing is left to do."""
+
+
+class Gradients:
+    """Computes gradients of a network's parameters, in place and without autograd.
+
+    They are `grads[kind]`, flat like `network.flat[kind]`; `maps` computes those of each layer.
+    """
+
+    def __init__(self, network: FeedForward, maps: MeanFieldMaps | MeanMaps) -> None:
+        self.network, self.maps, self.grads = network, maps, maps.grads
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
-        """As `Gradients`, of the mean cross entropy."""
-        assert eps is not None, "gBP needs eps"
-        a, seen = self._forward(x, eps)
-        loss, k = cross_entropy(a, y)
-        for number in reversed(range(len(seen))):
-            mu, var, grad_mu, grad_var, scale = self._layers[number]
-            a, a2, r = seen[number]
-            below = mean_field.backward(
-                k.mul_(scale), a, a2, mu, var, r, grad_mu, grad_var, input_gradient=number > 0
-            )
-            if below is not None:
-                k = relu_backward(below, a)
-        grads = (self.grads["m"], self.grads["pi"], self.grads["xi"])
-        m = self.network.flat["m"]
-        mean_field.chain(m, self.moments, self._grad_mu, self._grad_var, grads)
+        """Gradients of the mean loss of inputs (replicas, batch, n), into `grads`.
+
+        y are the labels (replicas, batch), or the targets (replicas, batch, steps, n_out) of a
+        network read out at every step; eps as `split_noise` gives it, which BP ignores but for
+        the neurons' noise. Returns the losses (replicas,).
+        """
+        tape: list[Saved] = []
+        loss, k = self.loss(self.logits(x, eps, tape), y)
+        self.backward(k, tape)
         return loss
 
-
-class Backprop:
-    """BP gradients of m alone: the limit pi = Xi = 0 of gBP, same loop, half the products."""
-
-    def __init__(self, network: FeedForward) -> None:
-        self.network = network
-        self.grads = {"m": torch.empty_like(network.flat["m"])}
-        weights, grads = network.split(network.flat["m"]), network.split(self.grads["m"])
-        self._layers = list(zip(weights, grads, network.scales, strict=True))
+    def loss(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean cross entropy, and K = dC/doutputs."""
+        return cross_entropy(outputs, y)
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, y: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
-        """As `Gradients`, of the mean cross entropy."""
+    def logits(self, x: Tensor, eps: Sequence[Tensor] | None = None, tape: Tape = None) -> Tensor:
+        """Outputs as of `FeedForward.forward`; tensors for `backward` onto the tape, if any."""
+        self.maps.begin()
         a = self.network.per_replica(x)
-        seen: list[Tensor] = []
-        for w, _, scale in self._layers:
-            a = a.clamp_(min=0) if seen else a
-            seen.append(a)
-            a = product(a, w.mT).mul_(scale)
-        loss, k = cross_entropy(a, y)
-        for number in reversed(range(len(seen))):
-            w, grad, scale = self._layers[number]
-            product(k.mul_(scale).mT, seen[number], out=grad)
-            if number:
-                k = relu_backward(product(k, w), seen[number])
-        return loss
+        for number in range(len(self.network.scales)):
+            a = a.clamp_(min=0) if number else a
+            a = self.maps.forward(number, a, eps[number] if eps else None, tape)
+        return a
+
+    @torch.no_grad()
+    def backward(self, k: Tensor, tape: Sequence[Saved]) -> None:
+        """Gradients from k = dC/doutputs, which is overwritten."""
+        for number, scale in reversed(list(enumerate(self.network.scales))):
+            saved = tape[number]
+            below = self.maps.backward(number, k.mul_(scale), saved, input_gradient=number > 0)
+            if below is not None:
+                k = relu_backward(below, saved[0])
+        self.maps.finish()
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

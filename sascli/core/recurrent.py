@@ -17,13 +17,9 @@ import torch
 from torch import Tensor
 
 from sascli.core.mean_field import mean_field_linear
-from sascli.core.network import KINDS, FeedForward, Weights
+from sascli.core.network import KINDS, FeedForward, MeanFieldMaps, MeanMaps, Weights
 from sascli.core.products import product
-from sascli.core.recurrent_backprop import (
-    LOSSES,
-    BackpropThroughTime,
-    GeneralisedBackpropThroughTime,
-)
+from sascli.core.recurrent_backprop import LOSSES, ThroughTime
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Recurrent(FeedForward):
     ) -> None:
         n_in, n_rec, n_out = widths
         super().__init__([n_rec + n_in, n_rec, n_out], replicas, device=device, dtype=dtype)
-        self.widths, self.dynamics = [n_in, n_rec, n_out], dynamics
+        self.widths, self.scales, self.dynamics = [n_in, n_rec, n_out], [1.0, 1.0], dynamics
         self.frozen: dict[str, Tensor] = {}  # where, flat
         self._fixed: dict[str, Tensor] = {}  # the values there
 
@@ -143,31 +139,16 @@ class Recurrent(FeedForward):
         """Whether the neurons are noisy."""
         return bool(self.dynamics.sigma)
 
-    @property
-    def _noise_shapes(self) -> list[tuple[int, int]]:
-        """Steps and neurons of eps of the steps, eps of the read-out and the neurons' noise."""
+    def noise_shapes(self, batch: int) -> list[tuple[int, ...]]:
+        """Shapes of eps of the steps, eps of the read-out and the neurons' noise, if any."""
         time, (_, n_rec, n_out) = self.dynamics, self.widths
-        shapes = [(time.steps, n_rec), (time.readouts, n_out)]
-        return [*shapes, (time.steps, n_rec)] if time.sigma else shapes
-
-    @property
-    def noise_size(self) -> int:
-        """Normal draws that one sample needs."""
-        return sum(steps * n for steps, n in self._noise_shapes)
-
-    def split_noise(self, flat: Tensor, batch: int) -> list[Tensor]:
-        """Views (replicas, steps, batch, n) of (replicas, >= batch * noise_size)."""
-        sizes = [steps * batch * n for steps, n in self._noise_shapes]
-        parts = flat[:, : sum(sizes)].split(sizes, 1)
-        return [
-            part.unflatten(1, (steps, batch, n))
-            for part, (steps, n) in zip(parts, self._noise_shapes, strict=True)
-        ]
+        shapes = [(time.steps, batch, n_rec), (time.readouts, batch, n_out)]
+        return [*shapes, shapes[0]] if time.sigma else [*shapes]
 
     def forward(self, x: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
         """Outputs: mean field with `eps` as `split_noise` gives it, the mean network without."""
         if eps is None:
-            return self.run([layer.mean() for layer in self.layers], x)
+            return self.run(self.mean(), x)
         w_in, w_rec, out = self.layers
         m, pi, xi = (torch.cat([getattr(w, k) for w in (w_rec, w_in)], -1) for k in KINDS)
 
@@ -235,13 +216,13 @@ class Recurrent(FeedForward):
         """The network's outputs, from (replicas, readouts, batch, n_out)."""
         return y.transpose(1, 2) if self.dynamics.every_step else y[:, 0]
 
-    def gbp(self) -> GeneralisedBackpropThroughTime:
+    def gbp(self) -> ThroughTime:
         """The gBP gradients of this network, through time."""
-        return GeneralisedBackpropThroughTime(self)
+        return ThroughTime(self, MeanFieldMaps(self, repeated=True))
 
-    def bp(self) -> BackpropThroughTime:
+    def bp(self) -> ThroughTime:
         """The BP gradients of this network, through time."""
-        return BackpropThroughTime(self)
+        return ThroughTime(self, MeanMaps(self, repeated=True))
 
     def per_replica(self, x: Tensor, networks: int | None = None) -> Tensor:
         """As of a feed-forward network.

@@ -1,7 +1,7 @@
 """Streams of random numbers, each a function of a replica's seed alone."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -32,17 +32,20 @@ def streams(
 
 def fill_normal(out: Tensor, generator: Generators) -> Tensor:
     """Fill contiguous (replicas, ...) with normal draws, each replica's from its generator."""
-    if isinstance(generator, torch.Generator):
-        return out.normal_(generator=generator)
-    for replica, g in zip(out, generator, strict=True):
-        replica.normal_(generator=g)
+    for part, g in _parts(out, generator):
+        part.normal_(generator=g)
     return out
 
 
 def fill_uniform(out: Tensor, generator: Generators) -> Tensor:
     """Fill (replicas, ...) with draws from Uniform(0, 1); generators as in `fill_normal`."""
-    if isinstance(generator, torch.Generator):
-        return out.uniform_(generator=generator)
-    for replica, g in zip(out, generator, strict=True):
-        replica.uniform_(generator=g)
+    for part, g in _parts(out, generator):
+        part.uniform_(generator=g)
     return out
+
+
+def _parts(out: Tensor, generator: Generators) -> Iterable[tuple[Tensor, torch.Generator]]:
+    """The whole tensor with its generator, or each replica with its own."""
+    if isinstance(generator, torch.Generator):
+        return [(out, generator)]
+    return zip(out, generator, strict=True)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, product
+from itertools import product
 from typing import Any, ClassVar, Self, TypedDict
 
 import torch
@@ -37,17 +37,17 @@ class Setup:
 
     def select(self, replicas: slice) -> "Setup":
         """The setup of the chosen replicas."""
-        lr = {kind: values[replicas] for kind, values in self.lr.items()}
-        decay = {kind: values[replicas] for kind, values in self.decay.items()}
-        return replace(self, seeds=self.seeds[replicas], lr=lr, decay=decay)
+        return self.concat([self], replicas)
 
     @staticmethod
-    def concat(setups: Sequence["Setup"]) -> "Setup":
-        """The setup of all replicas side by side; the rest is that of the first."""
+    def concat(setups: Sequence["Setup"], replicas: slice = slice(None)) -> "Setup":
+        """The setup of the chosen replicas of all, side by side; the rest is that of the first."""
         first = setups[0]
-        lr = {kind: [*chain(*(setup.lr[kind] for setup in setups))] for kind in first.lr}
-        decay = {kind: [*chain(*(setup.decay[kind] for setup in setups))] for kind in first.decay}
-        seeds = [*chain(*(setup.seeds for setup in setups))]
+        seeds = [seed for setup in setups for seed in setup.seeds[replicas]]
+        lr = {kind: [lr for s in setups for lr in s.lr[kind][replicas]] for kind in first.lr}
+        decay = {
+            kind: [d for s in setups for d in s.decay[kind][replicas]] for kind in first.decay
+        }
         return replace(first, seeds=seeds, lr=lr, decay=decay)
 
 
@@ -134,9 +134,9 @@ class Rule(ABC):
     @torch.no_grad()
     def _gather(self, rules: Sequence[Self], replicas: slice) -> Self:
         """A rule like this one of the chosen replicas of every rule."""
-        networks = [rule.network.select(replicas) for rule in rules]
-        network = FeedForward.concat(networks, self.network.all.device)
-        setup = Setup.concat([rule.setup.select(replicas) for rule in rules])
+        networks = [rule.network for rule in rules]
+        network = FeedForward.concat(networks, self.network.all.device, replicas)
+        setup = Setup.concat([rule.setup for rule in rules], replicas)
         result = type(self)(network, self.settings, setup)
 
         def gather(*values: Any) -> Any:
@@ -200,22 +200,19 @@ class Rule(ABC):
         A mask broadcasts to its tensor, so that `torch.where` can restore these replicas only.
         """
         chosen = torch.zeros_like(self.network.all, dtype=torch.bool)
+        rows = chosen.new_zeros(self.network.replicas)
+        rows[list(replicas)] = True
         for flat in chosen:
             for view in self.network.split(flat):
-                view[list(replicas)] = True
+                view[rows] = True
         state = self.state()
         if state.pop("optimiser", None) is not None and self.optimiser is not None:
             for parameter, values in self.optimiser.state.items():
                 part = self.network.counterpart(parameter, chosen)
                 yield from ((values[name], part) for name in values.keys() & MOMENTS)
         for tensor in _tensors(state):
-            if tensor.dim() == 1:
-                yield tensor, chosen[0]
-            else:
-                rows = torch.zeros(len(tensor), dtype=torch.bool)
-                rows[list(replicas)] = True
-                shape = (-1, *[1] * (tensor.dim() - 1))
-                yield tensor, rows.view(shape).to(tensor.device)
+            by_replica = rows.view(-1, *[1] * (tensor.dim() - 1))
+            yield tensor, chosen[0] if tensor.dim() == 1 else by_replica
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:

@@ -1,8 +1,6 @@
 """Back-propagation on COPI's network: the baselines with and without decorrelation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,32 +33,12 @@ class BPDecor(DecorrelatedRule):
             self.optimiser = make_optimiser(network, {"m": grad}, setup)
             self._grads = network.split(grad)
 
-    def learn(
-        self,
-        inputs: Sequence[Tensor],
-        powers: Sequence[Tensor],
-        activations: Sequence[Tensor],
-        perturbations: Sequence[Tensor],
-    ) -> None:
+    def learn(self, number: int, x: Tensor, power: Tensor, a: Tensor, p: Tensor) -> None:
         """W <- W + lr (<p x^T> - decay W), or Adam along -<p x^T>."""
-        for number, (x, p) in enumerate(zip(inputs, perturbations, strict=True)):
-            if self.optimiser is None:
-                infer_(self.layers.w[number], x, p, self.lr, self.decay)
-            else:
-                torch.bmm(p.mul_(-1 / x.shape[-2]).mT, x, out=self._grads[number])
-        if self.optimiser is not None:
-            self.optimiser.step()
-
-    def state(self) -> dict[str, Any]:
-        """As `DecorrelatedRule.state`, and Adam's moments."""
-        optimiser = None if self.optimiser is None else self.optimiser.state_dict()
-        return super().state() | {"optimiser": optimiser}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Continue from `state`."""
-        super().load(state)
-        if self.optimiser is not None:
-            self.optimiser.load_state_dict(state["optimiser"])
+        if self.optimiser is None:
+            infer_(self.layers.w[number], x, p, self.lr, self.decay)
+        else:
+            torch.bmm(p.mul_(-1 / x.shape[-2]).mT, x, out=self._grads[number])
 
 
 RULE = BPDecor

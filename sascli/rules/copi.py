@@ -81,21 +81,21 @@ class DecorrelatedRule(Rule):
         loss, slope = self.layers.squared_error(activations[-1], y)
         if self.learning:
             p = self.layers.perturbations(activations, slope.mul_(-self.settings.gain))
-            self.learn(inputs, powers, activations, p)
+            for number, parts in enumerate(zip(inputs, powers, activations, p, strict=True)):
+                self.learn(number, *parts)
+            if self.optimiser is not None:
+                self.optimiser.step()
         if self.decorrelating:
             for r, x, power in zip(self.layers.r, inputs, powers, strict=True):
                 decorrelate_(r, x, power, self.lr_r, local=self.settings.decorrelation == "local")
         return loss
 
     @abstractmethod
-    def learn(
-        self,
-        inputs: Sequence[Tensor],
-        powers: Sequence[Tensor],
-        activations: Sequence[Tensor],
-        perturbations: Sequence[Tensor],
-    ) -> None:
-        """Change W by decorrelated inputs x, <x^2>, activations a and p of every layer."""
+    def learn(self, number: int, x: Tensor, power: Tensor, a: Tensor, p: Tensor) -> None:
+        """Change W of layer `number` from 0, by decorrelated inputs x, <x^2>, activations and p.
+
+        If there is an `optimiser`, fill the gradient for its step instead.
+        """
 
     @torch.no_grad()
     def logits(self, x: Tensor, generator: Generators | None = None) -> Tensor:
@@ -120,12 +120,14 @@ class DecorrelatedRule(Rule):
         ]
 
     def state(self) -> dict[str, Any]:
-        """W of every layer (flat), R, and the random matrices of credit=fa.
+        """W of every layer (flat), R, the random matrices of credit=fa, and the optimiser, if any.
 
         The random matrices because a seed gives others on another kind of device.
         """
         state = {"m": self.network.flat["m"], "r": self.layers.r}
-        return state | ({"feedback": self.layers.feedback} if self.layers.feedback else {})
+        optimiser = {} if self.optimiser is None else {"optimiser": self.optimiser.state_dict()}
+        feedback = {"feedback": self.layers.feedback} if self.layers.feedback else {}
+        return state | feedback | optimiser
 
     @torch.no_grad()
     def load(self, state: dict[str, Any]) -> None:
@@ -135,22 +137,16 @@ class DecorrelatedRule(Rule):
         matrices = [*self.layers.r, *(self.layers.feedback if "feedback" in state else ())]
         for matrix, value in zip(matrices, [*state["r"], *state.get("feedback", ())], strict=True):
             matrix.copy_(value)
+        if self.optimiser is not None:
+            self.optimiser.load_state_dict(state["optimiser"])
 
 
 class COPI(DecorrelatedRule):
     """W infers its values from z* = a + p."""
 
-    def learn(
-        self,
-        inputs: Sequence[Tensor],
-        powers: Sequence[Tensor],
-        activations: Sequence[Tensor],
-        perturbations: Sequence[Tensor],
-    ) -> None:
+    def learn(self, number: int, x: Tensor, power: Tensor, a: Tensor, p: Tensor) -> None:
         """W <- W + lr (<(a + p) x^T> - W diag<x^2> - decay W)."""
-        parts = zip(self.layers.w, inputs, powers, activations, perturbations, strict=True)
-        for w, x, power, a, p in parts:
-            infer_(w, x, a + p, self.lr, power + self.decay)
+        infer_(self.layers.w[number], x, a + p, self.lr, power + self.decay)
 
 
 RULE = COPI

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sascli.core.network import MeanFieldGradients
+from sascli.core.network import Gradients
 from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_uniform
 from sascli.rules.gradient import GradientRule
@@ -13,9 +13,8 @@ class GBP(GradientRule):
     """Descent on m, pi and Xi with the gradients of Eqs. 5-7, then the projection."""
 
     noisy = True
-    gradients: MeanFieldGradients
 
-    def make_gradients(self) -> MeanFieldGradients:
+    def make_gradients(self) -> Gradients:
         """Eqs. 2-7 in place, on a recurrent network through time."""
         return self.network.gbp()
 

@@ -13,8 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from sascli.core import FeedForward
 from sascli.core.network import (
     KINDS,
-    Backprop,
-    GeneralisedBackprop,
     cross_entropy,
     relu_backward,
 )
@@ -53,7 +51,7 @@ def gradients_of(network: FeedForward, flat: Tensor, kind: str) -> list[tuple[Te
 def test_gbp_equals_autograd(depth: int, replicas: int) -> None:
     network = make(depth, replicas)
     x, y, eps, _ = make_batch(network)
-    gbp = GeneralisedBackprop(network)
+    gbp = network.gbp()
     losses = gbp(x, y, eps)
 
     want = reference.loss(network(x, eps), y)
@@ -77,7 +75,7 @@ def test_gbp_equals_autograd(depth: int, replicas: int) -> None:
 def test_float32_gradients_follow_float64(depth: int, replicas: int) -> None:
     network, single = make(depth, replicas), make(depth, replicas, torch.float32)
     x, y, eps, _ = make_batch(network)
-    gbp, gbp_single = GeneralisedBackprop(network), GeneralisedBackprop(single)
+    gbp, gbp_single = network.gbp(), single.gbp()
     losses = gbp(x, y, eps)
     losses_single = gbp_single(x.float(), y, [noise.float() for noise in eps])
     assert losses_single.dtype == torch.float32
@@ -96,7 +94,7 @@ def test_bp_is_the_limit_without_spike_and_variance(depth: int, replicas: int) -
     network.flat["pi"].zero_()
     network.flat["xi"].zero_()
     x, y, eps, _ = make_batch(network)
-    gbp, bp = GeneralisedBackprop(network), Backprop(network)
+    gbp, bp = network.gbp(), network.bp()
     assert torch.equal(gbp(x, y, eps), bp(x, y))
     assert torch.equal(gbp.grads["m"], bp.grads["m"])
     assert (gbp.grads["xi"] == 0).all()
@@ -116,7 +114,7 @@ def test_bp_is_the_limit_without_spike_and_variance(depth: int, replicas: int) -
 def test_gbp_costs_twice_the_matrix_arithmetic_of_bp() -> None:
     network = make(4, 2)
     x, y, eps, _ = make_batch(network)
-    gbp, bp = GeneralisedBackprop(network), Backprop(network)
+    gbp, bp = network.gbp(), network.bp()
     with FlopCounterMode(display=False) as general:
         gbp(x, y, eps)
     with FlopCounterMode(display=False) as ordinary:
@@ -131,17 +129,17 @@ def test_divergence_gives_non_finite_loss(kind: str) -> None:
     network = make(4, 2)
     x, y, eps, _ = make_batch(network)
     getattr(network.layers[1], kind).data[1, 0] = math.nan
-    losses = GeneralisedBackprop(network)(x, y, eps)
+    losses = network.gbp()(x, y, eps)
     assert losses[0].isfinite()
     assert losses[1].isnan()
 
 
-@pytest.mark.parametrize("rule", [GeneralisedBackprop, Backprop])
+@pytest.mark.parametrize("rule", [FeedForward.gbp, FeedForward.bp])
 def test_gradients_change_nothing_else(rule: type) -> None:
     network = make(4, 2)
     x, y, eps, flat = make_batch(network)
     before = [t.clone() for t in (x, y, flat, *network.flat.values())]
-    rule(network)(*((x, y, eps) if rule is GeneralisedBackprop else (x, y)))
+    rule(network)(*((x, y, eps) if rule is FeedForward.gbp else (x, y)))
     after = (x, y, flat, *network.flat.values())
     assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
     assert all(parameter.grad is None for parameter in network.parameters())
@@ -152,7 +150,7 @@ def test_logits_without_autograd_equal_forward(shared: bool) -> None:
     network = make(4, 3)
     x, _, eps, _ = make_batch(network)
     x = x[0] if shared else x
-    logits, want = GeneralisedBackprop(network).logits(x, eps), network(x, eps)
+    logits, want = network.gbp().logits(x, eps), network(x, eps)
     assert want.requires_grad
     assert not logits.requires_grad
     assert error(logits, want.detach()) < 1e-14
@@ -160,11 +158,11 @@ def test_logits_without_autograd_equal_forward(shared: bool) -> None:
 
 def test_buffers_carry_no_state() -> None:
     network = make(4, 2)
-    used = GeneralisedBackprop(network)
+    used = network.gbp()
     other = make_batch(network, batch=5)
     used(other[0], other[1], other[2])
     x, y, eps, _ = make_batch(network)
-    fresh = GeneralisedBackprop(network)
+    fresh = network.gbp()
     assert torch.equal(used(x, y, eps), fresh(x, y, eps))
     assert all(torch.equal(used.grads[kind], fresh.grads[kind]) for kind in KINDS)
 
@@ -172,27 +170,27 @@ def test_buffers_carry_no_state() -> None:
 def test_gradients_follow_the_parameters() -> None:
     network = make(3)
     x, y, eps, _ = make_batch(network)
-    gbp = GeneralisedBackprop(network)
+    gbp = network.gbp()
     gbp(x, y, eps)
     network.flat["m"].mul_(0.5)
     gbp(x, y, eps)
-    fresh = GeneralisedBackprop(network)
+    fresh = network.gbp()
     fresh(x, y, eps)
     assert all(torch.equal(gbp.grads[kind], fresh.grads[kind]) for kind in KINDS)
 
 
-@pytest.mark.parametrize("rule", [GeneralisedBackprop, Backprop])
+@pytest.mark.parametrize("rule", [FeedForward.gbp, FeedForward.bp])
 def test_a_replica_does_not_depend_on_its_companions(rule: type) -> None:
     network = make(4, 3)
     x, y, eps, flat = make_batch(network)
     population = rule(network)
-    together = population(*((x, y, eps) if rule is GeneralisedBackprop else (x, y)))
+    together = population(*((x, y, eps) if rule is FeedForward.gbp else (x, y)))
     for r in range(3):
         alone = network.select(slice(r, r + 1))
         noise = alone.split_noise(flat[r : r + 1], BATCH)
         xs, ys = x[r : r + 1], y[r : r + 1]
         single = rule(alone)
-        loss = single(*((xs, ys, noise) if rule is GeneralisedBackprop else (xs, ys)))
+        loss = single(*((xs, ys, noise) if rule is FeedForward.gbp else (xs, ys)))
         assert error(loss, together[r : r + 1]) < 1e-12
         assert error(alone(xs, noise).detach(), network(x, eps)[r : r + 1].detach()) < 1e-12
         for kind, grad in population.grads.items():

@@ -176,10 +176,10 @@ def test_delta_is_zero_at_the_first_step_from_zero_without_input_variance() -> N
     x, y, eps, _ = make_batch(network)
     gbp = network.gbp()
     loss = gbp(x, y, eps)
-    grads = gbp.all.clone()
+    grads = gbp.maps.all.clone()
     eps[0][:, 0] *= -10
     assert torch.equal(gbp(x, y, eps), loss)
-    assert torch.equal(gbp.all, grads)
+    assert torch.equal(gbp.maps.all, grads)
     assert grads.isfinite().all()
     eps[0][:, 1] *= -10
     assert not torch.equal(gbp(x, y, eps), loss)
@@ -289,10 +289,10 @@ def test_gradients_change_nothing_else() -> None:
         torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(after, before, strict=True)
     )
     assert all(same)
-    grads = gbp.all.clone()
+    grads = gbp.maps.all.clone()
     gbp.logits(x[:, :2], network.split_noise(flat, 2))
     assert torch.equal(gbp(x, y, eps), first)
-    assert torch.equal(gbp.all, grads)
+    assert torch.equal(gbp.maps.all, grads)
 
 
 def test_the_mean_network_is_the_mean_field_without_noise() -> None:
@@ -440,7 +440,7 @@ def test_the_loss_of_the_dynamics_is_that_of_the_gradients() -> None:
         x, y, eps, _ = make_batch(network)
         gbp = network.gbp()
         losses.append(gbp(x, y, eps))
-        grads.append(gbp.all.clone())
+        grads.append(gbp.maps.all.clone())
     known = (~y.isnan()).flatten(1).sum(1).double()
     ratio = known / (2 * BATCH * EVERY.steps)  # the same in both replicas
     assert error(losses[1], losses[0] * ratio) < 1e-12

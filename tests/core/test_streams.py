@@ -9,7 +9,6 @@ from reference import fill, normal, rng
 from torch import Tensor
 
 from sascli.core import FeedForward, mean_field_linear
-from sascli.core.network import Backprop, GeneralisedBackprop
 from sascli.core.streams import fill_normal, fill_uniform, stream, streams
 
 PURPOSES = ("init", "order", "noise", "sample")
@@ -116,8 +115,8 @@ def test_core_does_not_use_the_global_stream() -> None:
     eps = network.split_noise(flat, 3)
     x, y = normal(2, 3, 6), torch.zeros(2, 3, dtype=torch.long)
     network(x, eps).sum().backward()
-    GeneralisedBackprop(network)(x, y, eps)
-    Backprop(network)(x, y)
+    network.gbp()(x, y, eps)
+    network.bp()(x, y)
     network.run(network.sample(generator=generators), x)
     for layer in network.layers:
         layer.project_().sample(generator=rng(1))
