@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ from sascli.training import checkpoint, loop, split
 from sascli.training.directories import begin, resumed, settings_of
 from sascli.training.memory import free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
-from sascli.training.population import Population, Schedule, Trained
+from sascli.training.population import Population, Trained
 from sascli.training.progress import Part, Progress
 
 
@@ -49,8 +48,8 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     replicas, make_rule = setup(config, data), rule_maker(config, data)
     make_rule(replicas.select(slice(1)), torch.device("cpu"))  # raises UserError if invalid
     directory = directory or runs.claim(parent)
-    schedule, rates = make_schedule(config), varied(config)
-    population = Population(data, replicas, make_rule, schedule, rates, directory, directory)
+    rates = varied(config)
+    population = Population(data, replicas, make_rule, config, rates, directory, directory)
     hint = None if progress else f"sas train ... resume={directory}"
     with runs.lock(directory):
         begin(directory, config, manifest(config, population, device), diverged=None)
@@ -184,11 +183,6 @@ def rule_maker(config: Train, data: Data) -> Callable[[Setup, torch.device], Rul
         return rule(make_network(len(replicas.seeds), device), settings, replicas)
 
     return make
-
-
-def make_schedule(config: Train) -> Schedule:
-    """The schedule that the settings of a run contain."""
-    return Schedule(**{field.name: getattr(config, field.name) for field in fields(Schedule)})
 
 
 def setup(config: Train, data: Data) -> Setup:
