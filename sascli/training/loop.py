@@ -19,7 +19,7 @@ from sascli.rules.base import Rule
 from sascli.training import checkpoint
 from sascli.training.population import Log, Population, Row, Trained
 from sascli.training.progress import Part, Progress
-from sascli.training.signals import Stopping
+from sascli.training.signals import stopping
 
 KEY = ["replica", "seed", "epoch"]
 HISTORY = [*KEY, "train_loss", "test_accuracy", "test_accuracy_mean", "seconds"]
@@ -57,7 +57,7 @@ def train(population: Population, progress: Progress | Part) -> Trained:
     rule, log = load(population, population.device) or start(population)
     progress.skip(log.epoch)
     frozen = Frozen(rule, log.stopped) if log.stopped else None
-    with Stopping() as stopping:
+    with stopping() as signals:
         while log.epoch < config.epochs and log.learning:
             log.epoch += 1
             before = time.perf_counter()
@@ -78,7 +78,7 @@ def train(population: Population, progress: Progress | Part) -> Trained:
             means = [fmean(values[r] for r in learning) for values in (loss, test)]
             progress.update("loss {:.4f}, accuracy {:.4f}".format(*means))
             save_snapshot(population, rule, log.epoch)
-            signalled = stopping.signal is not None  # a later signal waits for the next epoch
+            signalled = bool(signals)  # a later signal waits for the next epoch
             last = log.epoch == config.epochs or not log.learning
             if log.epoch % config.checkpoint_every == 0 or last or signalled:
                 save(population, rule, log)
