@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from sascli.data import Data, load
 from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError
 from sascli.rules.base import Rule, Setup
-from sascli.training import checkpoint, loop, split
+from sascli.training import checkpoint, split
 from sascli.training.directories import begin, resumed, settings_of
 from sascli.training.memory import free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
@@ -58,12 +58,8 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
             nullcontext(progress) if progress else Progress(config.epochs, "epochs") as counter,
         ):
             free(device)
-            trained = None
             try:
-                with suppress(torch.OutOfMemoryError):
-                    if not split.is_split(population):
-                        trained = loop.train(population, counter)
-                trained = trained or split.train_halves(population, counter)
+                trained = split.train(population, counter)
             except DivergedError as error:
                 runs.describe(directory, diverged=error.epoch)
                 raise
