@@ -297,7 +297,7 @@ def test_all_training_images_are_allowed_without_a_search(tmp_path: Path) -> Non
             "data.split must be test: rates are searched on other training images",
         ),
         ("optim.halve_every=1", "would halve the rates of later tasks"),
-        ("stop_loss=0.1", "stop_loss would leave later tasks unlearned"),
+        ("stop_loss=0.1", "stop_loss would leave later tasks untrained"),
         ("threads=0", "threads must be at least 1"),
         ("width=[8]", "width lists 1 hidden layers"),
     ],
