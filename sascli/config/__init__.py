@@ -2,18 +2,10 @@
 
 from sascli.config.continual import METHODS, Continual, strengths
 from sascli.config.copi import Compress, Decorrelation, Features, ReproduceCopi
-from sascli.config.layers import LAYERS, RATES, alternatives, per_kind
+from sascli.config.layers import RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
-from sascli.config.measurements import (
-    PERTURBATIONS,
-    Claims,
-    Entropy,
-    FromRun,
-    OnImages,
-    Perturb,
-    Plot,
-)
-from sascli.config.population import Member, population, varied
+from sascli.config.measurements import Claims, Entropy, FromRun, OnImages, Perturb, Plot
+from sascli.config.population import population, varied
 from sascli.config.rule import RuleSettings, rule_schema, rule_settings
 from sascli.config.settings import (
     as_list,

@@ -28,14 +28,10 @@ def population(config: Train) -> list[Member]:
 
 def varied(config: Train) -> dict[str, list[float]]:
     """Columns that distinguish replicas of different rates; none where all have the same."""
-    rates, decays = (list(map(first, alternatives(v))) for v in (config.lr, config.decay))
-    replicas = list(product(rates, decays, config.seeds or range(config.replicas)))
-    columns = {}
-    if len(rates) > 1:
-        columns["lr"] = [rate for rate, *_ in replicas]
-    if len(decays) > 1:
-        columns["decay"] = [decay for _, decay, _ in replicas]
-    return columns
+    values = {key: [*map(first, alternatives(getattr(config, key)))] for key in ("lr", "decay")}
+    replicas = product(*values.values(), config.seeds or range(config.replicas))
+    columns = zip(values, zip(*replicas, strict=True), strict=False)  # those of the seeds apart
+    return {key: list(column) for key, column in columns if len(values[key]) > 1}
 
 
 def first(value: float | Mapping[str, float]) -> float:

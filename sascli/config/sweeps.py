@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sascli.config.layers import alternatives
+from sascli.config.population import first
 from sascli.config.settings import as_list, count_or_all, require, setting
 from sascli.config.train import Train, check_resumes_itself, check_single_rates
 
@@ -92,8 +93,7 @@ class ReproduceCredit(Reproduce):
 
 def scaled(lr: Any, factors: list[float]) -> list[float]:
     """Learning rates in units of a setting `lr`."""
-    first = alternatives(lr)[0]
-    unit = first["default"] if isinstance(first, Mapping) else first
+    unit = first(alternatives(lr)[0])
     return [float(f"{unit * factor:.3g}") for factor in factors]
 
 

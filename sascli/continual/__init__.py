@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import torch
@@ -22,19 +22,12 @@ from sascli.training.progress import Progress
 SEARCH, MATRIX, SUMMARY = (f"continual{end}.csv" for end in ("_search", "", "_summary"))
 
 
-class Images(NamedTuple):
-    """The images that methods are compared on, and those of the search."""
-
-    all: Data
-    held_out: Data  # if anything is searched, its test images are the last training images
-
-
 def run(config: Continual, directory: Path | None = None) -> Path:
     """Compare all methods in `directory`, or a versioned one that `resume=true` continues.
 
     Raises UserError for settings that do not fit the data.
     """
-    images = images_of(config)
+    images, held_out = images_of(config)
     name = config.name or f"{config.model.name}-{config.task}"
     parent = Path(config.outputs) / "continual" / name
     directory = directory or resumed(parent, config) or runs.claim(parent)
@@ -42,14 +35,14 @@ def run(config: Continual, directory: Path | None = None) -> Path:
         "kind": "continual",
         "model": config.model.name,
         "seeds": seed_list(config.seeds),
-        "reference": {"depth": config.depth, "train_size": len(images.all.train_y)},
-        "device": str(images.all.train_x.device),
-        "data": images.all.description,
+        "reference": {"depth": config.depth, "train_size": len(images.train_y)},
+        "device": str(images.train_x.device),
+        "data": images.description,
     }
     with runs.lock(directory):
         begin(directory, config, entries)
         with runs.recorded(directory, RESUME):
-            compare(config, images, directory)
+            compare(config, images, held_out, directory)
     return directory
 
 
@@ -58,11 +51,14 @@ def continual(config: Continual, directory: Path) -> None:
 
     The caller holds the directory's lock. Raises UserError.
     """
-    compare(config, images_of(config), directory)
+    compare(config, *images_of(config), directory)
 
 
-def images_of(config: Continual) -> Images:
-    """The images, loaded. Raises UserError if they are too few for the tasks."""
+def images_of(config: Continual) -> tuple[Data, Data]:
+    """The images that methods are compared on, and those of the search, if there is one.
+
+    The latter's test images are the last training images. Raises UserError for too few images.
+    """
     device = training_run.pick_device(config.device)
     images = held_out = training_run.load_data(config, device)
     if any(len(choices(config, method)) > 1 for method in config.methods):
@@ -70,7 +66,7 @@ def images_of(config: Continual) -> Images:
         held_out = training_run.load_data(validation, device)
     for data in (images, held_out):
         sequence(config.task, data, config.tasks, [0])
-    return Images(images, held_out)
+    return images, held_out
 
 
 def choices(config: Continual, method: str) -> list[tuple[Any, float]]:
@@ -78,7 +74,7 @@ def choices(config: Continual, method: str) -> list[tuple[Any, float]]:
     return [(lr, s) for lr in alternatives(config.lr) for s in strengths(config, method)]
 
 
-def compare(config: Continual, images: Images, directory: Path) -> None:
+def compare(config: Continual, images: Data, held_out: Data, directory: Path) -> None:
     """Search rate and strength where there is a choice, then learn; one method after another."""
     training_run.set_threads(config.threads)
     torch.set_flush_denormal(True)  # as in training_run.run
@@ -86,9 +82,9 @@ def compare(config: Continual, images: Images, directory: Path) -> None:
         pairs = choices(config, method)
         lr, strength = pairs[0]
         if len(pairs) > 1:
-            results = search(config, images.held_out, method, directory / SEARCH)
+            results = search(config, held_out, method, directory / SEARCH)
             lr, strength = pairs[best(results, config.search_seeds)]
-        learn = partial(matrix, replace(config, lr=lr), images.all, method, [strength])
+        learn = partial(matrix, replace(config, lr=lr), images, method, [strength])
         complete(directory / MATRIX, config.task, method, learn)
         runs.write_table(directory / SUMMARY, summary(runs.read_table(directory / MATRIX)))
 

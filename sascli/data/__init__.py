@@ -79,8 +79,7 @@ def load(
         source: digits, mnist, cifar10 or folder.
         root: The folder of the files (unused by digits); with `folder`, the tree itself:
             root/train/CLASS/* and root/test/CLASS/*, or root/CLASS/*, split 80/20.
-        train_size: T, or "all".
-        test_size: V, or "all".
+        train_size, test_size: T and V, or "all".
         split: "test", or "validation", which does not use the test set: the *last* V training
             images replace it ("all": as many as there are test images), and a train_size of
             "all" is the number of the others.
@@ -88,8 +87,6 @@ def load(
         grey: Folders only: one channel instead of three.
         recorded: The `name` of the data that a run was trained on, if several copies of a
             source may exist; None: the first.
-        device: Of the tensors.
-        dtype: Of the images.
 
     Raises:
         UserError: Unknown source, files absent or damaged, sizes that the data do not have.

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,15 @@ def cached(
 
     Args:
         key: The name of the file, which has to change whenever the array does.
-        make: Makes the array.
         data: The data's folder; the file is written to its subfolder .sas-cache. If that cannot
             be written, or `data` is None, the user's cache folder is used: $XDG_CACHE_HOME/sas,
             by default ~/.cache/sas. If neither can be written, nothing is cached.
     """
-    files = [folder / f"{key}.npy" for folder in _folders(data)]
+    folders = [] if data is None else [data / FOLDER]
+    with contextlib.suppress(RuntimeError):  # no home
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folders.append(Path(root) / "sas")
+    files = [folder / f"{key}.npy" for folder in folders]
     for path in files:
         with contextlib.suppress(OSError, ValueError, EOFError):  # absent, or damaged
             return np.asarray(np.load(path, allow_pickle=False), dtype=np.uint8)
@@ -38,12 +41,3 @@ def cached(
                 np.save(file, array, allow_pickle=False)
             break
     return array
-
-
-def _folders(data: Path | None) -> Iterator[Path]:
-    """The possible folders of files, the preferred one first."""
-    if data is not None:
-        yield data / FOLDER
-    with contextlib.suppress(RuntimeError):  # no home
-        root = os.environ.get("XDG_CACHE_HOME")
-        yield (Path(root) if root else Path.home() / ".cache") / "sas"

@@ -59,8 +59,7 @@ def digits(root: Path) -> Source:
     order = stratified_order(bunch.target.astype(np.int64), seed=0)
     pixels = bunch.images.astype(np.uint8)[order, None]
     labels = bunch.target.astype(np.int64)[order]
-    train = array_part(pixels[:1297], labels[:1297])
-    test = array_part(pixels[1297:], labels[1297:])
+    train, test = (array_part(pixels[s], labels[s]) for s in (slice(1297), slice(1297, None)))
     return Source("digits", tuple("0123456789"), 16, train, test)
 
 

@@ -93,7 +93,5 @@ def images_of_no_class(run: TrainedRun, name: str, x: Tensor, root: Path) -> Ten
 
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Accuracy, loss and calibration of each prediction mode, mean over replicas."""
-    table = tables["evaluation"]
-    numbers = ["test_accuracy", "log_loss", "calibration_error"]
-    mean: pd.DataFrame = table.groupby("way", sort=False)[numbers].mean()
-    return mean
+    by_mode = tables["evaluation"].groupby("way", sort=False)
+    return by_mode[["test_accuracy", "log_loss", "calibration_error"]].mean()

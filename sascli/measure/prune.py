@@ -166,7 +166,6 @@ def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any]
 
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Accuracy by fraction kept, rule and criterion, the mean over replicas."""
-    table = tables["pruning"]
-    columns = ["rule", "criterion"]
-    mean = table.pivot_table("test_accuracy", ["epochs", "level"], columns)
+    levels, columns = ["epochs", "level"], ["rule", "criterion"]
+    mean = tables["pruning"].pivot_table("test_accuracy", levels, columns)
     return mean.sort_index(ascending=False)

@@ -56,15 +56,6 @@ def two_classes(lazy: LazySettings, root: str | None) -> tuple[torch.Tensor, tor
 
 def order_parameter_tables(config: NeuronSettings) -> Results:
     """order_parameters.csv."""
-    table = order_parameters(
-        config.n,
-        steps=config.steps,
-        epochs=config.epochs,
-        lr=plain(config.lr),
-        halve_every=config.halve_every,
-        pi_max=config.pi_max,
-        xi_max=config.xi_max,
-        every=config.every,
-        seeds=range(config.seeds),
-    )
-    return {"order_parameters": table}
+    settings = {name: plain(config)[name] for name in NeuronSettings.__dataclass_fields__}
+    settings["seeds"] = range(config.seeds)
+    return {"order_parameters": order_parameters(**settings)}

@@ -30,7 +30,7 @@ from sascli.studies.base import Reproduction
 from sascli.studies.pieces import Pieces, measured, once
 from sascli.training import run as training_run
 from sascli.training import sweep
-from sascli.training.replicas import alone
+from sascli.training.population import alone
 from sascli.training.sweep import Point
 
 RULES = ("gbp", "bp")

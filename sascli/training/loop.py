@@ -11,14 +11,15 @@ import torch
 from sascli import runs
 from sascli.analysis.ensemble import ensemble
 from sascli.analysis.layers import entropies
+from sascli.config import Train
 from sascli.core.streams import streams
 from sascli.data import Data
 from sascli.errors import DivergedError
 from sascli.rules.base import Rule
 from sascli.training import checkpoint
-from sascli.training.population import Log, Population, Row, Schedule, Trained
+from sascli.training.population import Log, Population, Row, Trained
 from sascli.training.progress import Part, Progress
-from sascli.training.signals import Stopping
+from sascli.training.signals import stopping
 
 KEY = ["replica", "seed", "epoch"]
 HISTORY = [*KEY, "train_loss", "test_accuracy", "test_accuracy_mean", "seconds"]
@@ -52,18 +53,20 @@ def train(population: Population, progress: Progress | Part) -> Trained:
     stops it (`stop_loss`) keeps its numbers while its companions learn; its rows end there.
     Raises Stopped after the epoch in which a signal came; that epoch is saved.
     """
-    data, setup, schedule = population.data, population.setup, population.schedule
+    data, setup, config = population.data, population.setup, population.config
     rule, log = load(population, population.device) or start(population)
     progress.skip(log.epoch)
     frozen = Frozen(rule, log.stopped) if log.stopped else None
-    with Stopping() as stopping:
-        while log.epoch < schedule.epochs and log.learning:
+    with stopping() as signals:
+        while log.epoch < config.epochs and log.learning:
             log.epoch += 1
             before = time.perf_counter()
-            loss = one_epoch(data, rule, log.epoch, schedule.batches, frozen)
+            loss = one_epoch(data, rule, log.epoch, config.batches, frozen)
             learning = log.learning
-            ending = [r for r in learning if schedule.stops(log.epoch, loss[r])]
-            test, mean = evaluate(data, rule, log.epoch, schedule, ending)
+            ending = []
+            if config.stop_loss is not None and log.epoch > config.stop_after:
+                ending = [r for r in learning if loss[r] < config.stop_loss]
+            test, mean = evaluate(data, rule, log.epoch, config, ending)
             seconds = time.perf_counter() - before
             for r in learning:
                 key = [population.first + r, setup.seeds[r], log.epoch]
@@ -75,14 +78,14 @@ def train(population: Population, progress: Progress | Part) -> Trained:
             means = [fmean(values[r] for r in learning) for values in (loss, test)]
             progress.update("loss {:.4f}, accuracy {:.4f}".format(*means))
             save_snapshot(population, rule, log.epoch)
-            signalled = stopping.signal is not None  # a later signal waits for the next epoch
-            last = log.epoch == schedule.epochs or not log.learning
-            if log.epoch % schedule.checkpoint_every == 0 or last or signalled:
+            signalled = bool(signals)  # a later signal waits for the next epoch
+            last = log.epoch == config.epochs or not log.learning
+            if log.epoch % config.checkpoint_every == 0 or last or signalled:
                 save(population, rule, log)
             if signalled:
                 break
         else:
-            progress.skip(schedule.epochs - log.epoch)  # epochs that no replica needed
+            progress.skip(config.epochs - log.epoch)  # epochs that no replica needed
     return measure(population, rule, log)
 
 
@@ -140,7 +143,7 @@ def largest(rule: Rule) -> str:
 
 
 def evaluate(
-    data: Data, rule: Rule, epoch: int, schedule: Schedule, ending: Collection[int] = ()
+    data: Data, rule: Rule, epoch: int, config: Train, ending: Collection[int] = ()
 ) -> tuple[list[float], list[float | None]]:
     """Test accuracy by replica: mean-field, and of the mean network (None where not due).
 
@@ -149,7 +152,7 @@ def evaluate(
     """
     noise = streams(rule.setup.seeds, "evaluation", epoch, device=data.test_x.device)
     test = data.accuracy(lambda x: rule.logits(x, noise)).tolist()
-    due = epoch % schedule.eval.mean_every == 0 or epoch == schedule.epochs
+    due = epoch % config.eval.mean_every == 0 or epoch == config.epochs
     if not due and not ending:
         return test, [None] * len(test)
     mean = data.accuracy(rule.logits).tolist()
@@ -175,7 +178,7 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
 
 def save_snapshot(population: Population, rule: Rule, epoch: int) -> None:
     """Save a copy of the weights if one is due."""
-    every = population.schedule.snapshot_every
+    every = population.config.snapshot_every
     if every and epoch % every == 0:
         path = population.directory / checkpoint.SNAPSHOT.format(epoch=epoch)
         checkpoint.save_weights(path, rule.network, rule.setup.seeds)
@@ -201,7 +204,7 @@ def save_checkpoint(population: Population, rule: Rule, log: Log) -> None:
 
 def measure(population: Population, rule: Rule, log: Log) -> Trained:
     """Measure on the device what the tables of a trained population need."""
-    network, seeds, settings = rule.network, population.setup.seeds, population.schedule.eval
+    network, seeds, settings = rule.network, population.setup.seeds, population.config.eval
     score = population.data.accuracy
     table = ensemble(network, seeds, score, settings.samples, settings.redraw)
     table["replica"] += population.first

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sascli.config import Evaluation
+from sascli.config import Train
 from sascli.core.network import FeedForward
 from sascli.data import Data
 from sascli.rules.base import Rule, Setup
@@ -19,30 +19,13 @@ Row = list[Any]
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """When a run evaluates, saves and ends; the fields are settings of `sas train`."""
-
-    epochs: int
-    batches: int | None
-    stop_loss: float | None
-    stop_after: int
-    eval: Evaluation
-    checkpoint_every: int
-    snapshot_every: int
-
-    def stops(self, epoch: int, loss: float) -> bool:
-        """Whether a replica stops after an epoch with this training loss."""
-        return self.stop_loss is not None and epoch > self.stop_after and loss < self.stop_loss
-
-
-@dataclass(frozen=True)
 class Population:
     """The replicas of a run, or a part of them, and the directory of their checkpoint."""
 
     data: Data
     setup: Setup
     make_rule: Callable[[Setup, torch.device], Rule]  # on a device
-    schedule: Schedule
+    config: Train  # when to evaluate, to save and to end
     rates: Mapping[str, Sequence[float]]  # lr and decay of each replica of the run, if they differ
     run: Path  # the run directory
     directory: Path
@@ -90,3 +73,8 @@ class Trained:
     ensemble: pd.DataFrame
     together: int  # replicas trained side by side at most
     ends: list[int | None]  # as in `Log`
+
+
+def alone(network: FeedForward, replica: int) -> FeedForward:
+    """A copy of one replica."""
+    return network.select(slice(replica, replica + 1))

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
-from dataclasses import fields
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -17,11 +16,11 @@ from sascli.data import Data, load
 from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError
 from sascli.rules.base import Rule, Setup
-from sascli.training import checkpoint, loop, split
+from sascli.training import checkpoint, split
 from sascli.training.directories import begin, resumed, settings_of
 from sascli.training.memory import free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
-from sascli.training.population import Population, Schedule, Trained
+from sascli.training.population import Population, Trained
 from sascli.training.progress import Part, Progress
 
 
@@ -49,8 +48,8 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     replicas, make_rule = setup(config, data), rule_maker(config, data)
     make_rule(replicas.select(slice(1)), torch.device("cpu"))  # raises UserError if invalid
     directory = directory or runs.claim(parent)
-    schedule, rates = make_schedule(config), varied(config)
-    population = Population(data, replicas, make_rule, schedule, rates, directory, directory)
+    rates = varied(config)
+    population = Population(data, replicas, make_rule, config, rates, directory, directory)
     hint = None if progress else f"sas train ... resume={directory}"
     with runs.lock(directory):
         begin(directory, config, manifest(config, population, device), diverged=None)
@@ -59,12 +58,8 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
             nullcontext(progress) if progress else Progress(config.epochs, "epochs") as counter,
         ):
             free(device)
-            trained = None
             try:
-                with suppress(torch.OutOfMemoryError):
-                    if not split.is_split(population):
-                        trained = loop.train(population, counter)
-                trained = trained or split.train_halves(population, counter)
+                trained = split.train(population, counter)
             except DivergedError as error:
                 runs.describe(directory, diverged=error.epoch)
                 raise
@@ -186,11 +181,6 @@ def rule_maker(config: Train, data: Data) -> Callable[[Setup, torch.device], Rul
         return rule(make_network(len(replicas.seeds), device), settings, replicas)
 
     return make
-
-
-def make_schedule(config: Train) -> Schedule:
-    """The schedule that the settings of a run contain."""
-    return Schedule(**{field.name: getattr(config, field.name) for field in fields(Schedule)})
 
 
 def setup(config: Train, data: Data) -> Setup:

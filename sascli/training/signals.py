@@ -2,37 +2,36 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(SystemExit):
     """A signal stopped the work; its `code`, that of the process too, is 128 + the number."""
 
 
-class Stopping:
-    """Stores the first signal in `signal`; a second one stops at once.
+@contextmanager
+def stopping() -> Iterator[list[int]]:
+    """A list that gets the first signal; a second one stops at once.
 
-    Its end raises Stopped if a signal came, so that none is lost.
+    The end raises Stopped if a signal came, so that none is lost.
     """
+    signals: list[int] = []
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._before: dict[int, object] = {}
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+    def handle(number: int, _: FrameType | None) -> None:
+        if signals:
             raise Stopped(128 + number)
-        self.signal = number
+        signals.append(number)
 
-    def __enter__(self) -> "Stopping":
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        if kind is None and self.signal is not None:
-            raise Stopped(128 + self.signal)
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, handle) for number in SIGNALS if main}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if signals:
+        raise Stopped(128 + signals[0])

@@ -34,6 +34,14 @@ def is_split(population: Population) -> bool:
     return (population.directory / PARTS).exists()
 
 
+def train(population: Population, progress: Progress | Part) -> Trained:
+    """Train all replicas together or, where memory does not permit that, by halves."""
+    with suppress(torch.OutOfMemoryError):
+        if not is_split(population):
+            return loop.train(population, progress)
+    return train_halves(population, progress)  # outside of `with`: the error holds memory
+
+
 def train_halves(population: Population, progress: Progress | Part) -> Trained:
     """Train the first half, then the second, and leave the files of an undivided population.
 
@@ -52,13 +60,8 @@ def train_halves(population: Population, progress: Progress | Part) -> Trained:
     halves = [
         begin_half(population, part) for part in (slice(count // 2), slice(count // 2, count))
     ]
-    trained = []
-    for half in halves:
-        part = Part(progress, half.name, len(half.setup.seeds) / count)
-        result = None
-        with suppress(torch.OutOfMemoryError):
-            result = None if is_split(half) else loop.train(half, part)
-        trained.append(result or train_halves(half, part))
+    parts = [Part(progress, half.name, len(half.setup.seeds) / count) for half in halves]
+    trained = [train(half, part) for half, part in zip(halves, parts, strict=True)]
     join(population, halves)
     table = pd.concat([half.ensemble for half in trained])
     return Trained(

@@ -120,9 +120,7 @@ def gather(table: str, points: Iterable[Point], parent: Path) -> pd.DataFrame:
     frames = []
     for point in points:
         frame = runs.read_table(parent / point.name / f"{table}.csv")
-        for place, (key, value) in enumerate(point.key.items()):
-            frame.insert(place, key, value)
-        frames.append(frame)
+        frames.append(pd.DataFrame(point.key, frame.index).join(frame))
     if not frames:
         raise UserError("the sweep has no points")
     return pd.concat(frames, ignore_index=True)

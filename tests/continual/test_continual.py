@@ -219,7 +219,7 @@ def test_search_resumes_by_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Two rates that differ for one kind alone are two, and the best of all trials is taken."""
     config = small("seeds=[3]", "search_seeds=2", "methods=[vip]", "strength.vip=[0.1,0.3]")
     rates = [{"default": 0.02}, {"default": 0.05}, {"default": 0.05, "pi": 0.5}]
-    data = continual.images_of(replace(config, lr=rates)).held_out
+    _, data = continual.images_of(replace(config, lr=rates))
     learn, learned = matrix, list[Any]()
 
     def counted(one: Continual, *of: Any, **how: Any) -> pd.DataFrame:

@@ -72,10 +72,10 @@ def test_searches_are_tested_on_held_out_training_images(tmp_path: Path) -> None
     sets = [continual.images_of(protocol) for protocol in study.config.continual]
     digits = training_run.load_data(composed("train"), torch.device("cpu"))
     test = {tuple(x) for x in digits.test_x.tolist()}
-    for images in sets:
-        assert {tuple(x) for x in images.all.test_x.tolist()} <= test
-        assert not {tuple(x) for x in images.held_out.test_x.tolist()} & test
-        assert not {tuple(x) for x in images.held_out.train_x.tolist()} & test
+    for images, held_out in sets:
+        assert {tuple(x) for x in images.test_x.tolist()} <= test
+        assert not {tuple(x) for x in held_out.test_x.tolist()} & test
+        assert not {tuple(x) for x in held_out.train_x.tolist()} & test
 
 
 @pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])

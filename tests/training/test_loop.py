@@ -13,7 +13,7 @@ from sascli.data import Data
 from sascli.errors import UserError
 from sascli.rules.base import Rule, RuleSettings
 from sascli.training.loop import evaluate, one_epoch
-from sascli.training.run import make_schedule, setup
+from sascli.training.run import setup
 
 T, V = 120, 2001
 
@@ -120,13 +120,13 @@ def test_divergence_error_names_epoch_layer_and_parameter(
 
 
 def test_accuracies_are_of_the_complete_test_set(tiny: Making, data: Data) -> None:
-    test, mean = evaluate(data, looker(tiny, data), 2, make_schedule(tiny()))
+    test, mean = evaluate(data, looker(tiny, data), 2, tiny())
     assert test == [1.0, 0.0] and mean == [1.0, 1.0]
 
 
 def test_mean_network_is_evaluated_when_due_and_at_the_end(tiny: Making, data: Data) -> None:
-    rule, schedule = looker(tiny, data), make_schedule(tiny(epochs=5))
-    measured = [evaluate(data, rule, epoch, schedule)[1][0] for epoch in range(1, 6)]
+    rule, config = looker(tiny, data), tiny(epochs=5)
+    measured = [evaluate(data, rule, epoch, config)[1][0] for epoch in range(1, 6)]
     assert measured == [None, 1.0, None, 1.0, 1.0]
 
 

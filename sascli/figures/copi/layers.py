@@ -32,18 +32,16 @@ def decorrelation(fig: Figure, tables: Tables, reference: Reference) -> Values:
     for side, ax in zip(("before", "after"), panels, strict=True):
         curves(ax, table, "epoch", side, "layer", looks, band=True)
         ax.set_ylabel(f"correlation {side} $R$")
-    panels[0].set_ylim(0)
-    epoch_axis(panels[1])
+    epoch_axis(panels[1], ylim=(0, None))
     style.legend(fig, panels[0])
     return {"band": seeds(table, "band")}
 
 
 def image(table: pd.DataFrame) -> np.ndarray:
     """The values of one image, (height, width, channels)."""
-    shape = tuple(table[["row", "column", "channel"]].max() + 1)
-    values = np.zeros(shape)
-    values[table["row"], table["column"], table["channel"]] = table["value"]
-    return values
+    axes = ["row", "column", "channel"]
+    shape = tuple(table[axes].max() + 1)
+    return table.sort_values(axes)["value"].to_numpy().reshape(shape)
 
 
 def largest(values: np.ndarray, fraction: float) -> float:
@@ -132,9 +130,8 @@ def compression(fig: Figure, tables: Tables, reference: Reference) -> Values:
     curves(above, table, "k", "test_accuracy", "part", PARTS, scale=100)
     curves(below, table, "k", "parameters", "part", PARTS)
     above.set_ylabel("test accuracy (%)")
-    below.set(xlabel="layers replaced $k$", ylabel="parameters")
+    below.set(xlabel="layers replaced $k$", ylabel="parameters", ylim=(0, None))
     below.yaxis.set_major_formatter(EngFormatter())
-    below.set_ylim(0)
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.legend(fig, above)
     return {"bars": seeds(table)}

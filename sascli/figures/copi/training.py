@@ -57,8 +57,7 @@ def copi_accuracy(fig: Figure, tables: Tables, reference: Reference) -> Values:
             ends.append(100 * runs.last_epochs(part)["test_accuracy"].mean())
     ax.axhline(linear, color=style.BLACK, linewidth=0.8, linestyle=":")
     floor = max(0.0, min(ends) - MARGIN)
-    ax.set(ylim=(floor, max(ends) + 1), ylabel="test accuracy (%)")
-    epoch_axis(ax)
+    epoch_axis(ax, ylim=(floor, max(ends) + 1), ylabel="test accuracy (%)")
     style.legend(fig, ax, ncols=3)
     rates = PUBLISHED.format(diverged=diverged(tables)) if "arms" in tables else SEARCHED
     return {"linear": linear, "floor": floor, "rates": rates, "band": seeds(history, "band")}
@@ -88,8 +87,7 @@ def copi_loss(fig: Figure, tables: Tables, reference: Reference) -> Values:
     history = rows(tables, "history")
     ax = style.panel(fig, 3.2)
     curves(ax, history, "epoch", "train_loss", "point", SQUARED, band=True)
-    ax.set(yscale="log", ylabel=r"training loss $\langle|y-t|^2\rangle/2$")
-    epoch_axis(ax)
+    epoch_axis(ax, yscale="log", ylabel=r"training loss $\langle|y-t|^2\rangle/2$")
     style.legend(fig, ax, ncols=3)
     return {"band": seeds(history, "band")}
 
@@ -118,8 +116,7 @@ def copi_gains(fig: Figure, tables: Tables, reference: Reference) -> Values:
             curve(above, part, "epoch", "test_accuracy", look, scale=100, band=True)
             curve(below, part, "epoch", "train_loss", look, band=True)
     above.set_ylabel("test accuracy (%)")
-    below.set(yscale="log", ylabel="training loss")
-    epoch_axis(below)
+    epoch_axis(below, yscale="log", ylabel="training loss")
     style.legend(fig, above, ncols=2)
     return {"band": seeds(table, "band")}
 

@@ -27,9 +27,8 @@ def fig2a(fig: Figure, tables: Tables, reference: Reference) -> Values:
             curve(axes, part, "epoch", "test_accuracy", look, scale=100, band=True)
         spreads.append(100 * over_seeds(history, "test_accuracy", "epoch"))
     make_room(ax, spreads, 0.7, below=True)
-    epoch_axis(ax)
-    epoch_axis(inset, label="")
-    ax.set_ylabel("test accuracy (%)")
+    epoch_axis(ax, ylabel="test accuracy (%)")
+    epoch_axis(inset, xlabel="")
     style.legend(fig, ax)
     return {"band": seeds(history, "band")}
 
@@ -55,8 +54,7 @@ def fig2b(fig: Figure, tables: Tables, reference: Reference) -> Values:
     ax.plot(sampled["mean"], label="sampled", mfc="white", linewidth=0.6, **other)
     error = {"fmt": "none", "capsize": 2, "color": other["color"]}
     ax.errorbar(sampled.index, sampled["mean"], sampled["std"], **error)
-    size_axis(ax, unique(sizes, "train_size"))
-    ax.set_ylabel("test error (%)")
+    size_axis(ax, unique(sizes, "train_size"), ylabel="test error (%)")
     make_room(ax, [100 * over_seeds(sizes, "test_error", "train_size"), sampled], 0.6, below=False)
     style.legend(fig, ax)
 

@@ -91,8 +91,7 @@ def variance(fig: Figure, tables: Tables, reference: Reference) -> Values:
     looks = style.ordered(unique(table, "layer"), "layer {}".format)
     ax = style.panel(fig, 2.5)
     curves(ax, table, "train_size", "variance_mean", "layer", looks)
-    size_axis(ax, unique(table, "train_size"))
-    ax.set_ylim(bottom=0)
-    ax.set_ylabel(r"variance per connection $\langle\mathrm{Var}(w)\rangle$")
+    label = r"variance per connection $\langle\mathrm{Var}(w)\rangle$"
+    size_axis(ax, unique(table, "train_size"), ylim=(0, None), ylabel=label)
     style.legend(fig, ax, ncols=3)
     return {"bars": seeds(table)}

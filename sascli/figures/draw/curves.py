@@ -91,10 +91,10 @@ def make_room(ax: Axes, spreads: Sequence[pd.DataFrame], free: float, *, below: 
     ax.spines["left"].set_bounds(least, most)
 
 
-def epoch_axis(ax: Axes, label: str = "epoch") -> None:
-    """Integer epochs on the x axis."""
+def epoch_axis(ax: Axes, xlabel: str = "epoch", **more: Any) -> None:
+    """Integer epochs on the x axis; `more` as for Axes.set."""
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-    ax.set_xlabel(label)
+    ax.set(xlabel=xlabel, **more)
 
 
 def size_name(size: int) -> str:
@@ -102,8 +102,8 @@ def size_name(size: int) -> str:
     return f"{size // 1000}k" if size % 1000 == 0 else f"{size}"
 
 
-def size_axis(ax: Axes, sizes: Sequence[int]) -> None:
-    """A logarithmic axis of T with a tick at each size.
+def size_axis(ax: Axes, sizes: Sequence[int], **more: Any) -> None:
+    """A logarithmic axis of T with a tick at each size; `more` as for Axes.set.
 
     A label that would come within 8 % of the axis of its left neighbour is left out.
     """
@@ -116,7 +116,7 @@ def size_axis(ax: Axes, sizes: Sequence[int]) -> None:
         last = size if clear else last
     ax.set_xticks(sizes, labels)
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("number of training images $T$")
+    ax.set(xlabel="number of training images $T$", **more)
 
 
 def path(ax: Axes, table: pd.DataFrame, **look: Any) -> None:

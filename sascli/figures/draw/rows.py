@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rv_histogram
 
 from sascli import runs
 from sascli.errors import UserError
@@ -94,18 +95,10 @@ def pooled(histogram: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     edges = np.unique(histogram[["bin_left", "bin_right"]].to_numpy())
     centres = (edges[:-1] + edges[1:]) / 2
     keys = [key for key in ("seed", "replica") if key in histogram]  # rates differ by replica
-    densities = [_density_at(centres, network) for _, network in histogram.groupby(keys)]
+    densities = []
+    for _, bins in histogram.sort_values("bin_left").groupby(keys):
+        ends = [*bins["bin_left"], bins["bin_right"].iloc[-1]]
+        densities.append(rv_histogram((bins["count"], ends), density=False).pdf(centres))
     density = np.mean(densities, axis=0)
     full = np.flatnonzero(density)
     return density[full[0] : full[-1] + 1], edges[full[0] : full[-1] + 2]
-
-
-def _density_at(x: np.ndarray, histogram: pd.DataFrame) -> np.ndarray:
-    """Density of one network's histogram at the points x, 0 outside its bins."""
-    bins = histogram.sort_values("bin_left")
-    left, right = bins["bin_left"].to_numpy(), bins["bin_right"].to_numpy()
-    count = bins["count"].to_numpy(float)
-    index = np.clip(np.searchsorted(left, x, side="right") - 1, 0, None)
-    inside = (left[index] <= x) & (x < right[index])
-    density = count / (right - left) / count.sum()
-    return np.where(inside, density[index], 0.0)

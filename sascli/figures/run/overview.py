@@ -39,8 +39,7 @@ def overview(fig: Figure, tables: Tables, reference: Reference) -> Values:
         accuracy(ax, part, look | {"label": label})
     if len(parts) > 1:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="x-small")
-    epoch_axis(ax)
-    ax.set_ylabel("test accuracy (%)")
+    epoch_axis(ax, ylabel="test accuracy (%)")
     recurrent = "layers" in tables and tables["layers"]["layer_name"].eq("rec").any()
     names = histograms.RECURRENT if recurrent else {}
     histograms.multiples(fig.add_subfigure(grid[1]), table, names)

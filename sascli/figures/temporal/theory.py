@@ -107,8 +107,7 @@ def order_parameters(fig: Figure, tables: Tables, reference: Reference) -> Value
                 line_look = {"linestyle": line, "label": f"{look['label']}, {other}"}
                 curve(below, part, "epoch", column, look | line_look, band=True)
     above.set_ylabel("field, loss")
-    below.set_ylabel("overlap")
-    epoch_axis(below)
+    epoch_axis(below, ylabel="overlap")
     style.legend(fig, below, ncols=3)
     above.legend(loc="center right")
     return {"bars": seeds(table, "band", "network")}

@@ -152,9 +152,6 @@ def temporal_perturbation(fig: Figure, tables: Tables, reference: Reference) -> 
     }
 
 
-REDRAW = style.labelled({mode: NAMES[mode] for mode in ("once", "step")})
-
-
 @picture(
     "redraw history",
     caption="Test accuracy (%) of effective networks of every seed, weights sampled once "
@@ -167,12 +164,13 @@ def redraw(fig: Figure, tables: Tables, reference: Reference) -> Values:
     table = rows(tables, "redraw")
     table = table.assign(accuracy=100 * table["test_accuracy"], mode=table["redraw"].map(NAMES))
     panels = model_panels(fig, 3.4, reference, "test accuracy (%)")
+    looks = list(style.labelled({mode: NAMES[mode] for mode in ("once", "step")}).values())
     numbers = []
     for model, ax in panels.items():
         part = rows({"redraw": table}, "redraw", model=model)
         names = unique(part, "seed")
         numbers.append(len(names))
-        points(ax, part, "seed", "accuracy", "mode", list(REDRAW.values()), 0.2)
+        points(ax, part, "seed", "accuracy", "mode", looks, 0.2)
         for place, level in enumerate(field(tables, part, model).loc[names]):
             label = "" if place else "mean field"
             ax.hlines(level, place - 0.3, place + 0.3, color="black", linewidth=0.8, label=label)

@@ -16,10 +16,9 @@ CRITERIA = {"pi": r"$\pi$", "snr": r"$|\mu|/\sigma$", "magnitude": r"$|\mu|$"}
 
 def level_axis(ax: Axes, levels: list[float]) -> None:
     """The remaining fractions in percent on a logarithmic axis that falls to the right."""
-    ax.set_xscale("log")
+    ax.set(xscale="log", xlabel="remaining connections (%)")
     ax.set_xticks(levels, [f"{level:g}" for level in levels])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("remaining connections (%)")
     ax.invert_xaxis()
 
 
