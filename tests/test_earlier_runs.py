@@ -77,6 +77,7 @@ def test_earlier_task_run_resumes_under_its_formulas(
     assert_as_before(run, earlier / "expected/old-task")
 
 
+@pytest.mark.slow
 def test_earlier_run_is_evaluated_and_perturbed_as_before(earlier: Path) -> None:
     run = earlier / "train/old/v001"
     sas(earlier, f"train {DIGITS} name=old resume={run}")
@@ -86,6 +87,7 @@ def test_earlier_run_is_evaluated_and_perturbed_as_before(earlier: Path) -> None
         assert_as_before(earlier / command / "old/v001", earlier / "expected" / command)
 
 
+@pytest.mark.slow
 def test_earlier_study_is_drawn_and_judged(
     earlier: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

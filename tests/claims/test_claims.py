@@ -52,6 +52,7 @@ def test_every_claim_has_a_violation() -> None:
     assert {claim for claim, _, _ in OF_COPI} == set(range(1, 7))
 
 
+@pytest.mark.slow
 def test_every_check_of_a_claim_can_fail() -> None:
     assert_every_check_can_fail("credit", maker.tables, maker.REFERENCE, VIOLATIONS)
 

@@ -193,6 +193,7 @@ def test_command_writes_tables_pictures_and_a_manifest(tmp_path: Path) -> None:
     assert about["data"]["name"] == "digits" and about["config_hash"]
 
 
+@pytest.mark.slow
 def test_interrupted_comparison_resumes_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -378,6 +378,7 @@ def test_copi_gains_has_a_curve_for_each_gain_and_rate() -> None:
         assert shown[2] == pytest.approx(scale * rows[column].mean())
 
 
+@pytest.mark.slow
 def test_figures_without_tables_in_earlier_versions_are_left_out(tmp_path: Path) -> None:
     made = copi_tables.tables()
     about = {"kind": "reproduce", "study": "copi", "reference": copi_tables.REFERENCE}

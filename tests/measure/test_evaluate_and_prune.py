@@ -198,6 +198,7 @@ def test_model_is_no_group_of_evaluate() -> None:
 # ---------------------------------------------------------------- sas prune
 
 
+@pytest.mark.slow
 def test_script_of_the_readme_predicts_as_sas_does(run: Path, tmp_path: Path) -> None:
     words = ["keep=[0.5,0.1]", "threshold=[1]", "tune.epochs=1"]
     directory = made("prune", tmp_path / "outputs", *words)

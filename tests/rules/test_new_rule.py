@@ -116,6 +116,7 @@ def test_rule_of_two_files_is_trained_and_resumed(
     assert (metrics["seed"] == metrics["replica"]).all() and set(metrics["name"]) == {"steps"}
 
 
+@pytest.mark.slow
 def test_settings_of_a_new_rule_change_the_run(line: list[str]) -> None:
     assert main([*line, "rule.shrink=0.5"]) == 0 and main(line) == 0
     first, second = (tables(Path(f"outputs/train/toy/v00{n}"))["history"] for n in (1, 2))

@@ -142,6 +142,7 @@ def test_final_measurement_out_of_memory_is_split(
 # ---------------------------------------------------------------- reports
 
 
+@pytest.mark.slow
 def test_split_is_reported_on_the_screen_and_in_the_manifest(
     tiny: Making, room: Room, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +162,7 @@ def test_split_is_reported_on_the_screen_and_in_the_manifest(
         assert peak["bytes_per_replica"] == peak["bytes"] // together > 2**20
 
 
+@pytest.mark.slow
 def test_split_run_counts_every_epoch_once(tiny: Making, room: Room) -> None:
     room(2, 3)
     progress = Progress(10, "two runs")
@@ -170,6 +172,7 @@ def test_split_run_counts_every_epoch_once(tiny: Making, room: Room) -> None:
     assert part.done == pytest.approx(4) and progress.done == pytest.approx(5)
 
 
+@pytest.mark.slow
 def test_joined_epoch_takes_as_long_as_both_halves() -> None:
     before = [[r, 7 + r, 1, 0.6, 0.8, None, 1.0] for r in (0, 1, 2)]
     first = [[0, 7, 2, 0.5, 0.9, None, 2.0], [0, 7, 3, 0.4, 0.9, 0.8, 3.0]]
@@ -182,6 +185,7 @@ def test_joined_epoch_takes_as_long_as_both_halves() -> None:
     assert join_logs(Log([None], 3, rows), halves).history == rows
 
 
+@pytest.mark.slow
 def test_joined_metrics_are_in_order() -> None:
     rows = [[[r, r, e, layer, "x", 0.5] for e in (1, 2) for layer in (1, 2)] for r in (0, 1)]
     halves = [Log([None], 2, metrics=half) for half in rows]
@@ -195,6 +199,7 @@ def test_joined_metrics_are_in_order() -> None:
 # ---------------------------------------------------------------- stopped and resumed
 
 
+@pytest.mark.slow
 def test_stopped_split_run_resumes(
     tiny: Making, room: Room, signal_in: Callable[..., None]
 ) -> None:
@@ -214,6 +219,7 @@ def test_stopped_split_run_resumes(
     assert len(runs.manifest_of(split)["warnings"]) == 1
 
 
+@pytest.mark.slow
 def test_kill_before_the_second_half_loses_nothing(
     tiny: Making, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +243,7 @@ def test_kill_before_the_second_half_loses_nothing(
     assert_close(undivided, split)
 
 
+@pytest.mark.slow
 def test_kill_while_halves_are_removed_is_repaired(
     tiny: Making, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +266,7 @@ def test_kill_while_halves_are_removed_is_repaired(
     assert_close(undivided, split)
 
 
+@pytest.mark.slow
 def test_single_replica_out_of_memory_raises_an_error(tiny: Making, room: Room) -> None:
     config = population(tiny, replicas=2)
     room(0, 3)

@@ -93,6 +93,7 @@ def test_companions_are_unaffected_by_a_stop(tiny: Making) -> None:
     )
 
 
+@pytest.mark.slow
 def test_mean_network_is_evaluated_in_the_epoch_of_the_stop(tiny: Making) -> None:
     config = unequal(several(tiny, eval=replace(tiny().eval, mean_every=100)))
     history = tables(training_run.run(config))["history"]
@@ -100,6 +101,7 @@ def test_mean_network_is_evaluated_in_the_epoch_of_the_stop(tiny: Making) -> Non
     assert history["test_accuracy_mean"].notna().tolist() == last.tolist()
 
 
+@pytest.mark.slow
 def test_snapshots_after_a_stop_contain_the_last_parameters(tiny: Making) -> None:
     directory = training_run.run(unequal(several(tiny, snapshot_every=1)))
     ends = runs.manifest_of(directory)["stopped"]
@@ -113,6 +115,7 @@ def test_snapshots_after_a_stop_contain_the_last_parameters(tiny: Making) -> Non
         assert torch.equal(m[end or EPOCHS], final)
 
 
+@pytest.mark.slow
 def test_no_replica_stops_before_stop_after(tiny: Making) -> None:
     config = replace(unequal(several(tiny)), stop_after=EPOCHS - 1, stop_loss=1e9)
     assert last_epochs(training_run.run(config)) == [EPOCHS] * len(SEEDS)
@@ -120,6 +123,7 @@ def test_no_replica_stops_before_stop_after(tiny: Making) -> None:
     assert last_epochs(training_run.run(config)) == [EPOCHS - 1] * len(SEEDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [2, 4, 5])
 def test_interrupted_run_resumes_bit_for_bit(
     epoch: int, tiny: Making, signal_in: Callable[..., None]
@@ -135,6 +139,7 @@ def test_interrupted_run_resumes_bit_for_bit(
     assert runs.manifest_of(directory)["stopped"] == runs.manifest_of(unbroken)["stopped"]
 
 
+@pytest.mark.slow
 def test_more_epochs_do_not_restart_a_stopped_replica(tiny: Making) -> None:
     config = unequal(several(tiny))
     directory = training_run.run(config)
@@ -156,6 +161,7 @@ def test_more_epochs_do_not_restart_a_stopped_replica(tiny: Making) -> None:
     pd.testing.assert_frame_equal(history[: len(before)][columns], before[columns])
 
 
+@pytest.mark.slow
 def test_run_ends_when_all_replicas_have_stopped(tiny: Making) -> None:
     config = several(tiny, stop_loss=1e9, stop_after=2, epochs=50)
     progress = Progress(2, "two runs")
@@ -228,6 +234,7 @@ def test_multisensory_task_stops_by_its_loss(
     assert_same_run(unbroken, training_run.run(replace(config, resume=True)))
 
 
+@pytest.mark.slow
 def test_run_of_an_earlier_version_resumes_by_its_formula(
     tmp_path: Path, signal_in: Callable[..., None]
 ) -> None:
@@ -251,6 +258,7 @@ def test_run_of_an_earlier_version_resumes_by_its_formula(
     assert_same_run(unbroken, directory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gbp", "bp_decor", "task"])
 def test_frozen_restores_its_replicas_and_no_others(name: str, tiny: Making) -> None:
     config = several(tiny, "gbp" if name == "task" else name, **RATES if name == "gbp" else {})

@@ -291,6 +291,7 @@ def test_run_killed_at_any_file_resumes_bit_for_bit(
             ]
 
 
+@pytest.mark.slow
 def test_extended_run_killed_at_any_file_resumes_bit_for_bit(
     tiny: Making, forks: ForkServerContext, fault: Fault
 ) -> None:
