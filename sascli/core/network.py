@@ -232,7 +232,8 @@ class MeanFieldMaps:
         """Output of one map; appends the tensors for its backward pass to the tape, if any."""
         assert noise is not None, "gBP needs eps"
         mu, var, *_, scale = self._maps[number]
-        a2 = a * a
+        shared = a.stride(0) == 0  # inputs of all replicas are squared once
+        a2 = a[:1].square().expand_as(a) if shared else a * a
         z, r = mean_field.forward(a, a2, mu, var, noise, scale)
         if tape is not None:
             tape.append((a, a2, r))
