@@ -339,8 +339,8 @@ def test_name_to_resume_is_its_newest_unfinished_run(tmp_path: Path) -> None:
 def test_of_equal_start_times_the_later_version_is_newer(tmp_path: Path) -> None:
     for number in (2, 1, 3):
         run_at(tmp_path / f"v{number:03d}", "10:00")
-    assert runs.find(tmp_path, lambda directory: True) == tmp_path / "v003"
-    assert runs.find(tmp_path, lambda directory: directory.name == "v004") is None
+    assert runs.find(tmp_path, lambda directory, manifest: True) == tmp_path / "v003"
+    assert runs.find(tmp_path, lambda directory, manifest: manifest["status"] == "failed") is None
 
 
 def test_path_names_any_run(tmp_path: Path) -> None:
@@ -366,4 +366,4 @@ def test_damaged_manifest_does_not_hide_others(tmp_path: Path) -> None:
     path = run_at(tmp_path / "v001", "10:00")
     manifest = run_at(tmp_path / "v002", "11:00") / runs.MANIFEST
     manifest.write_text(json.dumps({"format": runs.FORMAT})[:-3])
-    assert runs.find(tmp_path, lambda directory: True) == path
+    assert runs.find(tmp_path, lambda directory, manifest: True) == path

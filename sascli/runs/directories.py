@@ -25,6 +25,8 @@ OLD_KINDS = {  # `kind` in manifests of earlier versions -> the study
     "figures-copi": "copi",
     "figures-temporal": "temporal",
 }
+Wanted = Callable[[Path, Mapping[str, Any]], bool]
+"""Whether a directory, with its manifest, is one that is looked for."""
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "safetensors")
 
 
@@ -129,36 +131,35 @@ def study_name(manifest: Mapping[str, Any]) -> str | None:
     return OLD_KINDS.get(manifest.get("kind", ""), manifest.get("study"))
 
 
-def find(parent: Path, wanted: Callable[[Path], bool], *patterns: str) -> Path | None:
+def find(parent: Path, wanted: Wanted, *patterns: str) -> Path | None:
     """The newest `wanted` directory below `parent`, by its start time."""
     matches = []
     globs = (parent.glob(f"{pattern}/{MANIFEST}") for pattern in patterns or ("*",))
     for path in chain.from_iterable(globs):
         with contextlib.suppress(UserError):
-            start = manifest_of(path.parent).get("start")
-            if start and wanted(path.parent):
-                matches.append((start, path.parent))
+            manifest = manifest_of(path.parent)
+            if "start" in manifest and wanted(path.parent, manifest):
+                matches.append((manifest["start"], path.parent))
     return max(matches)[1] if matches else None
 
 
-def finished(directory: Path) -> bool:
-    """Whether the run in a directory is finished."""
-    return manifest_of(directory).get("status") == "finished"
+def finished(_: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether the run of a manifest is finished."""
+    return manifest.get("status") == "finished"
 
 
-def of_settings(
-    parent: Path, same: Callable[[Path], bool], checksum: str | None = None
-) -> Path | None:
+def of_settings(parent: Path, same: Wanted, checksum: str | None = None) -> Path | None:
     """The newest unfinished run of the `same` settings below `parent`, else the newest finished.
 
     With the `checksum` of images, none that was begun with others.
     """
 
-    def matches(directory: Path) -> bool:
-        images = manifest_of(directory).get("data", {}).get("checksum") or checksum
-        return begun(directory) and checksum in (None, images) and same(directory)
+    def matches(directory: Path, manifest: Mapping[str, Any]) -> bool:
+        images = manifest.get("data", {}).get("checksum") or checksum
+        begun = "config_hash" in manifest
+        return begun and checksum in (None, images) and same(directory, manifest)
 
-    unfinished = find(parent, lambda directory: matches(directory) and not finished(directory))
+    unfinished = find(parent, lambda *run: not finished(*run) and matches(*run))
     return unfinished or find(parent, matches)
 
 
@@ -180,7 +181,7 @@ def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
     if not path.is_absolute():
         names = ("*/*", f"{MULTIRUN}/*/*") if run == "latest" else (f"{run}/*", run)
         if unfinished:
-            directory = find(train, lambda directory: not finished(directory), *names)
+            directory = find(train, lambda *run: not finished(*run), *names)
         directory = directory or find(train, finished, *names)
     if directory is None:
         raise UserError(

@@ -34,7 +34,7 @@ def directory_of(path: str | None, outputs: Path, study: str | None) -> Path:
         runs.manifest_of(Path(path))
         return Path(path)
     parent = outputs / "reproduce"
-    newest = runs.find(parent, lambda directory: True, f"{study or '*'}/*/*")
+    newest = runs.find(parent, lambda directory, manifest: True, f"{study or '*'}/*/*")
     if newest is None:
         place = parent / study if study else parent
         raise UserError(

@@ -26,12 +26,12 @@ def settings_of(directory: Path, schema: type[Schema]) -> Schema:
     return typed(OmegaConf.create(runs.read_json(directory / runs.CONFIG)), schema)
 
 
-def same_settings(config: Train) -> Callable[[Path], bool]:
+def same_settings(config: Train) -> Callable[[Path, Mapping[str, object]], bool]:
     """Whether a directory, perhaps of an earlier version, has the settings that decide numbers."""
     wanted = config_hash(config)
 
-    def same(directory: Path) -> bool:
-        if runs.manifest_of(directory).get("config_hash") == wanted:
+    def same(directory: Path, manifest: Mapping[str, object]) -> bool:
+        if manifest["config_hash"] == wanted:
             return True
         return config_hash(settings_of(directory, type(config))) == wanted
 

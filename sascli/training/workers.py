@@ -1,6 +1,6 @@
 """Workers: processes of the same settings, on any machines, that share one directory's work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sascli import runs
@@ -11,7 +11,7 @@ PATIENCE = 60.0
 
 def share(
     parent: Path,
-    same: Callable[[Path], bool],
+    same: Callable[[Path, Mapping[str, object]], bool],
     start: Callable[[Path], None],
     train: Callable[[Path], object],
     finish: Callable[[Path], None],

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_points_of_killed_workers_are_finished(
         assert_same_tables(one, other)
 
 
-def same(directory: Path) -> bool:
+def same(directory: Path, manifest: Mapping[str, object]) -> bool:
     """Every directory has the same settings."""
     return True
 
