@@ -62,16 +62,16 @@ def test_killed_at_twenty_random_moments_nothing_is_lost(
         killed, kept, resumed = 0, list[int](), list[Path]()
         while killed < KILLS:  # a run that is finished before the next kill makes room for another
             outputs = f"{config.outputs}-{len(resumed)}"
-            own, hit = replace(config, outputs=outputs, resume=True), True
+            resumable, hit = replace(config, outputs=outputs, resume=True), True
             while hit and killed < KILLS:
-                hit = run_killed(forks, training_run.run, (own,), random.uniform(0.1, took))
+                hit = run_killed(forks, training_run.run, (resumable,), random.uniform(0.1, took))
                 killed += hit
                 for directory in Path(outputs).glob("train/*/v*"):
                     if (directory / runs.MANIFEST).exists():
                         all_can_be_read(directory)
                         state = checkpoint.load_state(directory, "cpu")
                         kept.append(state["epoch"] if state else 0)
-            resumed.append(training_run.run(own))
+            resumed.append(training_run.run(resumable))
         assert killed == KILLS and any(0 < epoch < config.epochs for epoch in kept)
         for directory in resumed:
             assert_same_run(unbroken, directory)
