@@ -211,21 +211,37 @@ def test_cancelled_and_failed_jobs_are_told_and_run_again(
 @pytest.mark.parametrize(
     ("line", "where"),
     [
-        (f"sweep-datasize depth=[3,4] train_size=[40,80] epochs=4 seeds=2 {SMALL}", SWEEP),
+        (f"sweep-datasize depth=[3,4] train_size=[40,80] epochs=40 seeds=2 {SMALL}", SWEEP),
         (f"reproduce credit model=digits preset=smoke train_size=60 epochs=2 {SMALL}", FIGURES),
     ],
     ids=["sweep-datasize", "figures"],
 )
 def test_workers_of_the_launcher_share_a_sweep(line: str, where: str, tmp_path: Path) -> None:
-    terminal = submit(f"{line} -m worker=1,2 outputs=cluster {CLUSTER}")
     assert main([*shlex.split(line), "outputs=local"]) == 0
-    terminal.communicate(timeout=500)
-    sweep = (tmp_path / "cluster" / where).parent / "multirun/v001"
-    assert terminal.returncode == 0 and finished(sweep)
     shared, local = (tmp_path / root / where / "v001" for root in ("cluster", "local"))
+    names = sorted(
+        (run.name for run in (local / "runs").iterdir()),
+        key=lambda name: runs.manifest_of(local / "runs" / name)["start"],
+    )
+    *others, last = (shared / "runs" / name for name in names)
+
+    def trained(run: Path) -> bool:
+        return runs.begun(run) and runs.manifest_of(run)["status"] == "finished"
+
+    terminal = submit(f"{line} -m worker=1,2 outputs=cluster {CLUSTER}")
+    until(lambda: runs.begun(shared))
+    runs.make(last)
+    with runs.lock(last):  # one point is left when a worker stops
+        until(lambda: all(map(trained, others)))
+        job = runs.manifest_of(others[-1])["slurm_job"]
+        scontrol("scontrol", "suspend", job)
+    until(lambda: trained(last))
+    scontrol("scontrol", "resume", job)
+    terminal.communicate(timeout=500)
+    sweep = shared.parents[1] / "multirun/v001"
+    assert terminal.returncode == 0 and finished(sweep)
     assert_same_tables(shared, local)
-    jobs = {runs.manifest_of(run)["slurm_job"] for run in (shared / "runs").iterdir()}
-    assert len(jobs) == 2  # both trained some of the points
+    assert runs.manifest_of(last)["slurm_job"] != job  # the other worker took over
 
 
 def test_a_partition_that_is_not_there(tmp_path: Path) -> None:
