@@ -1,9 +1,10 @@
 """The settings of `sas sweep-datasize` and of what every study of `sas reproduce` shares."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sascli.config.layers import LAYERS, RATES, alternatives, per_kind
+from sascli.config.layers import alternatives
 from sascli.config.population import first
 from sascli.config.settings import as_list, count_or_all, require, setting
 from sascli.config.train import Train, check_resumes_itself, check_single_rates
@@ -85,7 +86,7 @@ class ReproduceCredit(Reproduce):
     def constraints(self) -> None:
         """As `Reproduce`, and those of the search and of Fig. 2b."""
         super().constraints()
-        check_one_rate(self)
+        check_one_rate(self.lr)
         text = "eval.samples must be at least 1: Fig. 2b shows effective networks"
         require(self.eval.samples >= 1, text)
 
@@ -96,8 +97,14 @@ def scaled(lr: Any, factors: list[float]) -> list[float]:
     return [float(f"{unit * factor:.3g}") for factor in factors]
 
 
-def check_one_rate(config: Train) -> None:
+def check_one_rate(lr: Any) -> None:
     """Raises UserError for rates that differ by parameter or layer: a single rate is searched."""
-    rate, layers = alternatives(config.lr)[0], LAYERS[config.model.network]
-    rates = {first(rate), *per_kind(rate, "lr", RATES, layers).values()}
-    require(len(rates) == 1, "lr must be one number here, the same for all: rates are searched")
+
+    def differs(rate: Any) -> bool:
+        if not isinstance(rate, Mapping):
+            return rate is not None
+        return any(differs(value) for key, value in rate.items() if key != "default")
+
+    rate = alternatives(lr)[0]
+    uniform = not isinstance(rate, Mapping) or not differs(rate)
+    require(uniform, "lr must be one number here, the same for all: rates are searched")

@@ -90,7 +90,7 @@ class ReproduceUse(Reproduce):
     def constraints(self) -> None:
         """As `Reproduce`, and those of each part."""
         super().constraints()
-        check_one_rate(self)
+        check_one_rate(self.lr)
         for part in (self.evaluate, self.prune, *self.continual):
             check(part)
 
