@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sascli.cli import main
-from sascli.cli.help import comment
 from sascli.commands import COMMANDS
+from sascli.config.composition import comments
 
 FILES = sorted((Path(__file__).parents[1] / "conf" / "experiment").glob("*.yaml"))
 TRAINING = "model=digits epochs=1 width=8 test_size=40 batch_size=20 device=cpu threads=1"
@@ -20,7 +20,7 @@ SHRUNK = {
 
 def commands(path: Path) -> Iterator[list[str]]:
     """The words after `sas` of each command of the first comment, which shares one line by &&."""
-    for command in comment(path).split(" && "):
+    for command in comments(path)[0].split(" && "):
         program, *words = command.split()
         assert program == "sas" and words[0] in COMMANDS
         yield words

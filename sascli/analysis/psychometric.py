@@ -1,7 +1,6 @@
 """Psychometric curves: the fraction of "high" choices against frequency, and fitted sigmoids."""
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -17,26 +16,6 @@ EFFECTIVE = ("sampled", "redrawn")
 """The prediction modes with several networks."""
 STEEPEST = 20.0
 """Bound of a fitted slope: the likelihood has no maximum if no choice is wrong."""
-
-
-def psychometric(
-    network: Recurrent,
-    seeds: Sequence[int],
-    *,
-    modes: Sequence[str],
-    frequencies: Sequence[float],
-    modalities: Sequence[str],
-    repeats: int,
-    samples: int,
-    timing: Timing,
-) -> pd.DataFrame:
-    """psychometric.csv: choices of all networks in the prediction modes."""
-    conditions = list(product(modalities, frequencies))
-    tables = [
-        choices_of(network, seeds, mode, sample, conditions, repeats, timing)
-        for mode, sample in networks(modes, samples)
-    ]
-    return pd.concat(tables, ignore_index=True)
 
 
 def networks(modes: Sequence[str], samples: int) -> list[tuple[str, int]]:

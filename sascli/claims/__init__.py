@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sascli.claims.check import Claim, MissingError, Tables, number
+from sascli.errors import UserError
 
 HOLDS, FAILS, UNMEASURED = "holds", "does not hold", "not measured"
 NOTE = "SE: standard error over seeds, std / sqrt(n); taken as 0 where there is one seed."
@@ -94,7 +95,7 @@ def _judged(claim: Claim, tables: Tables) -> Row:
         checks = claim.checks(tables)
         if not checks or any(check.values.empty for check in checks):
             raise MissingError("no seed has all values that are compared")
-    except MissingError as missing:
+    except UserError as missing:
         return row | EMPTY | {"detail": str(missing)}
     failed = [check for check in checks if not check.holds]
     deciding = (failed or checks)[0]

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sascli import runs
+from sascli.errors import UserError
+
 TWICE = "beyond 2 SE"
 
 
-class MissingError(Exception):
+class MissingError(UserError):
     """The tables lack what a claim needs; the message names it."""
 
 
@@ -73,20 +76,9 @@ class Tables:
             raise MissingError(f"trained for fewer steps than published: {steps} of {published}")
 
     def rows(self, name: str, *, rule: str | None = "gbp", **keys: str | int) -> pd.DataFrame:
-        """The rows of a table with the given keys. Raises MissingError when there are none."""
-        if name not in self.by_name:
-            raise MissingError(f"there is no {name}.csv")
-        if rule is not None:
-            keys = {"rule": rule, **keys}
-        table = self.by_name[name]
-        for column, value in keys.items():
-            if column not in table:
-                raise MissingError(f"{name}.csv has no column {column}")
-            table = table[table[column] == value]
-        if table.empty:
-            which = ", ".join(f"{column}={value}" for column, value in keys.items())
-            raise MissingError(f"{name}.csv has no rows with {which}")
-        return table
+        """The rows of a table with the given keys. Raises UserError when there are none."""
+        by_rule = {} if rule is None else {"rule": rule}
+        return runs.select(self.by_name, name, **by_rule, **keys)
 
     def per_layer(self, parameter: str, measure: Callable[[pd.DataFrame], float]) -> pd.Series:
         """The least of a histogram's measure over the layers, for each seed."""

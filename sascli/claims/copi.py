@@ -24,7 +24,7 @@ claim = CLAIMS.enter
 def accuracy(tables: Tables, point: str, *, first: bool = False) -> pd.Series:
     """Test accuracy (%) of each seed of an arm after its last epoch, or its first.
 
-    A network that diverged counts as 0. Raises MissingError where there is none.
+    A network that diverged counts as 0. Raises UserError where there is none.
     """
     arms = tables.by_name.get("arms", pd.DataFrame(columns=["point", "seed", "diverged"]))
     diverged = arms.loc[(arms["point"] == point) & arms["diverged"].notna(), "seed"]

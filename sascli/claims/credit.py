@@ -28,6 +28,10 @@ EXTREME = 0.02  # distance of pi from 0 or 1 up to which a connection is certain
 FEW = 0.5  # fraction of connections below which fewer are uncertain than certain
 LOW = 0.5  # fraction of connections in the lowest tenth of the range of Xi
 TRAINED = "Not measured where the networks were trained for fewer steps than published."
+FALLS = (
+    f"In the deep network it is lower in the last layer than in the first {TWICE}, and from one "
+    f"layer to the next it does not rise {TWICE}."
+)
 
 CLAIMS = Register()
 claim = CLAIMS.enter
@@ -223,8 +227,7 @@ def _perturbation(tables: Tables) -> list[Check]:
 @claim(
     13,
     "The number of VIP connections falls with depth.",
-    f"In the deep network it is lower in the last layer than in the first {TWICE}, and from one "
-    f"layer to the next it does not rise {TWICE}. Claim 17 judges the fraction.",
+    f"{FALLS} Claim 17 judges the fraction.",
 )
 def _vip_number(tables: Tables) -> list[Check]:
     table = tables.rows("layers", **tables.deep)
@@ -275,8 +278,7 @@ def _uncertain(tables: Tables) -> list[Check]:
 @claim(
     17,
     "The fraction of VIP connections falls with depth.",
-    f"In the deep network it is lower in the last layer than in the first {TWICE}, and from one "
-    f"layer to the next it does not rise {TWICE}.",
+    FALLS,
 )
 def _vip_fraction(tables: Tables) -> list[Check]:
     table = tables.rows("datasize_layers", **tables.deep)

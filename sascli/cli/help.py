@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sascli.cli.composition import Composer
 from sascli.commands import COMMANDS, REPRODUCE, STUDIES, schema_of, with_study
-from sascli.config.composition import groups, without_hydra
+from sascli.config.composition import about, comments, groups, without_hydra
 from sascli.config.describe import listing
 from sascli.errors import UserError
 
@@ -81,24 +81,24 @@ def parsed(words: Sequence[str]) -> Namespace:
 
 def overview(start: str = "") -> str:
     """`sas help`, for the commands whose names begin with `start`."""
-    chosen = {name: entry for name, entry in COMMANDS.items() if name.startswith(start)}
+    chosen = {name: about(name) for name in COMMANDS if name.startswith(start)}
     parser = Parser("COMMAND", ABOUT, TAIL)
-    parser.add_table("commands", ((name, entry.summary) for name, entry in chosen.items()))
-    examples = (example for entry in chosen.values() for example in entry.examples[:2])
+    parser.add_table("commands", ((name, summary) for name, (summary, _) in chosen.items()))
+    examples = (example for _, examples in chosen.values() for example in examples[:2])
     parser.add_table("examples", examples)
     return parser.format_help().rstrip()
 
 
 def command_help(composer: Composer, cfg: DictConfig) -> str:
     """`sas help COMMAND`, with the defaults of a composed configuration."""
-    entry = COMMANDS[composer.command]
-    parser = Parser(composer.command, f"{entry.summary[:1].upper()}{entry.summary[1:]}.", NOTES)
+    summary, examples = about(composer.command)
+    parser = Parser(composer.command, f"{summary[:1].upper()}{summary[1:]}.", NOTES)
     parser.add_table("groups (YAML files of settings; * is chosen)", options(composer, cfg))
     defaults: Any = OmegaConf.to_container(without_hydra(cfg), resolve=True)
     settings = listing(schema_of(composer.command), defaults)
     parser.add_table("settings and their defaults", settings)
     parser.add_flags()
-    parser.add_table("examples", entry.examples)
+    parser.add_table("examples", examples)
     return parser.format_help().rstrip()
 
 
@@ -107,14 +107,7 @@ def options(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
     for group, chosen in groups(cfg).items():
         files = {} if group.startswith("hydra") else composer.files(group)
         for option, path in files.items():
-            yield f"{group}={option}{'*' * (option == chosen)}", comment(path)
-
-
-def comment(path: Path) -> str:
-    """The first comment of a YAML file that is not a directive."""
-    lines = path.read_text().splitlines()
-    comments = (line[1:].strip() for line in lines if line.startswith("#"))
-    return next((text for text in comments if not text.startswith("@package")), "")
+            yield f"{group}={option}{'*' * (option == chosen)}", next(iter(comments(path)), "")
 
 
 def completion(words: list[str]) -> str:

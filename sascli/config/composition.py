@@ -1,5 +1,6 @@
 """The YAML files composed: their folders, groups, options and settings."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,20 @@ def conf_directory(name: str) -> Path:
         if (folder / f"{name}.yaml").is_file():
             return folder
     raise UserError(f"conf/{name}.yaml is missing: install sas again")
+
+
+def comments(path: Path) -> list[str]:
+    """The lines of a YAML file that are comments, without directives."""
+    lines = re.findall(r"^# *(.+)", path.read_text(), re.MULTILINE)
+    return [line for line in lines if not line.startswith("@package")]
+
+
+def about(command: str) -> tuple[str, list[tuple[str, str]]]:
+    """The comments of a command's YAML: its summary, and examples with what each does."""
+    name = command.replace(" ", "/")
+    summary, *lines = comments(conf_directory(name) / f"{name}.yaml")
+    examples = (line.partition("  # ") for line in lines if line.startswith("sas "))
+    return summary, [(words.rstrip(), effect) for words, _, effect in examples]
 
 
 def quoted(text: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from sascli.core.network import FeedForward, Saved, relu_backward
+from sascli.core.backprop import Saved, relu_backward
+from sascli.core.network import FeedForward
 from sascli.core.products import product
 
 

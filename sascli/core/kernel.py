@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sascli.core.network import Saved
+from sascli.core.backprop import Saved
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.core.streams import fill_normal, fill_uniform
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from sascli.core.backprop import Saved
 from sascli.core.kernel import Scales, trained
-from sascli.core.network import Saved
 from sascli.core.recurrent import Recurrent
 
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sascli.core.backprop import MeanFieldMaps, MeanMaps
 from sascli.core.mean_field import mean_field_linear
-from sascli.core.network import KINDS, FeedForward, MeanFieldMaps, MeanMaps, Weights
+from sascli.core.network import KINDS, FeedForward, Weights
 from sascli.core.products import product
 from sascli.core.recurrent_backprop import LOSSES, ThroughTime
 

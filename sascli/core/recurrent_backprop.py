@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sascli.core.network import Gradients, Saved, Tape, relu_backward
+from sascli.core.backprop import Gradients, Saved, Tape, relu_backward
 
 if TYPE_CHECKING:
     from sascli.core.recurrent import Recurrent

@@ -1,5 +1,7 @@
 """Measurements of a trained network of the multisensory task."""
 
+from itertools import product
+
 import pandas as pd
 
 from sascli.analysis import psychometric as curves
@@ -25,16 +27,13 @@ FIXATION = 500.0
 
 def psychometric(run: TrainedRun, config: CurveSettings) -> Results:
     """psychometric.csv and sigmoids.csv."""
-    table = curves.psychometric(
-        network_of(run),
-        run.seeds,
-        modes=config.way,
-        frequencies=config.frequencies,
-        modalities=config.modality,
-        repeats=config.trials,
-        samples=config.samples,
-        timing=timing_of(run.config, config.dt),
-    )
+    network, timing = network_of(run), timing_of(run.config, config.dt)
+    conditions = list(product(config.modality, config.frequencies))
+    tables = [
+        curves.choices_of(network, run.seeds, mode, sample, conditions, config.trials, timing)
+        for mode, sample in curves.networks(config.way, config.samples)
+    ]
+    table = pd.concat(tables, ignore_index=True)
     return {"psychometric": table, "sigmoids": curves.sigmoids(table)}
 
 

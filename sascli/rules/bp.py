@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sascli.core.network import Gradients
+from sascli.core.backprop import Gradients
 from sascli.core.streams import Generators
 from sascli.rules.gradient import GradientRule
 

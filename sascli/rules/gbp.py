@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sascli.core.network import Gradients
+from sascli.core.backprop import Gradients
 from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_uniform
 from sascli.rules.gradient import GradientRule

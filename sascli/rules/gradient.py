@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sascli.config import Optim, RuleSettings
-from sascli.core.network import FeedForward, Gradients
+from sascli.core.backprop import Gradients
+from sascli.core.network import FeedForward
 from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab

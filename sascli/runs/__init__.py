@@ -31,6 +31,7 @@ from sascli.runs.files import (
     replacing,
     replica_keys,
     rows,
+    select,
     write_json,
     write_table,
 )

@@ -111,6 +111,24 @@ def rows(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame.from_records(list(records))
 
 
+def select(tables: Mapping[str, pd.DataFrame], name: str, **keys: str | int) -> pd.DataFrame:
+    """The rows of table `name` whose columns have these values.
+
+    Raises UserError when there are none.
+    """
+    if name not in tables:
+        raise UserError(f"there is no {name}.csv")
+    table = tables[name]
+    for column, value in keys.items():
+        if column not in table:
+            raise UserError(f"{name}.csv has no column {column}")
+        table = table[table[column] == value]
+    if table.empty:
+        condition = ", ".join(f"{column}={value}" for column, value in keys.items())
+        raise UserError(f"{name}.csv has no rows with {condition}")
+    return table
+
+
 def replica_keys(history: pd.DataFrame) -> list[str]:
     """The columns of a table that distinguish its replicas."""
     return [name for name in REPLICA if name in history]

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from sascli import claims, figures, runs
-from sascli.config import Reproduce, config_hash, plain, seed_list
+from sascli.config import Reproduce, seed_list
 from sascli.data import Data
 from sascli.measure import record
 from sascli.measure.run import TrainedRun
 from sascli.studies import report
 from sascli.studies.directories import judge, name_of
 from sascli.studies.registry import STUDIES
+from sascli.training import directories as training_directories
 from sascli.training import run as training_run
 from sascli.training import sweep
-from sascli.training.directories import same_settings
 from sascli.training.sweep import Point
 from sascli.training.workers import share
 
@@ -70,7 +70,7 @@ def reproduce(study: Reproduction) -> Path:
     if study.config.worker is not None:
         return share(
             parent_of(study),
-            same_settings(study.config),
+            training_directories.same_settings(study.config),
             lambda directory: begin(directory, study),
             study.train,
             lambda directory: finish(directory, study),
@@ -93,7 +93,7 @@ def finish(directory: Path, study: Reproduction) -> None:
 
 def claim(study: Reproduction) -> Path:
     """The directory of the same settings and data, unfinished before finished, or a new one."""
-    parent, same = parent_of(study), same_settings(study.config)
+    parent, same = parent_of(study), training_directories.same_settings(study.config)
     return runs.of_settings(parent, same, study.data.checksum) or runs.claim(parent)
 
 
@@ -107,23 +107,20 @@ def parent_of(study: Reproduction) -> Path:
 def begin(directory: Path, study: Reproduction) -> None:
     """Write manifest and settings; a resumed directory keeps its start."""
     config = study.config
-    resumed = (directory / runs.MANIFEST).exists()
-    runs.describe(
+    training_directories.begin(
         directory,
-        **({} if resumed else runs.provenance() | {"start": runs.now()}),
+        config,
+        {},
         kind="reproduce",
         study=study.name,
         model=config.model.name,
         preset=config.preset.name,
         cut=config.preset.cut,
-        config_hash=config_hash(config),
         reference=study.reference,
         seeds=seed_list(config.seeds),
         device=str(training_run.pick_device(config.device)),
         data={"name": study.data.name, "checksum": study.data.checksum},
-        **runs.running(),
     )
-    runs.write_json(directory / runs.CONFIG, plain(config))
 
 
 def present(directory: Path) -> None:

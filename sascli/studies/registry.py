@@ -26,8 +26,6 @@ class Study:
 
     title: str
     source: str  # completes "A reproduction of ..."
-    summary: str  # one line of `sas --help`
-    examples: tuple[tuple[str, str], ...]  # as of `sascli.commands.table.Command`
     figures: tuple[str, ...]  # in the order of the report
     later: tuple[str, ...] = ()  # figures whose tables directories of earlier versions lack
 
@@ -36,23 +34,11 @@ STUDIES = {
     "credit": Study(
         "Learning credit assignment",
         LI_HUANG,
-        "reproduce Figs. 2-4 and measure the paper's claims; repeated: only what is missing",
-        (
-            ("sas reproduce credit model=mnist", "every figure at preset=quick"),
-            ("sas reproduce credit preset=paper", "the paper's settings, five seeds"),
-            ("sas reproduce credit model=digits preset=smoke", "seconds: does everything run?"),
-            ("sas reproduce credit -m worker=1,2 hydra/launcher=slurm", "two jobs share the work"),
-        ),
         ("fig2a", "fig2b", "fig3a", "fig3b", "fig3c", "fig4a", "fig4b", "variance"),
     ),
     "temporal": Study(
         "Temporal credit assignment",
         ZOU_LI_HUANG,
-        "the recurrent network: both tasks, perturbations, choices, selectivity, kernel, claims",
-        (
-            ("sas reproduce temporal", "MNIST row by row and the task at preset=quick"),
-            ("sas reproduce temporal model=rnn_digits preset=smoke", "does everything run?"),
-        ),
         ("temporal_accuracy", "temporal_parameters", "temporal_entropy", "temporal_perturbation",
          "psychometric", "selectivity", "neurons", "trajectories", "synapses", "redraw", "kernel",
          "lazy", "order_parameters"),
@@ -61,11 +47,6 @@ STUDIES = {
     "copi": Study(
         "Constrained parameter inference",
         AHMAD,
-        "COPI beside BP and gBP: accuracy, rates, decorrelation, features, compression, claims",
-        (
-            ("sas reproduce copi model=mnist", "every picture and claim at preset=quick"),
-            ("sas reproduce copi model=digits preset=smoke", "seconds: does everything run?"),
-        ),
         ("copi_accuracy", "copi_loss", "copi_rates", "copi_gains", "decorrelation",
          "decorrelated", "features", "compression"),
         later=("copi_gains",),
@@ -73,11 +54,6 @@ STUDIES = {
     "use": Study(
         "The use of credit",
         f"what {LI_HUANG} say the learned distribution is good for",
-        "what credit is good for: calibration, pruning, protection of old tasks, with claims",
-        (
-            ("sas reproduce use model=mnist", "every picture and claim at preset=quick"),
-            ("sas reproduce use model=digits preset=smoke", "seconds: does everything run?"),
-        ),
         ("reliability", "uncertainty", "confusion", "pruning", "sparse", "continual",
          "continual_matrix"),
     ),

@@ -11,14 +11,7 @@ import pandas as pd
 import torch
 
 from sascli import runs
-from sascli.config import (
-    SweepDatasize,
-    Train,
-    as_list,
-    population,
-    seed_list,
-    training_of,
-)
+from sascli.config import SweepDatasize, Train, as_list, population, seed_list, training_of
 from sascli.errors import DivergedError, UserError
 from sascli.training import run as training_run
 from sascli.training.directories import RESUME, begin, resumed, same_settings

@@ -1,21 +1,28 @@
 """Psychometric curves and their sigmoids."""
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
 from task import QUICK, SEEDS, integrator
 
-from sascli.analysis.psychometric import STEEPEST, fit, psychometric, sigmoids
+from sascli.analysis.psychometric import STEEPEST, choices_of, fit, networks, sigmoids
 from sascli.core.recurrent import Recurrent
 
 F = [9.0, 11.0, 12.5, 14.0, 16.0]
 
 
-def curves(network: Recurrent, **settings: object) -> pd.DataFrame:
-    fixed = {"modes": ["mean"], "frequencies": F, "modalities": ["v", "a", "va"]}
-    fixed |= {"repeats": 40, "samples": 1, "timing": QUICK}
-    return psychometric(network, SEEDS, **(fixed | settings))  # type: ignore[arg-type]
+def curves(
+    network: Recurrent, modes: Sequence[str] = ("mean",), samples: int = 1, repeats: int = 40
+) -> pd.DataFrame:
+    conditions = list(product(["v", "a", "va"], F))
+    return pd.concat(
+        choices_of(network, SEEDS, mode, sample, conditions, repeats, QUICK)
+        for mode, sample in networks(modes, samples)
+    )
 
 
 def test_integrator_is_undecided_only_at_the_boundary() -> None:

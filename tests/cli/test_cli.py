@@ -74,9 +74,10 @@ def test_overview_lists_commands_and_examples(
 ) -> None:
     assert main(words) == 0
     out = capsys.readouterr().out
-    for name, command in COMMANDS.items():
-        assert f"\n  {name} " in out and command.summary in " ".join(out.split())
-        assert command.examples[0][0] in out
+    for name in COMMANDS:
+        summary, examples = composition.about(name)
+        assert f"\n  {name} " in out and summary in " ".join(out.split())
+        assert examples[0][0] in out and all(effect for _, effect in examples)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +129,7 @@ def test_command_help_shows_groups_and_composed_defaults(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_examples_are_valid(command: str) -> None:
-    for line, _ in COMMANDS[command].examples:
+    for line, _ in composition.about(command)[1]:
         program, *words = line.split()
         name, *words = with_study(words)
         assert (program, name) == ("sas", command)

@@ -11,11 +11,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from sascli.core import FeedForward
-from sascli.core.network import (
-    KINDS,
-    cross_entropy,
-    relu_backward,
-)
+from sascli.core.backprop import cross_entropy, relu_backward
+from sascli.core.network import KINDS
 from sascli.core.streams import streams
 
 WIDTHS = {2: [9, 4], 3: [9, 7, 4], 4: [9, 7, 6, 4], 5: [9, 7, 6, 5, 4]}

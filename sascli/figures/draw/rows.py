@@ -7,7 +7,6 @@ import pandas as pd
 from scipy.stats import rv_histogram
 
 from sascli import runs
-from sascli.errors import UserError
 
 Tables = Mapping[str, pd.DataFrame]
 Reference = Mapping[str, int]
@@ -18,20 +17,8 @@ def point(reference: Reference, depth: str = "depth") -> dict[str, int]:
     return {"depth": reference[depth], "train_size": reference["train_size"]}
 
 
-def rows(tables: Tables, name: str, **keys: str | int) -> pd.DataFrame:
-    """The rows of table `name` whose columns have these values.
-
-    Raises UserError when there are none.
-    """
-    table = tables[name]
-    for column, value in keys.items():
-        if column not in table:
-            raise UserError(f"{name}.csv has no column '{column}'")
-        table = table[table[column] == value]
-    if table.empty:
-        condition = ", ".join(f"{column}={value}" for column, value in keys.items())
-        raise UserError(f"{name}.csv has no rows with {condition}")
-    return table
+rows = runs.select
+"""The rows of a table whose columns have the given values."""
 
 
 def over_seeds(table: pd.DataFrame, column: str, along: str) -> pd.DataFrame:
