@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sascli.cli.composition import Composer
 from sascli.commands import COMMANDS, REPRODUCE, STUDIES, schema_of, with_study
-from sascli.config.composition import groups, without_hydra
+from sascli.config.composition import comment, groups, without_hydra
 from sascli.config.describe import listing
 from sascli.errors import UserError
 
@@ -108,13 +108,6 @@ def options(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
         files = {} if group.startswith("hydra") else composer.files(group)
         for option, path in files.items():
             yield f"{group}={option}{'*' * (option == chosen)}", comment(path)
-
-
-def comment(path: Path) -> str:
-    """The first comment of a YAML file that is not a directive."""
-    lines = path.read_text().splitlines()
-    comments = (line[1:].strip() for line in lines if line.startswith("#"))
-    return next((text for text in comments if not text.startswith("@package")), "")
 
 
 def completion(words: list[str]) -> str:
