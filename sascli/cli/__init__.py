@@ -11,7 +11,6 @@ from sascli import __version__
 from sascli.cli.composition import Composer, validated, values
 from sascli.cli.help import WORDS, command_help, completion, overview, parsed
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_study
-from sascli.commands.resume import resume
 from sascli.config import unknown
 from sascli.config.composition import quoted, without_hydra
 from sascli.config.describe import as_typed, typed_values
@@ -87,8 +86,10 @@ def launch(command: str, words: Sequence[str]) -> None:
             f"or write a list as {key}=[...]"
         )
     lines, typed = [str(o.input_line) for o in overrides], typed_values(overrides)
-    if command == "train" and not args.cfg and (config := resume(composer, lines, typed)):
-        return run(command, config)
+    if command == "train" and isinstance(typed.get("resume"), str) and not args.cfg:
+        from sascli.commands.resume import resume  # pandas
+
+        return run(command, resume(composer, lines, typed))
     cfg = composer.compose(lines)
     if args.cfg:
         node = {"job": without_hydra(cfg), "hydra": cfg.hydra, "all": cfg}[args.cfg]

@@ -14,14 +14,12 @@ PLACES = ("device", "threads", "outputs")
 """Settings that may differ from those of the run, as may `data.root`."""
 
 
-def resume(composer: Composer, lines: Sequence[str], words: Mapping[str, Any]) -> Train | None:
-    """The settings with which the run that `resume` names continues; None if it names none.
+def resume(composer: Composer, lines: Sequence[str], words: Mapping[str, Any]) -> Train:
+    """The settings with which the run that `resume` names continues.
 
     `words` are the typed values by key, `lines` the same as overrides. Raises UserError where one
     differs from the run's, except for `epochs` that grow.
     """
-    if not isinstance(words.get("resume"), str):
-        return None
     outputs = Path(words.get("outputs") or composer.compose().outputs)
     directory = runs.locate(words["resume"], outputs, unfinished=True)
     before = settings_of(directory, Train)

@@ -1,7 +1,7 @@
 """The settings of a training run, and the constraints that bounds cannot express."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
@@ -266,7 +266,7 @@ def initial(config: Train, name: str) -> list[Any]:
 
 def training_of(config: Train) -> Train:
     """The settings of `sas train` in those of a command with more."""
-    return Train(**{name: getattr(config, name) for name in Train.__dataclass_fields__})
+    return Train(**{f.name: getattr(config, f.name) for f in fields(Train)})
 
 
 def run_name(config: Train) -> str:
