@@ -13,7 +13,7 @@ from sascli.cli.help import WORDS, command_help, completion, overview, parsed
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_study
 from sascli.config import unknown
 from sascli.config.composition import quoted, without_hydra
-from sascli.config.describe import as_typed
+from sascli.config.describe import as_typed, typed_values
 from sascli.errors import UserError
 
 INVALID, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes
@@ -85,7 +85,12 @@ def launch(command: str, words: Sequence[str]) -> None:
             f"{line} has several values: add --multirun to run each of them, "
             f"or write a list as {key}=[...]"
         )
-    cfg = composer.compose([str(override.input_line) for override in overrides])
+    lines, typed = [str(o.input_line) for o in overrides], typed_values(overrides)
+    if command == "train" and isinstance(typed.get("resume"), str) and not args.cfg:
+        from sascli.commands.resume import resume  # pandas
+
+        return run(command, resume(composer, lines, typed))
+    cfg = composer.compose(lines)
     if args.cfg:
         node = {"job": without_hydra(cfg), "hydra": cfg.hydra, "all": cfg}[args.cfg]
         node = OmegaConf.select(node, args.package) if args.package else node
@@ -93,4 +98,7 @@ def launch(command: str, words: Sequence[str]) -> None:
             raise UserError(f"--package: there is no setting {args.package}")
         print(OmegaConf.to_yaml(node, resolve=args.resolve), end="")
     else:
-        run(command, validated(command, cfg))
+        config = validated(command, cfg, overrides)
+        if settings := composer.published(cfg):
+            print(settings, flush=True)
+        run(command, config)

@@ -1,14 +1,11 @@
 """From a command line to its configuration, and from Hydra's errors to one plain sentence."""
 
-import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
@@ -16,10 +13,10 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from omegaconf.errors import ValidationError as WrongType
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from sascli.commands import COMMANDS, REPRODUCE, schema_of
-from sascli.config import check, composition, typed, unknown
+from sascli.commands import COMMANDS, schema_of
+from sascli.config import check, check_used, composition, typed, unknown
 from sascli.config.composition import conf_directory, groups, without_hydra
-from sascli.config.describe import as_typed, stored, wrong_type
+from sascli.config.describe import as_typed, read, stored, typed_values, wrong_type
 from sascli.errors import UserError
 
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
@@ -28,31 +25,17 @@ PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which our
 def configuration(command: str, words: Sequence[str]) -> Any:
     """The checked settings that a command line gives, without running the command."""
     composer = Composer(command)
-    lines = [str(override.input_line) for override in composer.overrides(words)]
-    return validated(command, composer.compose(lines))
+    overrides = composer.overrides(words)
+    lines = [str(override.input_line) for override in overrides]
+    return validated(command, composer.compose(lines), overrides)
 
 
-def validated(command: str, cfg: DictConfig) -> Any:
-    """The settings of a command as its dataclass, within their bounds. Raises UserError."""
+def validated(command: str, cfg: DictConfig, overrides: Sequence[Override] = ()) -> Any:
+    """The settings of a command as its dataclass; they and the overrides are checked."""
     settings: Any = typed(without_hydra(cfg), schema_of(command))
     check(settings)
+    check_used([settings], typed_values(overrides))
     return settings
-
-
-def read(word: str) -> Override:
-    """A word in Hydra's grammar. Raises UserError unless it is setting=value."""
-    with suppress(HydraException):
-        (override,) = OverridesParser.create().parse_overrides([word])
-        override.value()
-        if override.key_or_group:
-            return override
-    key, _, value = word.partition("=")
-    form = "setting=value"
-    if key.strip() and value:
-        in_quotes = f'{key}="{value}"'
-        form = f"a text with special characters in quotes, {shlex.quote(in_quotes)}"
-        form = f"a list as {key}=[1,2]" if value.startswith("[") else form
-    raise UserError(f"cannot read '{word}': write {form}")
 
 
 def values(override: Override) -> list[str]:
@@ -95,10 +78,15 @@ class Composer(composition.Composer):
     def _override(self, override: Override) -> Override:
         """An override of the schema's key; '+' cannot add a key. Raises UserError."""
         key, value = override.key_or_group, override.value()
+        if override.is_delete():
+            raise UserError(f"{override.input_line}: a setting cannot be removed, only set")
+        if override.is_hydra_override():
+            return override
         if self.files(key) and isinstance(value, bool | int | float):
             raise unknown(str(value), self.options(key), key)
-        if override.is_hydra_override() or override.is_delete():
-            return override
+        if self.files(key) and isinstance(value, list):
+            names = ",".join(map(str, value))
+            raise UserError(f"{key} has one value: write {key}={names} with --multirun for each")
         key = stored(key, value, COMMANDS[self.command].plain)
         changed = replace(override, type=OverrideType.CHANGE, key_or_group=key)
         changed.input_line = f"{changed.get_key_element()}={override.get_value_string()}"
@@ -121,8 +109,7 @@ class Composer(composition.Composer):
         rule = next((line for line in lines if line.startswith("rule=")), None)
         if rule and isinstance(error.__context__, ConfigKeyError):  # in a file for another rule
             fitting = groups(self.compose([line for line in lines if line != rule]))["rule"]
-            name = "the study" if self.command.startswith(REPRODUCE) else str(error).split("'")[1]
-            return UserError(f"{name} is of rule={fitting}, not of {rule}")
+            return UserError(f"the study is of rule={fitting}, not of {rule}")
         if isinstance(cause, WrongType) and (text := wrong_type(cause, schema_of(self.command))):
             return UserError(f"{error}: {text}".removeprefix("Error merging override "))
         text = f"{error}: {cause}" if cause else str(error)

@@ -1,10 +1,8 @@
 """A multirun: jobs checked, named and submitted, then handed to Hydra."""
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,13 @@ from omegaconf import DictConfig
 from sascli import runs
 from sascli.cli.composition import Composer, validated, values
 from sascli.commands import run
+from sascli.config import check_used, without_effect
 from sascli.config.composition import CONF, VERSION_BASE, quoted
+from sascli.config.describe import typed_values
 from sascli.errors import UserError
 from sascli.jobs import multirun
 from sascli.jobs.record import recorded
-from sascli.jobs.submit import check_launcher, submit
+from sascli.jobs.submit import check_launcher, check_shared, job_name, submit
 from sascli.training.signals import Stopped
 
 SWEEPER = "hydra_plugins.sas_sweeper.Submitted"
@@ -61,20 +61,26 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
         raise UserError("jobs are named by their settings: leave hydra.sweep.subdir out")
     place = of_hydra.get("hydra.sweep.dir")
     directory = Path(str(place.value())) if place else None
-    if directory is not None and (directory / CONF).is_dir():  # settings of the first submission
+    resubmitted = directory is not None and (directory / CONF).is_dir()
+    if directory is not None and resubmitted:  # settings of the first submission
         composer = Composer(command, conf=(directory / CONF).absolute())
     lines = [str(override.input_line) for override in of_hydra.values()]
     settings = [override for override in overrides if not override.is_hydra_override()]
     shared = [str(o.input_line) for o in settings if not o.is_sweep_override()]
+    typed = typed_values(settings)
     swept = [values(override) for override in settings if override.is_sweep_override()]
     jobs = {job_name(sorted(job)): [*job, *shared] for job in product(*swept)}
     configs: list[DictConfig] = []
+    checked: list[Any] = []
     seen: set[str] = set()
-    for job in jobs.values():
-        if not configs or not seen.issuperset(job):  # few jobs contain all values: save time
+    for job in jobs.values():  # few jobs contain all values and use all settings: save time
+        if not configs or not seen.issuperset(job) or without_effect(checked, typed):
             configs.append(composer.compose([*lines, *job]))
-            validated(command, configs[-1])
+            checked.append(validated(command, configs[-1]))
             seen.update(job)
+    if not resubmitted:
+        check_used(checked, typed)
+        check_shared(typed_values(o for o in settings if not o.is_sweep_override()), checked[0])
     check_launcher(str(configs[0].hydra.launcher.get("_target_")))
     argv = [*command.split(), *words]
     parent = Path(configs[0].outputs) / composer.name / runs.MULTIRUN
@@ -101,10 +107,3 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
             raise
         line = str(error).strip().splitlines()[0]
         raise UserError(f"SLURM: {line}; `sas collect {directory}` shows more") from error
-
-
-def job_name(lines: Sequence[str]) -> str:
-    """The folder of a job: its overrides in characters that shells and Hydra leave alone."""
-    text = "+".join(line.lstrip("+") for line in lines).replace(".default=", "=")
-    name = re.sub(r"[^\w.+-]+", "-", re.sub(r"[][{}'\"]", "", text)) or "job"
-    return name if len(name) <= 200 else f"{name[:190]}-{sha256(name.encode()).hexdigest()[:8]}"

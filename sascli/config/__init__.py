@@ -5,6 +5,7 @@ from sascli.config.copi import Compress, Decorrelation, Features, ReproduceCopi
 from sascli.config.layers import RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
 from sascli.config.measurements import Claims, Entropy, FromRun, OnImages, Perturb, Plot
+from sascli.config.needs import Need, Never
 from sascli.config.population import population, varied
 from sascli.config.rule import RuleSettings, rule_schema, rule_settings
 from sascli.config.settings import (
@@ -56,3 +57,4 @@ from sascli.config.train import (
     training_of,
 )
 from sascli.config.use import Evaluate, Prune, ReproduceUse, Tune
+from sascli.config.used import check_used, without_effect

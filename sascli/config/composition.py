@@ -14,12 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from sascli.config.describe import leaves
 from sascli.config.rule import rule_files, rule_schema
+from sascli.config.settings import shown
 from sascli.errors import UserError
 
 VERSION_BASE = "1.3"
 CONF = "conf"  # the folder of YAML files: in a wheel, in the checkout, copied into a multirun
 ADJUST = "adjust"
 """The group of what a preset changes for a model: chosen by these two, never by the user."""
+PUBLISHED = "published"
+"""The group of what a rule sets for a model instead of the model: chosen by the rule."""
 
 
 def conf_directory(name: str) -> Path:
@@ -58,7 +61,7 @@ def without_hydra(cfg: DictConfig) -> DictConfig:
 def groups(cfg: DictConfig) -> dict[str, Any]:
     """The groups of a configuration with the option chosen, in the order of the YAML."""
     chosen = reversed(cfg.hydra.runtime.choices.items())
-    return {group: option for group, option in chosen if group != ADJUST}
+    return {group: option for group, option in chosen if group not in (ADJUST, PUBLISHED)}
 
 
 class Composer:
@@ -78,9 +81,28 @@ class Composer:
             self.loader = GlobalHydra.instance().config_loader()
 
     def compose(self, lines: Sequence[str] = ()) -> DictConfig:
-        """The configuration of one run with these overrides, Hydra's own node included."""
+        """The configuration of one run with these overrides, Hydra's own node included.
+
+        Raises UserError for an experiment of another command.
+        """
+        for line in lines:
+            key, _, name = line.partition("=")
+            if key == "experiment" and (path := self.files(key).get(name)):
+                self._check_experiment(path)
         lines = [*self.search, *lines]
         return self.loader.load_configuration(self.name, lines, RunMode.RUN, from_shell=False)
+
+    def _check_experiment(self, path: Path) -> None:
+        """Raises UserError if an experiment's first comment has the line of another command."""
+        command, setting = self.name.replace("/", " "), f"experiment={path.stem}"
+        lines = [
+            line for line in "".join(comments(path)[:1]).split(" && ") if setting in line.split()
+        ]
+        if lines and not any(line.startswith(f"sas {command} ") for line in lines):
+            raise UserError(
+                f"{setting} is for another command, `{lines[0]}`; `sas {command} --help` shows "
+                "each experiment's command"
+            )
 
     def files(self, group: str) -> dict[str, Path]:
         """The YAML files of a group by option; empty for Hydra's groups and for other keys."""
@@ -93,6 +115,16 @@ class Composer:
             group.partition("@")[0], config_name=self.name, overrides=self.search
         )
         return [name for name in names if not name.endswith("_schema")]
+
+    def published(self, cfg: DictConfig) -> str:
+        """The settings of a rule that sets its own for the model, in one line; else empty."""
+        choices = cfg.hydra.runtime.choices
+        if choices.get(PUBLISHED) not in self.files(PUBLISHED):
+            return ""
+        keys = ("depth", "width", "train_size", "batch_size", "epochs")
+        settings = [f"{key}={shown(cfg[key])}" for key in keys]
+        text = " ".join([*settings, f"lr={shown(cfg.lr.default)}"])
+        return f"rule={choices.rule} with its settings for {choices.model}: {text}"
 
     def settings(self, cfg: DictConfig, like: str) -> dict[str, Any]:
         """Dotted keys with their values, interpolations unresolved; groups with their choice.

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sascli.config.needs import Need, Never
+from sascli.config.rule import RuleSettings, rule_settings
 from sascli.config.settings import as_list, require, setting
 from sascli.config.train import Train, check_resumes_itself, check_single_rates
 
@@ -11,19 +13,33 @@ METHODS = {"bp": "bp", "ewc": "bp", "gbp": "gbp", "vip": "gbp", "certainty": "gb
 """The learning rule of each method; bp and gbp protect nothing."""
 
 
+def of(method: str) -> Need:
+    """The need of a setting of one method."""
+    return Need("methods", f"it is used by the method {method}", lambda names: method in names)
+
+
 @dataclass
 class Strength:
     """How strongly each method protects; the best value of a list is searched."""
 
-    ewc: Any = setting([10**n for n in range(7)], "lambda of the penalty", ge=0)
-    vip: Any = setting([0.001, 0.01, 0.1, 0.3, 0.6], "relative variance that freezes", ge=0)
-    certainty: Any = setting([0.25, 0.5, 1, 2, 4], "power of the relative variance", ge=0)
+    ewc: Any = setting([10**n for n in range(7)], "lambda of the penalty", of("ewc"), ge=0)
+    vip: Any = setting(
+        [0.001, 0.01, 0.1, 0.3, 0.6], "relative variance that freezes", of("vip"), ge=0
+    )
+    certainty: Any = setting(
+        [0.25, 0.5, 1, 2, 4], "power of the relative variance", of("certainty"), ge=0
+    )
 
 
 @dataclass
 class Continual(Train):
     """Tasks in sequence: settings of `sas train`, with `epochs` per task."""
 
+    needs = Train.needs | {
+        "eval.*": Never(words="every task is tested once, by the mean field"),
+        "snapshot_every": Never(words="the networks of this command are not saved"),
+        "checkpoint_every": Never(words="a method that is finished is not repeated"),
+    }
     task: str = setting(
         "split",
         "split: each a pair of classes with its own output layer; "
@@ -41,6 +57,11 @@ class Continual(Train):
     lr: Any = setting(0.1, "learning rate as for `sas train`; of a list the best is searched")
     search_seeds: int = setting(1, "seeds of the search, on held-out training images", ge=1)
     seeds: Any = setting(3, "number of seeds (5: 0 to 4), or their list; they train side by side")
+
+    @property
+    def rules(self) -> list[RuleSettings]:
+        """The learning rules of the methods."""
+        return [rule_settings({"name": METHODS[method]}) for method in self.methods]
 
     def constraints(self) -> None:
         """As `Train`, and those of tasks in sequence."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sascli.config.measurements import OnImages
+from sascli.config.needs import Never
+from sascli.config.rule import RuleSettings, rule_settings
 from sascli.config.settings import count_or_all, require, setting
 from sascli.config.sweeps import Preset, Reproduce
 
@@ -65,7 +67,18 @@ class CopiPreset(Preset):
 class ReproduceCopi(Reproduce):
     """The study of COPI beside BP and gBP."""
 
+    needs = {key: need for key, need in Reproduce.needs.items() if key != "rule"} | {
+        **dict.fromkeys(("lr.m", "lr.pi", "lr.xi"), Never(words="lr and lr.r are the rates")),
+        **dict.fromkeys(("decay.pi", "decay.xi"), Never(words="decay is that of COPI's weights")),
+        "eval.samples": Never(words="COPI's networks have no distribution"),
+    }
     preset: CopiPreset = setting(CopiPreset, "group: smoke, quick, paper")
+
+    @property
+    def rules(self) -> list[RuleSettings]:
+        """The rules that are compared."""
+        adam: dict[str, object] = {"name": "bp_decor", "adam": True}
+        return [*super().rules, rule_settings(adam), rule_settings({"name": "gbp"})]
 
     def constraints(self) -> None:
         """As `Reproduce`; the rates include the published one, and the rule is COPI."""

@@ -1,16 +1,21 @@
 """Settings as they are typed and read: keys, types in words, defaults with their meaning."""
 
-import json
-from collections.abc import Collection, Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from keyword import iskeyword
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf.errors import ValidationError
 
 from sascli.config.rule import rule_schema
+from sascli.config.settings import shown
+from sascli.errors import UserError
 
 MAPS = ("lr", "decay")
 """Maps in YAML, so that lr.pi can be set; on the command line a number is enough."""
@@ -68,6 +73,33 @@ def as_typed(override: Override) -> str:
     return f"{written(override.get_key_element())}={override.get_value_string()}"
 
 
+def read(word: str) -> Override:
+    """A word in Hydra's grammar. Raises UserError unless it is setting=value."""
+    with suppress(HydraException):
+        (override,) = OverridesParser.create().parse_overrides([word])
+        override.value()
+        if override.key_or_group:
+            return override
+    key, _, value = word.partition("=")
+    form = "setting=value"
+    if key.strip() and value:
+        in_quotes = f'{key}="{value}"'
+        form = f"a text with special characters in quotes, {shlex.quote(in_quotes)}"
+        form = f"a list as {key}=[1,2]" if value.startswith("[") else form
+    raise UserError(f"cannot read '{word}': write {form}")
+
+
+def typed_values(overrides: Iterable[Override]) -> dict[str, Any]:
+    """What was typed: values by dotted key, those of a sweep as text; no settings of Hydra."""
+    typed: dict[str, Any] = {}
+    for override in overrides:
+        if not override.is_hydra_override():
+            sweeps = override.is_sweep_override()
+            value = override.get_value_string() if sweeps else override.value()
+            typed |= leaves({override.key_or_group: value})
+    return typed
+
+
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted keys, as typed, and values."""
     for key, value in tree.items():
@@ -94,8 +126,3 @@ def listing(schema: Any, values: Mapping[str, Any], prefix: str = "") -> Iterato
             value = value["default"] if isinstance(value, dict) else value
             words = describe_type(kind)
             yield f"{written(key)}={shown(value)}", f"{meaning} ({words})" if words else meaning
-
-
-def shown(value: Any) -> str:
-    """A value as it is typed on the command line."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace('"', "")

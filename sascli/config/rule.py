@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from omegaconf import OmegaConf
 
+from sascli.config.needs import Need, Never
 from sascli.config.settings import setting, typed, unknown
 
 FOLDERS = [Path(__file__).parents[1] / "rules"]
@@ -17,8 +18,13 @@ FOLDERS = [Path(__file__).parents[1] / "rules"]
 
 @dataclass
 class RuleSettings:
-    """Settings that every rule has; a rule adds settings by inheriting from this."""
+    """Settings that every rule has; a rule adds settings by inheriting from this.
 
+    `needs` lists the settings outside `rule` that the rule does not use, so that they are refused
+    where they are typed; `lr.pi` includes that of a layer, `init*` everything in `init`.
+    """
+
+    needs: ClassVar[dict[str, Need]] = {"lr.r": Never()}
     name: str = setting("", "the learning rule")
 
 
@@ -40,7 +46,8 @@ def rule_schema(name: str) -> type[RuleSettings]:
         raise unknown(name, files, "learning rule")
     schema: type[RuleSettings] = RuleSettings
     namespace: dict[str, Any] = {"__name__": f"sascli.rules.{name}"}
-    namespace |= {"dataclass": dataclass, "setting": setting, "RuleSettings": RuleSettings}
+    for value in (dataclass, setting, RuleSettings, Need, Never):
+        namespace[value.__name__] = value
     for node in ast.parse(files[name].read_text()).body:
         if isinstance(node, ast.ImportFrom):
             package, _, parent = str(node.module).rpartition(".")

@@ -70,12 +70,12 @@ class Bounds:
         return f"{text} or '{self.word}'" if self.word else text
 
 
-def setting(default: Any = MISSING, help: str = "", **bounds: Any) -> Any:
+def setting(default: Any = MISSING, help: str = "", need: Any = None, **bounds: Any) -> Any:
     """A dataclass field whose meaning `sas COMMAND --help` prints; `bounds` as `Bounds` has them.
 
-    A class as default is called to make it.
+    A class as default is called to make it. `need` is a `sascli.config.needs.Need`.
     """
-    metadata = {"help": help, "bounds": Bounds(**bounds)}
+    metadata = {"help": help, "bounds": Bounds(**bounds), "need": need}
     if isinstance(default, (list, type)):
         factory = default if isinstance(default, type) else default.copy
         return field(default_factory=factory, metadata=metadata)
@@ -112,6 +112,12 @@ def typed(cfg: DictConfig, schema: type[Settings]) -> Settings:
         return cast(Settings, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    return text.replace('"', "")
 
 
 def unknown(key: str, known: Iterable[str], what: str) -> UserError:

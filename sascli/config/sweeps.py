@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sascli.config.layers import alternatives
+from sascli.config.needs import Never
 from sascli.config.population import first
 from sascli.config.settings import as_list, count_or_all, require, setting
 from sascli.config.train import Train, check_resumes_itself, check_single_rates
@@ -74,6 +75,10 @@ class CreditPreset(SearchPreset):
 class Reproduce(ManyRuns):
     """Settings of every study: those of `sas train` and a preset."""
 
+    needs = ManyRuns.needs | {
+        "name": Never(words="a study's directory is named by its model and preset"),
+        "rule": Never(words="the study trains gbp and bp"),
+    }
     preset: Preset = setting(Preset, "group: smoke, quick, paper")
 
 

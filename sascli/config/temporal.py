@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sascli.config.measurements import FromRun, Where
+from sascli.config.needs import Need, Never
 from sascli.config.settings import require, seed_list, setting
 from sascli.config.sweeps import Preset, Reproduce
 from sascli.config.train import Train, check_single_rates
@@ -159,6 +160,10 @@ class OrderParameters(Experiment, NeuronSettings):
 class OtherModel(Train):
     """A further model that the study trains: settings of `sas train`."""
 
+    needs = Train.needs | dict.fromkeys(
+        ("name", "seed", "replicas", "rule", "resume", "device", "threads", "outputs", "data*"),
+        Never(words="the study's setting is that of all its models"),
+    )
     epochs: int = setting(100, "passes over the training images; 0: without this model", ge=0)
     seeds: Any = setting(None, "number of seeds (5: 0 to 4), or their list; null: the study's")
 
@@ -185,6 +190,12 @@ class TemporalPreset(Preset):
 class ReproduceTemporal(Reproduce):
     """The study of the recurrent network: a model of images in sequence, and the task."""
 
+    needs = Reproduce.needs | {
+        **dict.fromkeys(
+            ("pixels.[!e]*", "pixels.eval*"), Need("pixels.epochs", "add pixels.epochs=N")
+        ),
+        "data.root": Need("kernel", "lazy training uses it"),
+    }
     preset: TemporalPreset = setting(TemporalPreset, "group: smoke, quick, paper")
     task: OtherModel = setting(OtherModel, "settings of `sas train model=multisensory`")
     pixels: OtherModel = setting(OtherModel, "settings of `sas train model=rnn_pixels`")

@@ -1,11 +1,12 @@
 """The settings of a training run, and the constraints that bounds cannot express."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
-from sascli.config.rule import rule_settings
+from sascli.config.needs import Need
+from sascli.config.rule import RuleSettings, rule_settings
 from sascli.config.settings import (
     check,
     count_or_all,
@@ -19,6 +20,34 @@ from sascli.config.settings import (
 IDENTITY = "identity"
 """Instead of a variance of the initial m: m is the identity matrix."""
 
+RECURRENT = Need(
+    "model.network",
+    "it is used by recurrent networks, for example model=rnn_rows",
+    "recurrent".__eq__,
+)
+TASK = Need("model.source", "it is used by model=multisensory", "multisensory".__eq__)
+FOLDER = Need("model.source", "it is used by model=folder", "folder".__eq__)
+FILES = Need(
+    "model.source",
+    "it is used by images in files, for example model=mnist",
+    lambda source: source not in ("digits", "multisensory"),
+)
+ADAMW = Need("optim.name", "it is used by optim=adamw", "adamw".__eq__)
+RMSPROP = Need("optim.name", "it is used by optim=rmsprop", "rmsprop".__eq__)
+HIDDEN_LAYERS = Need("depth", "there are hidden layers from depth=3 on", lambda depth: depth != 2)
+STOPS = Need("stop_loss", "it is used with stop_loss", lambda loss: loss is not None)
+HALVED = Need("optim.halve_every", "it is used with optim.halve_every")
+INPUTS_VARY = Need(
+    "model.ordinary_inputs",
+    "input weights have m only; model.ordinary_inputs=false changes that",
+    lambda ordinary: not ordinary,
+)
+SEEDS_UNSET = Need(
+    "seeds",
+    "the seeds are those of `seeds`, a list such as seeds=[3,4,5]",
+    lambda seeds: seeds is None,
+)
+
 
 @dataclass
 class Model:
@@ -27,20 +56,29 @@ class Model:
     name: str = setting("digits", "name of the model, part of the run's name")
     source: str = setting("digits", "digits, mnist, cifar10, folder or multisensory")
     network: str = setting("feedforward", "feedforward or recurrent", choices=tuple(LAYERS))
-    image_size: int | None = setting(None, "folder: pixels per side, to which images are resized")
-    grey: bool = setting(False, "folder: convert colour images to grey")
-    n_in: int | None = setting(None, "recurrent: pixels per time step; null: a row", ge=1)
-    dt: float = setting(1.0, "recurrent: time step, in the unit of tau; multisensory: ms")
-    tau: float = setting(10.0, "recurrent: time constant of the neurons")
-    sigma: float = setting(0.0, "recurrent: noise of the neurons", ge=0)
-    start: float = setting(0.0, "recurrent: h(0)")
+    image_size: int | None = setting(
+        None, "folder: pixels per side, to which images are resized", FOLDER
+    )
+    grey: bool = setting(False, "folder: convert colour images to grey", FOLDER)
+    n_in: int | None = setting(
+        None, "recurrent: pixels per time step; null: a row", RECURRENT, ge=1
+    )
+    dt: float = setting(
+        1.0, "recurrent: time step, in the unit of tau; multisensory: ms", RECURRENT
+    )
+    tau: float = setting(10.0, "recurrent: time constant of the neurons", RECURRENT)
+    sigma: float = setting(0.0, "recurrent: noise of the neurons", RECURRENT, ge=0)
+    start: float = setting(0.0, "recurrent: h(0)", RECURRENT)
     loss: str = setting(
         "mean",
         "multisensory: squared error, mean over unmasked targets; or half_per_step: its sum / "
         "(2 trials x time steps), padding included",
+        TASK,
         choices=("mean", "half_per_step"),
     )
-    ordinary_inputs: bool = setting(False, "recurrent: input weights have m only, pi = Xi = 0")
+    ordinary_inputs: bool = setting(
+        False, "recurrent: input weights have m only, pi = Xi = 0", RECURRENT
+    )
 
 
 @dataclass
@@ -59,15 +97,23 @@ class Optim:
     name: str = setting(
         "adamw", "Adam with decoupled, rmsprop with coupled decay", choices=("adamw", "rmsprop")
     )
-    beta1: float = setting(0.9, "decay rate of the first moment; adamw only", ge=0, lt=1)
+    beta1: float = setting(0.9, "decay rate of the first moment; adamw only", ADAMW, ge=0, lt=1)
     beta2: float = setting(0.999, "decay rate of the second moment", ge=0, lt=1)
     eps: float = setting(1e-8, "added to the root of the second moment", ge=0)
-    eps_inside: bool = setting(False, "rmsprop: eps is added inside the root, as published")
-    pi: str | None = setting(None, "rmsprop: sgd for pi; null: as m, xi", choices=("sgd",))
+    eps_inside: bool = setting(
+        False, "rmsprop: eps is added inside the root, as published", RMSPROP
+    )
+    pi: str | None = setting(
+        None, "rmsprop: sgd for pi; null: as m, xi", RMSPROP, choices=("sgd",)
+    )
     clip: float | None = setting(None, "largest spectral norm of a gradient; null: any", gt=0)
     halve_every: int | None = setting(None, "epochs between halvings of rates; null: never", ge=1)
-    halve: list[str] = setting(list(KINDS), "kinds of rates to halve", choices=KINDS, empty=True)
-    halve_early: bool = setting(False, "halve before, not after, those epochs, as published")
+    halve: list[str] = setting(
+        list(KINDS), "kinds of rates to halve", HALVED, choices=KINDS, empty=True
+    )
+    halve_early: bool = setting(
+        False, "halve before, not after, those epochs, as published", HALVED
+    )
 
 
 @dataclass
@@ -76,7 +122,9 @@ class Evaluation:
 
     samples: int = setting(10, "effective networks for ensemble.csv", ge=0)
     mean_every: int = setting(10, "epochs between evaluations of the mean network", ge=1)
-    redraw: str = setting("once", "draw weights once or at every step", choices=("once", "step"))
+    redraw: str = setting(
+        "once", "draw weights once or at every step", RECURRENT, choices=("once", "step")
+    )
 
 
 @dataclass
@@ -91,20 +139,28 @@ class DataSettings:
 
 @dataclass
 class Train:
-    """One training run: the settings that every model, rule and command share."""
+    """One training run: the settings that every model, rule and command share.
 
+    `needs` are those of settings by layer, and those that differ from command to command.
+    """
+
+    needs: ClassVar[dict[str, Need]] = dict.fromkeys(
+        ("lr.in.pi", "lr.in.xi", "decay.in.pi", "decay.in.xi", "init.xi_max.in"), INPUTS_VARY
+    ) | {"data.root": FILES}
     model: Model = setting(Model, "group: digits, mnist, ..., rnn_rows, multisensory")
     rule: Any = setting(None, "group: the learning rule and its own settings")
     optim: Optim = setting(Optim, "group: the optimiser")
     depth: int = setting(4, "layers of neurons, input and output included; recurrent: 3", ge=2)
-    width: Any = setting(100, "neurons per hidden layer: a number, or all widths", empty=True)
+    width: Any = setting(
+        100, "neurons per hidden layer: a number, or all widths", HIDDEN_LAYERS, empty=True
+    )
     train_size: Any = count_or_all("all", "T, the number of training images, or all")
     test_size: Any = count_or_all("all", "V, the number of test images, or all")
     epochs: int = setting(100, "passes over the training images", ge=1)
     stop_loss: float | None = setting(
         None, "training loss that stops a replica; null: never", ge=0
     )
-    stop_after: int = setting(0, "epochs before stop_loss applies", ge=0)
+    stop_after: int = setting(0, "epochs before stop_loss applies", STOPS, ge=0)
     batch_size: int = setting(500, "images per mini-batch; the last may be smaller", ge=1)
     batches: int | None = setting(None, "mini-batches per epoch; null: every image once", ge=1)
     lr: Any = setting(0.1, "learning rate, or lr.m, lr.pi, lr.xi, lr.r; a list: side by side")
@@ -114,8 +170,8 @@ class Train:
     data: DataSettings = setting(DataSettings, "data sets")
     checkpoint_every: int = setting(10, "epochs between checkpoints", ge=1)
     snapshot_every: int = setting(0, "epochs between snapshots of the weights; 0: none", ge=0)
-    seed: int = setting(0, "seed of the first replica; replica r has seed + r", ge=0)
-    replicas: int = setting(1, "independent networks trained side by side", ge=1)
+    seed: int = setting(0, "seed of the first replica; replica r has seed + r", SEEDS_UNSET, ge=0)
+    replicas: int = setting(1, "independent networks trained side by side", SEEDS_UNSET, ge=1)
     seeds: list[int] | None = setting(None, "seed of each replica, instead of seed", empty=True)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
@@ -128,6 +184,11 @@ class Train:
         """The rule's settings as their dataclass. Raises UserError for an invalid one."""
         if isinstance(self.rule, Mapping):
             self.rule = rule_settings(self.rule)
+
+    @property
+    def rules(self) -> list[RuleSettings]:
+        """The learning rules; none where the command's settings do not decide them."""
+        return [] if self.rule is None else [self.rule]
 
     def constraints(self) -> None:
         """Raises UserError for settings that do not fit together."""
@@ -205,7 +266,7 @@ def initial(config: Train, name: str) -> list[Any]:
 
 def training_of(config: Train) -> Train:
     """The settings of `sas train` in those of a command with more."""
-    return Train(**{name: getattr(config, name) for name in Train.__dataclass_fields__})
+    return Train(**{f.name: getattr(config, f.name) for f in fields(Train)})
 
 
 def run_name(config: Train) -> str:

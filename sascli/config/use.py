@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sascli.config.continual import PROTOCOLS, Continual, Strength
 from sascli.config.measurements import OnImages
+from sascli.config.needs import Need
 from sascli.config.settings import check, setting
 from sascli.config.sweeps import Reproduce, SearchPreset, check_one_rate, scaled
 from sascli.config.train import training_of
@@ -30,13 +31,15 @@ class Evaluate(OnImages):
 
 CRITERIA = ("pi", "snr", "magnitude")
 
+TUNED = Need("tune.epochs", "it is used with tune.epochs")
+
 
 @dataclass
 class Tune:
     """Fine-tuning of pruned networks by BP."""
 
     epochs: int = setting(0, "epochs of fine-tuning; 0: none", ge=0)
-    lr: float | None = setting(None, "learning rate; null: a tenth of the run's", gt=0)
+    lr: float | None = setting(None, "learning rate; null: a tenth of the run's", TUNED, gt=0)
 
 
 @dataclass
@@ -85,6 +88,7 @@ class UsePreset(SearchPreset):
 class ReproduceUse(Reproduce):
     """The study of what credit is good for."""
 
+    needs = Reproduce.needs | {"data.root": Need("preset.against", "other images use it")}
     preset: UsePreset = setting(UsePreset, "group: smoke, quick, paper")
 
     def constraints(self) -> None:

@@ -1,8 +1,11 @@
 """Submission of a multirun: claim its directory, copy its settings, list its unfinished jobs."""
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sascli import runs
 from sascli.config.composition import CONF
@@ -52,3 +55,21 @@ def check_launcher(target: str) -> None:
     """Raises UserError where the launcher is SLURM's and there is no SLURM."""
     if target.endswith(".SlurmLauncher") and shutil.which("sbatch") is None:
         raise UserError("there is no SLURM here (no sbatch): use hydra/launcher=local")
+
+
+def job_name(lines: Sequence[str]) -> str:
+    """The folder of a job: its overrides in characters that shells and Hydra leave alone."""
+    text = "+".join(line.lstrip("+") for line in lines).replace(".default=", "=")
+    name = re.sub(r"[^\w.+-]+", "-", re.sub(r"[][{}'\"]", "", text)) or "job"
+    return name if len(name) <= 200 else f"{name[:190]}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def check_shared(typed: Mapping[str, Any], config: Any) -> None:
+    """Raises UserError for what was typed for one directory: every job has its own."""
+    if isinstance(resume := typed.get("resume"), str):
+        raise UserError(f"resume={resume} is one run: resume it without --multirun")
+    if typed.get("name") is not None and getattr(config, "worker", None) is None:
+        raise UserError(
+            f"name={typed['name']} has no effect on a multirun, whose jobs are named by their "
+            "settings: hydra.sweep.dir=DIRECTORY is where they are"
+        )

@@ -1,11 +1,24 @@
 """Back-propagation: the same network with m alone, pi and Xi fixed at 0."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from sascli.config import Never, RuleSettings
 from sascli.core.backprop import Gradients
 from sascli.core.streams import Generators
 from sascli.rules.gradient import GradientRule
+
+
+@dataclass
+class BPSettings(RuleSettings):
+    """BP learns m alone."""
+
+    needs = RuleSettings.needs | dict.fromkeys(
+        ("lr.pi", "lr.xi", "decay.pi", "decay.xi", "init.pi", "init.xi_max*", "optim.pi",
+         "eval.redraw", "model.ordinary_inputs"), Never()
+    )  # fmt: skip
 
 
 class BP(GradientRule):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sascli.config import setting
+from sascli.config import Need, Never, setting
 from sascli.core.copi import infer_
 from sascli.core.network import FeedForward
 from sascli.rules.base import Setup
@@ -20,6 +20,10 @@ class BPDecorSettings(COPISettings):
     Plain BP has decorrelation_epochs = 0 as well, or W would be frozen for nothing.
     """
 
+    needs = COPISettings.needs | {
+        "optim*": Need("rule.adam", "rule.adam=true"),
+        **dict.fromkeys(("optim.clip", "optim.halve*", "optim.pi"), Never()),
+    }
     adam: bool = setting(False, "W by Adam instead of plain gradient descent")
 
 

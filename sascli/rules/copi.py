@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sascli.config import RuleSettings, setting
+from sascli.config import Need, Never, RuleSettings, setting
 from sascli.core.copi import Decorrelated, correlation, decorrelate_, infer_, mean_square
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators, fill_normal, streams
@@ -19,15 +19,24 @@ from sascli.rules.base import Measurement, Rule, Setup
 
 @dataclass
 class COPISettings(RuleSettings):
-    """Settings of COPI; the rates are lr.m of W and lr.r of R."""
+    """Settings of COPI; the rates are lr.m of W and lr.r of R.
 
+    There is no optimiser, and W has no distribution.
+    """
+
+    needs = dict.fromkeys(
+        ("lr.pi", "lr.xi", "decay.pi", "decay.xi", "init*", "optim*", "eval.redraw"), Never()
+    )
     credit: str = setting(
         "bp",
         "how p is carried down: bp, through W and R; fa, through fixed random matrices",
         choices=("bp", "fa"),
     )
     decorrelation: str = setting(
-        "global", "global: dR = -lr.r C R; local: -lr.r R C", choices=("global", "local")
+        "global",
+        "global: dR = -lr.r C R; local: -lr.r R C",
+        Need("lr.r", "it is used with lr.r above 0", lambda rate: rate != 0),
+        choices=("global", "local"),
     )
     decorrelation_epochs: int = setting(1, "first epochs, in which R alone learns", ge=0)
     gain: float = setting(1000.0, "p = -gain dC/da at the output")

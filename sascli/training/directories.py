@@ -7,7 +7,10 @@ from typing import TypeVar
 from omegaconf import OmegaConf
 
 from sascli import runs
-from sascli.config import Train, config_hash, plain, typed
+from sascli.config import Train, config_hash, decisive, plain, typed
+from sascli.config.describe import leaves
+from sascli.config.settings import shown
+from sascli.errors import UserError
 
 Schema = TypeVar("Schema")
 RESUME = "the same command and resume=true"
@@ -24,6 +27,28 @@ def resumed(parent: Path, config: Train) -> Path | None:
 def settings_of(directory: Path, schema: type[Schema]) -> Schema:
     """The settings of a run; those that its version of sas lacked are the schema's defaults."""
     return typed(OmegaConf.create(runs.read_json(directory / runs.CONFIG)), schema)
+
+
+def changes(before: Train, after: Train) -> dict[str, str]:
+    """The settings that decide numbers and differ, each as `key old → new`, by key.
+
+    A larger `epochs` is none of them.
+    """
+    old, new = (dict(leaves(decisive(plain(config)))) for config in (before, after))
+    grown = after.epochs > before.epochs
+    return {
+        key: f"{key} {shown(old.get(key))} → {shown(new.get(key))}"
+        for key in sorted(old | new)
+        if old.get(key) != new.get(key) and not (key == "epochs" and grown)
+    }
+
+
+def different(directory: Path, changes: Mapping[str, str]) -> UserError:
+    """The error for a run that cannot be resumed with the settings that were asked for."""
+    return UserError(
+        f"{directory} was run with different settings: {', '.join(changes.values())}; "
+        "only epochs may grow"
+    )
 
 
 def same_settings(config: Train) -> Callable[[Path, Mapping[str, object]], bool]:

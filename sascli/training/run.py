@@ -10,14 +10,14 @@ import torch
 from sascli import rules, runs
 from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
-from sascli.config import Train, decisive, initial, plain, run_name, varied
+from sascli.config import Train, initial, run_name, varied
 from sascli.config import population as members_of
 from sascli.data import Data, load
 from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError
 from sascli.rules.base import Rule, Setup
 from sascli.training import checkpoint, split
-from sascli.training.directories import begin, resumed, settings_of
+from sascli.training.directories import begin, changes, different, resumed, settings_of
 from sascli.training.memory import free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
 from sascli.training.population import Population, Trained
@@ -78,16 +78,11 @@ def is_finished(config: Train, directory: Path) -> bool:
     """
     if not runs.begun(directory):
         return False
-    before, after = (
-        decisive(plain(settings)) for settings in (settings_of(directory, Train), config)
-    )
-    different = sorted(key for key in after if after[key] != before.get(key))
-    if "epochs" in different and after["epochs"] > before["epochs"]:
-        different.remove("epochs")
-    if different:
-        raise UserError(f"{directory} was run with different settings: {', '.join(different)}")
+    before = settings_of(directory, Train)
+    if differing := changes(before, config):
+        raise different(directory, differing)
     status = runs.manifest_of(directory)["status"]
-    return bool(status == "finished" and after["epochs"] == before["epochs"])
+    return bool(status == "finished" and config.epochs == before.epochs)
 
 
 def manifest(config: Train, population: Population, device: torch.device) -> dict[str, object]:

@@ -419,12 +419,12 @@ def test_resume_continues_the_newest_unfinished_run(tiny: Making) -> None:
 def test_resume_of_a_path_allows_more_epochs_only(tiny: Making) -> None:
     directory = training_run.run(tiny())
     for changes, named in (
-        ({"lr": {"default": 0.1}}, "lr"),
-        ({"epochs": 3}, "epochs"),
-        ({"seed": 1, "epochs": 6}, "seed"),
-        ({"width": 9, "depth": 5}, "depth, width"),
+        ({"lr": {"default": 0.1}}, "lr 0.05 → 0.1"),
+        ({"epochs": 3}, "epochs 4 → 3"),
+        ({"seed": 1, "epochs": 6}, "seed 0 → 1"),
+        ({"width": 9, "depth": 5}, "depth 4 → 5, width 8 → 9"),
     ):
-        with pytest.raises(UserError, match=f"was run with different settings: {named}$"):
+        with pytest.raises(UserError, match=f"different settings: {named}; only epochs may grow$"):
             training_run.run(tiny(resume=str(directory), **changes))
     assert training_run.run(tiny(resume=str(directory), epochs=6)) == directory
     assert_same_run(directory, training_run.run(tiny(epochs=6)))

@@ -1,0 +1,39 @@
+"""What a setting needs in order to have an effect, declared beside the setting or by a rule."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sascli.config.settings import shown
+
+
+@dataclass(frozen=True)
+class Need:
+    """The setting `key` must pass `test`: by default not be null, 0 or false.
+
+    `words` follow "it is used by", or say what to type instead.
+    """
+
+    key: str
+    words: str
+    test: Callable[[Any], bool] = bool
+
+    def unmet(self, config: Any) -> str:
+        """Why a setting with this need has no effect; empty if it has one."""
+        value = config
+        for name in self.key.split("."):
+            node = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+            value = node.get(name)
+        return "" if self.test(value) else f"with {self.key}={shown(value)}: {self.words}"
+
+
+@dataclass(frozen=True)
+class Never(Need):
+    """A setting without effect on a command or a rule, with what to type instead."""
+
+    key: str = ""
+    words: str = ""
+
+    def unmet(self, config: Any) -> str:
+        """Why the setting has no effect."""
+        return f"here: {self.words}"
