@@ -105,7 +105,9 @@ class Train:
         None, "training loss that stops a replica; null: never", ge=0
     )
     stop_after: int = setting(0, "epochs before stop_loss applies", ge=0)
-    batch_size: int = setting(500, "images per mini-batch; the last may be smaller", ge=1)
+    batch_size: int | None = setting(
+        500, "images per mini-batch; null: 200, less for an epoch of at least 20 steps", ge=1
+    )
     batches: int | None = setting(None, "mini-batches per epoch; null: every image once", ge=1)
     lr: Any = setting(0.1, "learning rate, or lr.m, lr.pi, lr.xi, lr.r; a list: side by side")
     decay: Any = setting(1e-4, "L2 decay, as lr: a number, decay.m ..., or a list")

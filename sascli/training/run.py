@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,6 +23,9 @@ from sascli.training.memory import free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
 from sascli.training.population import Population, Trained
 from sascli.training.progress import Part, Progress
+
+LARGEST_BATCH, STEPS = 200, 20
+"""Images per mini-batch, and steps per epoch at least, where `batch_size` is null."""
 
 
 def run(config: Train, directory: Path | None = None, progress: Part | None = None) -> Path:
@@ -102,7 +106,10 @@ def manifest(config: Train, population: Population, device: torch.device) -> dic
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "threads": torch.get_num_threads(),
         "data": population.data.description,
-        "warnings": [],
+        "warnings": [
+            *population.data.warnings,
+            *batch_size(config, len(population.data.train_y))[1],
+        ],
     }
 
 
@@ -164,6 +171,8 @@ def load_data(config: Train, device: torch.device, run: Path | None = None) -> D
             f"the data do not fit into the memory of {device}: lower train_size or test_size, or "
             "train with device=cpu"
         ) from error
+    for text in data.warnings:
+        warn_once(text)
     expected = recorded.get("checksum", data.checksum)
     if data.checksum != expected:  # the run's test images may be among new training images
         raise UserError(
@@ -183,15 +192,37 @@ def rule_maker(config: Train, data: Data) -> Callable[[Setup, torch.device], Rul
     return make
 
 
+@cache
+def warn_once(text: str) -> None:
+    """Print a warning, once in a process that trains many points."""
+    print(f"warning: {text}", flush=True)
+
+
+def batch_size(config: Train, size: int) -> tuple[int, list[str]]:
+    """Images per mini-batch for T = `size`, and the warning where the settings have another.
+
+    Without one it is LARGEST_BATCH, less where an epoch would have fewer than STEPS steps; a
+    batch larger than T becomes T.
+    """
+    number = config.batch_size
+    if number is None:
+        number = max(1, min(LARGEST_BATCH, size // STEPS))
+        text = f"batch_size={number}: {STEPS} steps an epoch with T={size}"
+        return number, [text] if number < LARGEST_BATCH else []
+    if number > size:
+        return size, [f"batch_size {number} exceeds T; using {size}"]
+    return number, []
+
+
 def setup(config: Train, data: Data) -> Setup:
-    """The rule's setup of all replicas; a batch larger than T becomes T, with a warning."""
-    size = len(data.train_y)
-    if config.batch_size > size:
-        print(f"warning: batch_size {config.batch_size} exceeds T; using {size}", flush=True)
+    """The rule's setup of all replicas; a batch size that is not the settings' is reported."""
     members = members_of(config)
+    batch, warnings = batch_size(config, len(data.train_y))
+    for text in warnings:
+        print(f"warning: {text}", flush=True)
     return Setup(
         seeds=[member.seed for member in members],
-        batch_size=min(config.batch_size, size),
+        batch_size=batch,
         lr={kind: [member.lr[kind] for member in members] for kind in members[0].lr},
         decay={kind: [member.decay[kind] for member in members] for kind in members[0].decay},
         optim=config.optim,

@@ -76,10 +76,7 @@ def train_halves(population: Population, progress: Progress | Part) -> Trained:
 def warn(population: Population) -> None:
     """Report the split on the screen and in the manifest."""
     text = f"{population.name} do not fit into the memory of {population.device}"
-    text += ": trained by halves"
-    print(f"warning: {text}", flush=True)
-    warnings = runs.manifest_of(population.run).get("warnings", [])
-    runs.describe(population.run, warnings=[*warnings, text])
+    runs.warn(population.run, f"{text}: trained by halves")
 
 
 def begin_half(population: Population, replicas: slice) -> Population:
