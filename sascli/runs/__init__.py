@@ -10,6 +10,7 @@ from sascli.runs.directories import (
     begun,
     claim,
     describe,
+    differences,
     find,
     locate,
     manifest_of,
@@ -20,6 +21,8 @@ from sascli.runs.directories import (
     recorded,
     running,
     study_name,
+    versions,
+    warn,
 )
 from sascli.runs.files import (
     add_replica_columns,
