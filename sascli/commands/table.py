@@ -181,7 +181,7 @@ COMMANDS = {
         (("sas claims format=markdown", "of the newest reproduction"),),
     ),
     "runs": Command(
-        "run directories: command, model, seeds, status, accuracy, age",
+        "run directories: rule, rate, depth, T, epochs, seeds, status, accuracy, age",
         "sascli.commands.runs:print_runs",
         (
             ("sas runs", "all, newest first"),

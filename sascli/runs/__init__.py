@@ -38,3 +38,4 @@ from sascli.runs.files import (
     write_table,
 )
 from sascli.runs.locks import BusyError, busy, lock
+from sascli.runs.weights import CHECKSUM, WEIGHTS, is_outdated, measured_run, weights_checksum
