@@ -16,6 +16,7 @@ from sascli.config.settings import (
     unknown,
 )
 
+MOST_LAYERS = 10_000
 IDENTITY = "identity"
 """Instead of a variance of the initial m: m is the identity matrix."""
 
@@ -185,6 +186,7 @@ def check_resumes_itself(config: Train) -> None:
 
 def hidden_widths(width: Any, depth: int) -> list[int]:
     """Widths of the depth - 2 hidden layers."""
+    require(depth <= MOST_LAYERS, f"depth={depth} is above {MOST_LAYERS}")
     widths = list(width) if isinstance(width, (list, tuple)) else [width] * (depth - 2)
     text = f"width lists {len(widths)} hidden layers, but depth={depth} has {depth - 2}"
     require(len(widths) == depth - 2, text)

@@ -27,6 +27,7 @@ from sascli.runs.directories import (
 from sascli.runs.files import (
     add_replica_columns,
     cannot_write,
+    in_bytes,
     last_epochs,
     make,
     read_json,

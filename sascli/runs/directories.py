@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from sascli import output
 from sascli.config import decisive
 from sascli.config.describe import leaves, shown
 from sascli.errors import UserError
@@ -74,7 +75,10 @@ def recorded(directory: Path, resume: str | None = None) -> Iterator[dict[str, A
         if result["status"] != "failed" and resume is not None:
             print(f"stopped; resume with {resume}", flush=True)
         raise
-    describe(directory, **entries, status="finished", end=now(), error=None)
+    entries |= {"status": "finished", "end": now(), "error": None}
+    if texts := output.lost():
+        entries["warnings"] = [*manifest_of(directory).get("warnings", []), *texts]
+    describe(directory, **entries)
 
 
 def outcome(error: BaseException) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One training run: from settings to a finished run directory, new or resumed."""
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,11 +16,11 @@ from sascli.config import Train, decisive, initial, plain, run_name, varied
 from sascli.config import population as members_of
 from sascli.data import Data, load
 from sascli.data.tasks import multisensory
-from sascli.errors import DivergedError, UserError
+from sascli.errors import DivergedError, UserError, out_of_memory
 from sascli.rules.base import Rule, Setup
 from sascli.training import checkpoint, split
 from sascli.training.directories import begin, resumed, settings_of
-from sascli.training.memory import free, peak_memory
+from sascli.training.memory import check_fits, free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
 from sascli.training.population import Population, Trained
 from sascli.training.progress import Part, Progress
@@ -139,9 +140,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def set_threads(number: int | None) -> None:
-    """Set torch's number of CPU threads; None leaves it."""
+    """Set torch's number of CPU threads, at most one for each core; None leaves it."""
     if number is not None:
-        torch.set_num_threads(number)
+        cores = os.cpu_count() or number
+        if number > cores:
+            warn_once(f"threads={number}, but there are {cores} cores: using {cores}")
+        torch.set_num_threads(min(number, cores))
 
 
 def load_data(config: Train, device: torch.device, run: Path | None = None) -> Data:
@@ -166,7 +170,9 @@ def load_data(config: Train, device: torch.device, run: Path | None = None) -> D
                 device=device,
                 dtype=getattr(torch, config.precision),
             )
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
         raise UserError(
             f"the data do not fit into the memory of {device}: lower train_size or test_size, or "
             "train with device=cpu"
@@ -216,8 +222,9 @@ def batch_size(config: Train, size: int) -> tuple[int, list[str]]:
 
 def setup(config: Train, data: Data) -> Setup:
     """The rule's setup of all replicas; a batch size that is not the settings' is reported."""
-    members = members_of(config)
     batch, warnings = batch_size(config, len(data.train_y))
+    check_fits(config, data, batch)
+    members = members_of(config)
     for text in warnings:
         print(f"warning: {text}", flush=True)
     return Setup(

@@ -15,7 +15,7 @@ from sascli.config import (
     SweepDatasize,
     Train,
     as_list,
-    population,
+    replica_count,
     seed_list,
     training_of,
 )
@@ -55,7 +55,7 @@ class Point:
         """Roughly proportional to the duration: images seen in training and tests."""
         config = self.config
         images = config.train_size * (1.5 if config.rule.name == "bp" else 3) + 10_000
-        return float(config.epochs * len(population(config)) * images * config.depth)
+        return float(config.epochs * replica_count(config) * images * config.depth)
 
 
 def point(config: Train, **changes: Any) -> Point:
