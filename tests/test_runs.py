@@ -343,12 +343,54 @@ def test_of_equal_start_times_the_later_version_is_newer(tmp_path: Path) -> None
     assert runs.find(tmp_path, lambda directory, manifest: manifest["status"] == "failed") is None
 
 
-def test_path_names_any_run(tmp_path: Path) -> None:
-    path = run_at(tmp_path / "elsewhere" / "v001", "10:00", "failed")
-    assert runs.locate(str(path), tmp_path / "outputs") == path
+@pytest.mark.parametrize("text", ["{}/v002", "{}/v002/", "{}", "{}/", "a", "a/", "a/v002"])
+def test_path_or_name_with_or_without_version(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "train" / "a"
+    for number in (1, 2):
+        runs.write_json(run_at(path / f"v00{number}", f"1{number}:00") / runs.CONFIG, {"lr": 1})
+    run_at(path / "v003", "13:00", "failed")
+    assert runs.locate(text.format(path), tmp_path) == path / "v002"
 
 
-@pytest.mark.parametrize("run", ["latest", "nothing", "a/v001"])
+@pytest.mark.parametrize(
+    ("status", "error", "message"),
+    [
+        ("failed", "it diverged", "v001 has failed, give a finished run: it diverged"),
+        ("interrupted", None, r"v001 is not finished \(interrupted\): `sas train resume=.*v001`"),
+        ("running", None, r"v001 is not finished \(killed\): `sas train resume=.*v001` continues"),
+    ],
+)
+def test_unfinished_run_is_named_with_its_reason(
+    tmp_path: Path, status: str, error: str | None, message: str
+) -> None:
+    path = run_at(tmp_path / "train" / "a" / "v001", "10:00", status, error=error)
+    for text in (str(path), str(path.parent), "a", "a/v001"):
+        with pytest.raises(UserError, match=message):
+            runs.locate(text, tmp_path)
+        assert runs.locate(text, tmp_path, unfinished=True) == path
+    if status == "running":
+        running = pytest.raises(UserError, match=r"v001 is not finished \(running\): wait for it")
+        with runs.lock(path), running:
+            runs.locate("a", tmp_path)
+
+
+def test_versions_of_different_settings_need_a_version(tmp_path: Path) -> None:
+    settings = {"lr": {"default": 0.1, "pi": None}, "epochs": 4, "checkpoint_every": 1}
+    for number in range(1, 4):
+        path = run_at(tmp_path / "train" / "a" / f"v00{number}", f"1{number}:00")
+        runs.write_json(path / runs.CONFIG, settings | {"checkpoint_every": number, "new": 1})
+    runs.write_json(path / runs.CONFIG, settings)  # of a version without the setting `new`
+    assert runs.locate("a", tmp_path) == path
+    runs.write_json(path / runs.CONFIG, settings | {"lr": {"default": 0.3, "pi": None}})
+    listed = r"v003 \(lr=0.3\), v002 \(lr=0.1\), v001 \(lr=0.1\): give a version, for example "
+    for text in ("a", str(path.parent)):
+        with pytest.raises(UserError, match=f"different settings: {listed}run={text}/v003$"):
+            runs.locate(text, tmp_path)
+    assert runs.locate("a/v002", tmp_path) == path.with_name("v002")
+    assert runs.locate("latest", tmp_path) == path
+
+
+@pytest.mark.parametrize("run", ["latest", "nothing"])
 def test_missing_run_is_reported(tmp_path: Path, run: str) -> None:
     run_at(tmp_path / "train" / "a" / "v001", "10:00", "interrupted")
     with pytest.raises(UserError, match=f"no finished run '{run}' in .*`sas train` makes one"):
@@ -362,8 +404,13 @@ def test_empty_run_is_reported(tmp_path: Path) -> None:
         runs.locate("a", tmp_path, unfinished=True)
 
 
-def test_damaged_manifest_does_not_hide_others(tmp_path: Path) -> None:
+def test_damaged_manifest_does_not_hide_others_and_warns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = run_at(tmp_path / "v001", "10:00")
     manifest = run_at(tmp_path / "v002", "11:00") / runs.MANIFEST
     manifest.write_text(json.dumps({"format": runs.FORMAT})[:-3])
-    assert runs.find(tmp_path, lambda directory, manifest: True) == path
+    for _ in range(2):
+        assert runs.find(tmp_path, lambda directory, manifest: True) == path
+    warning = capsys.readouterr().err
+    assert warning.count("\n") == 1 and f"warning: {manifest} is damaged" in warning

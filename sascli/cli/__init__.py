@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
-from sascli import __version__
+from sascli import __version__, output
 from sascli.cli.composition import Composer, validated, values
 from sascli.cli.help import WORDS, command_help, completion, overview, parsed
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_study
@@ -22,8 +22,8 @@ INVALID, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `sas` and return its exit code; an error that is not the user's is raised."""
     try:
-        dispatch(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        with output.guarded():
+            dispatch(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
@@ -33,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("sas: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader is gone: print nothing, not even when Python exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader is gone
         return BROKEN_PIPE
     return 0
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sascli import output
 from sascli.commands.table import COMMANDS, Command, function, schema_of
+from sascli.errors import UserError, out_of_memory
 from sascli.studies.registry import STUDIES
 
 __all__ = [
@@ -34,6 +36,20 @@ def run(command: str, config: Any, directory: Path | None = None) -> None:
 
     `directory` is that of a multirun's job.
     """
+    prints = COMMANDS[command].work.startswith(("sascli.commands.", "sascli.jobs."))
+    with output.guarded(tolerant=not prints):
+        try:
+            _run(command, config, directory)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = str(error).splitlines()[0] if str(error) else "out of memory"
+            text = "memory is not sufficient: lower replicas, width, batch_size, samples or images"
+            raise UserError(f"{text} ({reason})") from error
+
+
+def _run(command: str, config: Any, directory: Path | None) -> None:
+    """As `run`."""
     entry, work = COMMANDS[command], function(COMMANDS[command].work)
     if entry.work.startswith("sascli.measure."):
         from sascli.measure.record import measure

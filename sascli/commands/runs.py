@@ -1,7 +1,9 @@
 """`sas runs`: the run directories, their status, accuracy and age."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import get_terminal_size
 
 import pandas as pd
 
@@ -10,7 +12,6 @@ from sascli.config import Runs, as_list, unknown
 from sascli.jobs import listing
 
 FORMATS: dict[str, Callable[[pd.DataFrame], str]] = {
-    "text": listing.as_text,
     "csv": lambda table: table.to_csv(index=False).rstrip(),
     "json": lambda table: str(table.to_json(orient="records", indent=1)),
 }
@@ -27,4 +28,7 @@ def print_runs(config: Runs, _job: Path | None = None) -> None:
             table = table[table[column].isin(as_list(names))]
     if config.match is not None:
         table = table[table["directory"].str.contains(config.match, regex=False)]
+    if config.format == "text":
+        width = get_terminal_size().columns if sys.stdout.isatty() else None
+        return print(listing.as_text(table, Path(config.outputs), width))
     print(FORMATS[config.format](table))

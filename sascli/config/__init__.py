@@ -6,7 +6,7 @@ from sascli.config.layers import RATES, alternatives, per_kind
 from sascli.config.listings import Collect, Runs
 from sascli.config.measurements import Claims, Entropy, FromRun, OnImages, Perturb, Plot
 from sascli.config.needs import Need, Never
-from sascli.config.population import population, varied
+from sascli.config.population import population, replica_count, varied
 from sascli.config.rule import RuleSettings, rule_schema, rule_settings
 from sascli.config.settings import (
     as_list,

@@ -26,6 +26,12 @@ def population(config: Train) -> list[Member]:
     return [Member(seed, lr, decay) for lr in rates for decay in decays for seed in seeds]
 
 
+def replica_count(config: Train) -> int:
+    """The number of replicas, which `population` would list."""
+    rates, decays = (len(alternatives(value)) for value in (config.lr, config.decay))
+    return rates * decays * len(config.seeds or range(config.replicas))
+
+
 def varied(config: Train) -> dict[str, list[float]]:
     """Columns that distinguish replicas of different rates; none where all have the same."""
     values = {key: [*map(first, alternatives(getattr(config, key)))] for key in ("lr", "decay")}

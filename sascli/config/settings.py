@@ -17,6 +17,7 @@ from sascli.errors import UserError
 Settings = TypeVar("Settings")
 
 COMPARISONS = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+MOST_SEEDS = 10_000_000
 UNHASHED = ("resume", "device", "threads", "outputs", "worker")
 
 
@@ -152,6 +153,7 @@ def config_hash(config: Any) -> str:
 
 def seed_list(seeds: Any) -> list[int]:
     """`seeds=5` means 0 to 4; a list is itself. Raises UserError."""
+    require(type(seeds) is not int or seeds <= MOST_SEEDS, f"seeds={seeds} is above {MOST_SEEDS}")
     numbers = list(range(seeds)) if type(seeds) is int else seeds
     if not isinstance(numbers, list) or not numbers or {type(seed) for seed in numbers} != {int}:
         raise UserError(f"seeds must be a number of seeds or a list of them, not {seeds!r}")

@@ -17,6 +17,7 @@ from sascli.config.settings import (
     unknown,
 )
 
+MOST_LAYERS = 10_000
 IDENTITY = "identity"
 """Instead of a variance of the initial m: m is the identity matrix."""
 
@@ -161,7 +162,9 @@ class Train:
         None, "training loss that stops a replica; null: never", ge=0
     )
     stop_after: int = setting(0, "epochs before stop_loss applies", STOPS, ge=0)
-    batch_size: int = setting(500, "images per mini-batch; the last may be smaller", ge=1)
+    batch_size: int | None = setting(
+        500, "images per mini-batch; null: 200, less for an epoch of at least 20 steps", ge=1
+    )
     batches: int | None = setting(None, "mini-batches per epoch; null: every image once", ge=1)
     lr: Any = setting(0.1, "learning rate, or lr.m, lr.pi, lr.xi, lr.r; a list: side by side")
     decay: Any = setting(1e-4, "L2 decay, as lr: a number, decay.m ..., or a list")
@@ -244,6 +247,7 @@ def check_resumes_itself(config: Train) -> None:
 
 def hidden_widths(width: Any, depth: int) -> list[int]:
     """Widths of the depth - 2 hidden layers."""
+    require(depth <= MOST_LAYERS, f"depth={depth} is above {MOST_LAYERS}")
     widths = list(width) if isinstance(width, (list, tuple)) else [width] * (depth - 2)
     text = f"width lists {len(widths)} hidden layers, but depth={depth} has {depth - 2}"
     require(len(widths) == depth - 2, text)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ class Data:
     train_y: Tensor  # (T,) int64
     test_x: Tensor  # (V, n_in)
     test_y: Tensor  # (V,) int64
+    warnings: tuple[str, ...] = field(default=(), kw_only=True)  # of the source
 
     def batches(
         self, seeds: Sequence[int], epoch: int, size: int, most: int | None = None
@@ -112,6 +113,7 @@ def load(
         train_y=torch.from_numpy(train_y).to(device),
         test_x=scaled(test),
         test_y=torch.from_numpy(test_y).to(device),
+        warnings=images.warnings,
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -115,25 +116,66 @@ def folder(root: Path, name: str, *, image_size: int | None = None, grey: bool =
         labels, test_labels = labels[:cut], labels[cut:]
     # without parts a cache folder in the tree would be another class
     decoder = Decoder(root, root if has_parts else None, image_size, grey)
-    train = Part(labels, partial(decoder.read, paths))
-    return Source(name, classes, 255, train, Part(test_labels, partial(decoder.read, test_paths)))
+    train, test = (
+        Part(numbers, partial(decoder.read, files))
+        for numbers, files in ((labels, paths), (test_labels, test_paths))
+    )
+    images = {Path(path) for path in (*paths, *test_paths)}
+    return Source(name, classes, 255, train, test, _unused(root, images))
 
 
 def _listing(root: Path) -> tuple[tuple[str, ...], list[str], Labels]:
-    """Classes, paths and labels of the images root/CLASS/* in the fixed stratified order."""
-    from torchvision.datasets import ImageFolder
+    """Classes, paths and labels of the images root/CLASS/* in the fixed stratified order.
+
+    Hidden files and folders, such as .git or .ipynb_checkpoints, are left out.
+    """
+    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+
+    def is_image(path: str) -> bool:
+        return path.lower().endswith(IMG_EXTENSIONS) and not _hidden(Path(path), root)
 
     if not root.is_dir():
         raise UserError(f"there is no folder {root}: set data.root to a tree of class folders")
+    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    classes = [name for name in names if not name.startswith(".")]
+    if len(classes) < 2:
+        only = f"one class only, {classes[0]}" if classes else "no class folders"
+        raise UserError(f"{root} has {only}: it must hold one folder of images per class")
+    numbers = {name: number for number, name in enumerate(classes)}
     try:
-        images = ImageFolder(str(root))
-    except FileNotFoundError as error:  # a class without images, or no class at all
-        raise UserError(f"{root} must hold one folder of images per class: {error}") from error
-    if len(images.classes) < 2:
-        raise UserError(f"{root} has one class only, {images.classes[0]}: at least two are needed")
-    labels = np.array(images.targets, dtype=np.int64)
+        samples = make_dataset(str(root), numbers, is_valid_file=is_image)
+    except FileNotFoundError as error:  # a class without images
+        raise UserError(
+            f"{root} must hold one folder of images per class: {error}; images are "
+            f"{', '.join(IMG_EXTENSIONS)}"
+        ) from error
+    labels = np.array([label for _, label in samples], dtype=np.int64)
     order = stratified_order(labels, seed=0)
-    return tuple(images.classes), [images.samples[i][0] for i in order], labels[order]
+    return tuple(classes), [samples[i][0] for i in order], labels[order]
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    """Whether a file below `root`, or a folder that contains it, is hidden."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _unused(root: Path, images: set[Path]) -> tuple[str, ...]:
+    """The warning of files in a tree, hidden ones aside, that are not among its `images`.
+
+    Raises UserError for a folder that cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+    walk = os.walk(root, onerror=refuse, followlinks=True)
+    files = {Path(folder, name) for folder, _, names in walk for name in names} - images
+    kinds = Counter(path.suffix or "no extension" for path in files if not _hidden(path, root))
+    if not kinds:
+        return ()
+    text = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    reason = "in no class folder, or of a kind that is not read"
+    return (f"files of {root} that are not used: {kinds.total()} ({text}), {reason}",)
 
 
 def _sizes_differ(path: str, other: str) -> UserError:

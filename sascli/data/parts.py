@@ -27,6 +27,7 @@ class Source:
     white: int  # the pixel value that becomes 1
     train: Part
     test: Part
+    warnings: tuple[str, ...] = ()
 
 
 def array_part(pixels: Pixels, labels: Labels) -> Part:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +12,21 @@ from typing import Any
 import pandas as pd
 
 from sascli import runs
+from sascli.config.describe import leaves, shown
 from sascli.errors import UserError
 from sascli.jobs import slurm
 from sascli.jobs.status import read
 
-COLUMNS = ["directory", "command", "model", "seeds", "status", "accuracy", "start", "age"]
+SETTINGS = ["rule", "lr", "depth", "train_size", "epochs"]
+COLUMNS = ["directory", "command", "model", *SETTINGS, "seeds", "status", "accuracy"]
+COLUMNS += ["start", "age"]
+SHORT = {"directory": "run", "depth": "L", "train_size": "T", "accuracy": "acc."}
+"""Names of columns on a terminal."""
+SEEDS, RUN = 9, 20
+"""Characters of seeds at most, and of a run at least, on a terminal."""
 STATUSES = (
-    "finished", "running", "waiting", "failed", "interrupted", "preempted", "killed", "damaged",
-    "other format",
+    "finished", "outdated", "running", "waiting", "failed", "interrupted", "preempted", "killed",
+    "damaged", "other format",
 )  # fmt: skip
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -28,7 +35,8 @@ def listing(outputs: Path) -> pd.DataFrame:
     """A row for each run directory below `outputs`, newest first.
 
     accuracy is the fraction of test images after the last epoch, the mean over replicas; age is
-    in seconds since the start. The points of a sweep or a study have no rows.
+    in seconds since the start. A measurement is `outdated` if its run has changed since. The
+    points of a sweep or a study have no rows.
     """
     rows = [row for path in directories(outputs) if (row := describe(path, {}))]
     killed = [row for row in rows if row["status"] == "killed"]
@@ -61,16 +69,50 @@ def describe(directory: Path, queued: Mapping[str, str]) -> dict[str, Any] | Non
         status = "other format" if other else "damaged"
         return dict.fromkeys(COLUMNS) | {"directory": str(directory), "status": status}
     kind, start = manifest.get("kind"), manifest.get("start")
+    outdated = job.status == "finished" and runs.is_outdated(directory, manifest)
     return {
         "directory": str(directory),
         "command": f"reproduce {study}" if (study := runs.study_name(manifest)) else kind,
         "model": manifest.get("model"),
-        "seeds": " ".join(map(str, manifest.get("seeds", []))),
-        "status": job.status,
+        **settings(directory),
+        "rule": manifest.get("rule"),
+        "seeds": ranges(manifest.get("seeds", [])),
+        "status": "outdated" if outdated else job.status,
         "accuracy": accuracy(directory) if kind == "train" else None,
         "start": start,
         "age": age(str(start)),
     }
+
+
+def settings(directory: Path) -> dict[str, str]:
+    """Those of a run's settings that distinguish it, as they are typed."""
+    with suppress(UserError):
+        tree = runs.read_json(directory / runs.CONFIG)
+        tree["lr"] = rate(tree.get("lr"))
+        return {key: shown(tree[key]) for key in SETTINGS[1:] if tree.get(key) is not None}
+    return {}
+
+
+def rate(lr: Any) -> Any:
+    """A learning rate, of a map its default and those that differ: 0.1 pi=0.02."""
+    if not isinstance(lr, Mapping):
+        return lr
+    special = {key: value for key, value in leaves(lr) if value is not None and key != "default"}
+    return " ".join([shown(lr.get("default")), *(f"{k}={shown(v)}" for k, v in special.items())])
+
+
+def ranges(seeds: Sequence[int]) -> str:
+    """Seeds with spaces between them; three consecutive ones or more as first-last."""
+    groups = list[list[int]]()
+    for seed in seeds:
+        if groups and seed == groups[-1][-1] + 1:
+            groups[-1].append(seed)
+        else:
+            groups.append([seed])
+    return " ".join(
+        f"{group[0]}-{group[-1]}" if len(group) > 2 else " ".join(map(str, group))
+        for group in groups
+    )
 
 
 def age(start: str) -> int | None:
@@ -88,14 +130,34 @@ def accuracy(directory: Path) -> float | None:
     return None
 
 
-def as_text(table: pd.DataFrame) -> str:
-    """The table for a terminal."""
+def as_text(table: pd.DataFrame, outputs: Path, width: int | None = None) -> str:
+    """The table for a terminal of `width` columns; runs of `sas train` as `run=` takes them."""
     if table.empty:
         return "no run directories"
-    text = table.drop(columns="start").astype(object).fillna("")
-    text["accuracy"] = [value if value == "" else f"{value:.4f}" for value in text["accuracy"]]
+    text = table.drop(columns=["command", "model", "start"]).astype(object).fillna("")
+    folders = [f"{outputs / 'train'}{os.sep}", f"{outputs}{os.sep}"]
+    text["directory"] = [short(path, folders) for path in text["directory"]]
+    text["accuracy"] = [value if value == "" else f"{value:.3f}" for value in text["accuracy"]]
     text["age"] = [value if value == "" else in_words(value) for value in text["age"]]
+    text = text.rename(columns=SHORT).astype(str)
+    if width is not None:
+        text["seeds"] = [cut(value, SEEDS) for value in text["seeds"]]
+        columns = [[str(name), *text[name]] for name in text.columns[1:]]
+        left = width - sum(max(map(len, column)) + 1 for column in columns)
+        text["run"] = [cut(value, max(left, RUN)) for value in text["run"]]
+    text["run"] = text["run"].str.ljust(text["run"].map(len).max())
     return text.to_string(index=False, justify="left")
+
+
+def short(path: str, folders: Sequence[str]) -> str:
+    """A path without the first of the folders that it begins with."""
+    return next((path.removeprefix(f) for f in folders if path.startswith(f)), path)
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters, dots in place of its middle."""
+    half = (most - 2) // 2
+    return text if len(text) <= most else f"{text[:half]}..{text[len(text) - most + half + 2 :]}"
 
 
 def in_words(seconds: float) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from sascli import runs
 from sascli.config import FromRun, Kernel, OnImages, OrderParameters, config_hash, plain, varied
+from sascli.errors import UserError
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
 
@@ -31,14 +32,18 @@ def measure(
     entries: dict[str, object]
     if isinstance(config, FromRun):
         run = trained_run(config)
+        weights = runs.weights_checksum(run.directory)
         results = dict(work(run, config))
+        if runs.weights_checksum(run.directory) != weights:
+            raise UserError(f"{run.directory} has changed during the measurement: measure again")
         for table, result in results.items():
             if isinstance(result, pd.DataFrame) and "replica" in result:
                 results[table] = runs.add_replica_columns(result, varied(run.config))
         path = run.directory.resolve()  # "." has no name
         name = name or (path.parent.name if path.name.startswith("v") else path.name)
         entries = {key: run.manifest[key] for key in ("model", "rule", "data")}
-        entries |= {"run": str(run.directory), "seeds": run.seeds, "device": str(run.device)}
+        entries |= {"run": str(run.directory), "weights": weights, "epoch": max(run.epochs)}
+        entries |= {"seeds": run.seeds, "device": str(run.device)}
     else:
         results, entries = dict(work(config)), {"seeds": list(range(config.seeds))}
     directory = directory or runs.claim(Path(config.outputs) / command / str(name))

@@ -10,6 +10,7 @@ from sascli.runs.directories import (
     begun,
     claim,
     describe,
+    differences,
     find,
     locate,
     manifest_of,
@@ -20,10 +21,13 @@ from sascli.runs.directories import (
     recorded,
     running,
     study_name,
+    versions,
+    warn,
 )
 from sascli.runs.files import (
     add_replica_columns,
     cannot_write,
+    in_bytes,
     last_epochs,
     make,
     read_json,
@@ -36,3 +40,4 @@ from sascli.runs.files import (
     write_table,
 )
 from sascli.runs.locks import BusyError, busy, lock
+from sascli.runs.weights import CHECKSUM, WEIGHTS, is_outdated, measured_run, weights_checksum

@@ -5,16 +5,21 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from sascli import output
+from sascli.config import decisive
+from sascli.config.describe import leaves, shown
 from sascli.errors import UserError
 from sascli.runs import slurm
 from sascli.runs.code import code_version
 from sascli.runs.files import cannot_write, make, read_json, write_json
+from sascli.runs.locks import busy
 
 FORMAT = 1
 MANIFEST, CONFIG = "manifest.json", "config.json"
@@ -27,6 +32,10 @@ OLD_KINDS = {  # `kind` in manifests of earlier versions -> the study
 }
 Wanted = Callable[[Path, Mapping[str, Any]], bool]
 """Whether a directory, with its manifest, is one that is looked for."""
+NO_NUMBERS = ("name", "checkpoint_every")
+"""Settings of a run that change none of its numbers, although its hash depends on them."""
+SHOWN = 5
+"""Versions that an error lists at most."""
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "safetensors")
 
 
@@ -66,7 +75,10 @@ def recorded(directory: Path, resume: str | None = None) -> Iterator[dict[str, A
         if result["status"] != "failed" and resume is not None:
             print(f"stopped; resume with {resume}", flush=True)
         raise
-    describe(directory, **entries, status="finished", end=now(), error=None)
+    entries |= {"status": "finished", "end": now(), "error": None}
+    if texts := output.lost():
+        entries["warnings"] = [*manifest_of(directory).get("warnings", []), *texts]
+    describe(directory, **entries)
 
 
 def outcome(error: BaseException) -> dict[str, Any]:
@@ -105,6 +117,15 @@ def describe(directory: Path, **entries: Any) -> dict[str, Any]:
     return manifest
 
 
+def warn(directory: Path, *texts: str) -> None:
+    """Print warnings, and add those that are new to the manifest of a directory."""
+    before = manifest_of(directory).get("warnings", [])
+    for text in texts:
+        print(f"warning: {text}", flush=True)
+    if new := [text for text in dict.fromkeys(texts) if text not in before]:
+        describe(directory, warnings=[*before, *new])
+
+
 def running() -> dict[str, Any]:
     """The manifest entries of a directory that this process begins or resumes."""
     return {"status": "running", "end": None, "error": None, "slurm_job": slurm.this_job()}
@@ -133,14 +154,34 @@ def study_name(manifest: Mapping[str, Any]) -> str | None:
 
 def find(parent: Path, wanted: Wanted, *patterns: str) -> Path | None:
     """The newest `wanted` directory below `parent`, by its start time."""
+    directories = versions(parent, *patterns, wanted=wanted)
+    return directories[0][0] if directories else None
+
+
+def versions(
+    parent: Path, *patterns: str, wanted: Wanted = lambda *_: True
+) -> list[tuple[Path, dict[str, Any]]]:
+    """The `wanted` directories below `parent` with their manifests, newest first.
+
+    Warns of those that cannot be read.
+    """
     matches = []
     globs = (parent.glob(f"{pattern}/{MANIFEST}") for pattern in patterns or ("*",))
     for path in chain.from_iterable(globs):
-        with contextlib.suppress(UserError):
+        try:
             manifest = manifest_of(path.parent)
             if "start" in manifest and wanted(path.parent, manifest):
-                matches.append((manifest["start"], path.parent))
-    return max(matches)[1] if matches else None
+                matches.append((path.parent, manifest))
+        except UserError as error:
+            if path.exists():  # else it has just been deleted
+                _warn_of_unreadable(str(error))
+    return sorted(matches, key=lambda match: (match[1]["start"], match[0]), reverse=True)
+
+
+@cache
+def _warn_of_unreadable(reason: str) -> None:
+    """Print the warning once per reason."""
+    print(f"warning: {reason}; it is left out", file=sys.stderr)
 
 
 def finished(_: Path, manifest: Mapping[str, Any]) -> bool:
@@ -166,26 +207,72 @@ def of_settings(parent: Path, same: Wanted, checksum: str | None = None) -> Path
 def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
     """The run directory that a path, a name or `latest` means: the newest finished train run.
 
-    `latest` includes the jobs of multiruns, and a name may end with a version. With `unfinished`,
-    a name means its newest unfinished run, if there is one. Raises UserError when there is none.
+    `latest` includes the jobs of multiruns; a path or a name may end with a version or without.
+    With `unfinished`, a run need not be finished, and a name means its newest unfinished run, if
+    there is one. Raises UserError when there is none, when the run is not finished, and for a
+    name whose finished versions have different settings.
     """
     if not run:
         raise UserError("run is empty: give a path, a name or `latest`")
-    path = Path(run)
-    if (path / MANIFEST).exists():
-        kind = manifest_of(path).get("kind", "train")
-        if kind != "train":
-            raise UserError(f"{path} is from `sas {kind}`: give a run of `sas train`")
-        return path
-    train, directory = outputs / "train", None
-    if not path.is_absolute():
-        names = ("*/*", f"{MULTIRUN}/*/*") if run == "latest" else (f"{run}/*", run)
-        if unfinished:
-            directory = find(train, lambda *run: not finished(*run), *names)
-        directory = directory or find(train, finished, *names)
-    if directory is None:
+    train, path = outputs / "train", Path(run)
+    places = [path, train / path]  # the same for an absolute path
+    for directory in places:
+        if (directory / MANIFEST).exists():
+            return _checked(directory, unfinished)
+    if run == "latest":
+        latest = find(train, finished, "*/*", f"{MULTIRUN}/*/*")
+        directories = [latest] if latest else []
+    else:
+        found = next(filter(None, map(versions, places)), [])
+        directories = [directory for directory, manifest in found if finished(directory, manifest)]
+        left = [directory for directory, _ in found if directory not in directories]
+        if left and (unfinished or not directories):
+            return _checked(left[0], unfinished)
+        if not unfinished and (texts := differences(directories)):
+            raise UserError(
+                f"the finished versions of '{run}' have different settings: "
+                f"{', '.join(texts[:SHOWN])}{', ...' * (len(texts) > SHOWN)}: give a version, for "
+                f"example run={path / directories[0].name}"
+            )
+    if not directories:
         raise UserError(
             f"there is no {'' if unfinished else 'finished '}run '{run}' in {train}: give "
             "a path, a run's name or `latest`; `sas train` makes one"
         )
-    return directory
+    return _checked(directories[0], unfinished)
+
+
+def _checked(directory: Path, unfinished: bool) -> Path:
+    """The directory. Raises UserError unless it is of a finished run, or `unfinished` is true."""
+    manifest = manifest_of(directory)
+    kind, status = manifest.get("kind", "train"), manifest.get("status")
+    if kind != "train":
+        raise UserError(f"{directory} is from `sas {kind}`: give a run of `sas train`")
+    if unfinished or status == "finished":
+        return directory
+    if status == "failed":
+        raise UserError(f"{directory} has failed, give a finished run: {manifest.get('error')}")
+    if status == "running":
+        status = "running" if busy(directory) else "killed"
+    text = "wait for it" if status == "running" else f"`sas train resume={directory}` continues it"
+    raise UserError(f"{directory} is not finished ({status}): {text}")
+
+
+def differences(directories: Sequence[Path]) -> list[str]:
+    """Each directory with those of its settings in which they differ; none if all are the same.
+
+    Settings that the version of sas of one of them lacked are left out.
+    """
+    if len(directories) < 2:
+        return []
+    settings = [dict(leaves(decisive(read_json(path / CONFIG)))) for path in directories]
+    shared = set.intersection(*map(set, settings))
+    keys = [
+        key for key in sorted(shared - set(NO_NUMBERS))
+        if any(other[key] != settings[0][key] for other in settings)
+    ]  # fmt: skip
+    return [
+        f"{path.name} ({' '.join(f'{key}={shown(values[key])}' for key in keys)})"
+        for path, values in zip(directories, settings, strict=True)
+        if keys
+    ]

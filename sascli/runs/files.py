@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,6 +74,13 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} does not exist") from error
     except (ValueError, OSError) as error:
         raise UserError(f"{path} is damaged: {error}") from error
+
+
+def in_bytes(count: float) -> str:
+    """A number of bytes in its largest unit."""
+    units = ("B", "kB", "MB", "GB", "TB", "PB")
+    power = min(int(math.log10(max(count, 1))) // 3, len(units) - 1)
+    return f"{count / 1000**power:.3g} {units[power]}"
 
 
 def write_table(

@@ -15,6 +15,7 @@ from sascli.measure.run import TrainedRun
 from sascli.studies.base import Reproduction
 from sascli.studies.pieces import Pieces, once
 from sascli.studies.search import Plan, train_search
+from sascli.training import run as training_run
 from sascli.training import sweep
 from sascli.training.sweep import Point, point
 
@@ -113,7 +114,7 @@ class Credit(Reproduction):
 
 def steps(config: Train, size: int) -> int:
     """Optimiser steps of a training run on `size` images."""
-    batches = -(-size // min(config.batch_size, size))
+    batches = -(-size // training_run.batch_size(config, size)[0])
     return config.epochs * min(batches, config.batches or batches)
 
 

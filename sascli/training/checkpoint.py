@@ -22,10 +22,10 @@ from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.errors import UserError
 
 FORMAT = 1
-WEIGHTS, STATE, INDEX = "weights.safetensors", "state-{epoch}.pt", "checkpoint.json"
+WEIGHTS, STATE, INDEX = runs.WEIGHTS, "state-{epoch}.pt", "checkpoint.json"
 SNAPSHOT = "weights-{epoch:04d}.safetensors"
 """Copies of the weights during training; epoch 0 is before it."""
-CHECKSUM = "sha256"
+CHECKSUM = runs.CHECKSUM
 
 
 def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None:

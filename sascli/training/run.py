@@ -1,8 +1,10 @@
 """One training run: from settings to a finished run directory, new or resumed."""
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -14,14 +16,17 @@ from sascli.config import Train, initial, run_name, varied
 from sascli.config import population as members_of
 from sascli.data import Data, load
 from sascli.data.tasks import multisensory
-from sascli.errors import DivergedError, UserError
+from sascli.errors import DivergedError, UserError, out_of_memory
 from sascli.rules.base import Rule, Setup
 from sascli.training import checkpoint, split
 from sascli.training.directories import begin, changes, different, resumed, settings_of
-from sascli.training.memory import free, peak_memory
+from sascli.training.memory import check_fits, free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
 from sascli.training.population import Population, Trained
 from sascli.training.progress import Part, Progress
+
+LARGEST_BATCH, STEPS = 200, 20
+"""Images per mini-batch, and steps per epoch at least, where `batch_size` is null."""
 
 
 def run(config: Train, directory: Path | None = None, progress: Part | None = None) -> Path:
@@ -97,7 +102,10 @@ def manifest(config: Train, population: Population, device: torch.device) -> dic
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "threads": torch.get_num_threads(),
         "data": population.data.description,
-        "warnings": [],
+        "warnings": [
+            *population.data.warnings,
+            *batch_size(config, len(population.data.train_y))[1],
+        ],
     }
 
 
@@ -127,9 +135,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def set_threads(number: int | None) -> None:
-    """Set torch's number of CPU threads; None leaves it."""
+    """Set torch's number of CPU threads, at most one for each core; None leaves it."""
     if number is not None:
-        torch.set_num_threads(number)
+        cores = os.cpu_count() or number
+        if number > cores:
+            warn_once(f"threads={number}, but there are {cores} cores: using {cores}")
+        torch.set_num_threads(min(number, cores))
 
 
 def load_data(config: Train, device: torch.device, run: Path | None = None) -> Data:
@@ -154,11 +165,15 @@ def load_data(config: Train, device: torch.device, run: Path | None = None) -> D
                 device=device,
                 dtype=getattr(torch, config.precision),
             )
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
         raise UserError(
             f"the data do not fit into the memory of {device}: lower train_size or test_size, or "
             "train with device=cpu"
         ) from error
+    for text in data.warnings:
+        warn_once(text)
     expected = recorded.get("checksum", data.checksum)
     if data.checksum != expected:  # the run's test images may be among new training images
         raise UserError(
@@ -178,15 +193,38 @@ def rule_maker(config: Train, data: Data) -> Callable[[Setup, torch.device], Rul
     return make
 
 
+@cache
+def warn_once(text: str) -> None:
+    """Print a warning, once in a process that trains many points."""
+    print(f"warning: {text}", flush=True)
+
+
+def batch_size(config: Train, size: int) -> tuple[int, list[str]]:
+    """Images per mini-batch for T = `size`, and the warning where the settings have another.
+
+    Without one it is LARGEST_BATCH, less where an epoch would have fewer than STEPS steps; a
+    batch larger than T becomes T.
+    """
+    number = config.batch_size
+    if number is None:
+        number = max(1, min(LARGEST_BATCH, size // STEPS))
+        text = f"batch_size={number}: {STEPS} steps an epoch with T={size}"
+        return number, [text] if number < LARGEST_BATCH else []
+    if number > size:
+        return size, [f"batch_size {number} exceeds T; using {size}"]
+    return number, []
+
+
 def setup(config: Train, data: Data) -> Setup:
-    """The rule's setup of all replicas; a batch larger than T becomes T, with a warning."""
-    size = len(data.train_y)
-    if config.batch_size > size:
-        print(f"warning: batch_size {config.batch_size} exceeds T; using {size}", flush=True)
+    """The rule's setup of all replicas; a batch size that is not the settings' is reported."""
+    batch, warnings = batch_size(config, len(data.train_y))
+    check_fits(config, data, batch)
     members = members_of(config)
+    for text in warnings:
+        print(f"warning: {text}", flush=True)
     return Setup(
         seeds=[member.seed for member in members],
-        batch_size=min(config.batch_size, size),
+        batch_size=batch,
         lr={kind: [member.lr[kind] for member in members] for kind in members[0].lr},
         decay={kind: [member.decay[kind] for member in members] for kind in members[0].decay},
         optim=config.optim,

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
@@ -18,7 +17,7 @@ import torch
 
 from sascli import runs
 from sascli.core.network import FeedForward
-from sascli.errors import UserError
+from sascli.errors import UserError, out_of_memory
 from sascli.training import checkpoint, loop
 from sascli.training.memory import free
 from sascli.training.population import Log, Population, Row, Trained
@@ -36,10 +35,13 @@ def is_split(population: Population) -> bool:
 
 def train(population: Population, progress: Progress | Part) -> Trained:
     """Train all replicas together or, where memory does not permit that, by halves."""
-    with suppress(torch.OutOfMemoryError):
+    try:
         if not is_split(population):
             return loop.train(population, progress)
-    return train_halves(population, progress)  # outside of `with`: the error holds memory
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+    return train_halves(population, progress)  # outside of `except`: the error holds memory
 
 
 def train_halves(population: Population, progress: Progress | Part) -> Trained:
@@ -76,10 +78,7 @@ def train_halves(population: Population, progress: Progress | Part) -> Trained:
 def warn(population: Population) -> None:
     """Report the split on the screen and in the manifest."""
     text = f"{population.name} do not fit into the memory of {population.device}"
-    text += ": trained by halves"
-    print(f"warning: {text}", flush=True)
-    warnings = runs.manifest_of(population.run).get("warnings", [])
-    runs.describe(population.run, warnings=[*warnings, text])
+    runs.warn(population.run, f"{text}: trained by halves")
 
 
 def begin_half(population: Population, replicas: slice) -> Population:

@@ -11,7 +11,14 @@ import pandas as pd
 import torch
 
 from sascli import runs
-from sascli.config import SweepDatasize, Train, as_list, population, seed_list, training_of
+from sascli.config import (
+    SweepDatasize,
+    Train,
+    as_list,
+    replica_count,
+    seed_list,
+    training_of,
+)
 from sascli.errors import DivergedError, UserError
 from sascli.training import run as training_run
 from sascli.training.directories import RESUME, begin, resumed, same_settings
@@ -48,7 +55,7 @@ class Point:
         """Roughly proportional to the duration: images seen in training and tests."""
         config = self.config
         images = config.train_size * (1.5 if config.rule.name == "bp" else 3) + 10_000
-        return float(config.epochs * len(population(config)) * images * config.depth)
+        return float(config.epochs * replica_count(config) * images * config.depth)
 
 
 def point(config: Train, **changes: Any) -> Point:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import StringIO
 from multiprocessing.context import ForkServerContext
@@ -16,7 +16,10 @@ from counting import Fault
 
 from sascli import runs
 from sascli.cli import main
+from sascli.config import Entropy
 from sascli.jobs import listing, slurm, status
+from sascli.measure.credit import entropy
+from sascli.measure.record import measure
 from sascli.training import run as training_run
 
 
@@ -85,12 +88,61 @@ def test_filters_and_formats(run: Path, tiny: Making, capsys: pytest.CaptureFixt
     assert row["status"] == "finished" and row["accuracy"] is None
     assert main(["runs", outputs]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == [name for name in listing.COLUMNS if name != "start"]
+    assert " ".join(head.split()) == "run rule lr L T epochs seeds status acc. age"
     assert len(lines) == 3 and all(line.rstrip().endswith(" s") for line in lines)
     assert main(["runs", "outputs=nowhere"]) == 0
     assert capsys.readouterr().out == "no run directories\n"
     assert main(["runs", "format=cvs"]) == 2
     assert "there is no format 'cvs'; did you mean 'csv'?" in capsys.readouterr().err
+
+
+def test_settings_that_distinguish_runs_fit_80_columns(run: Path, tiny: Making) -> None:
+    rates = {"default": 0.03, "pi": 0.1, "m": None, "rec": {"pi": 0.2, "m": None}}
+    training_run.run(tiny(epochs=1, lr={"default": [0.01, 0.03]}))
+    training_run.run(tiny(epochs=1, seeds=[*range(2, 9), 11, 12], name="n" * 50))
+    copied(run, "v009")
+    runs.write_json(run.with_name("v009") / runs.CONFIG, {"lr": rates, "depth": [4, 5]})
+    outputs = Path(tiny().outputs)
+    table = listing.listing(outputs).set_index("directory")
+    row = table.loc[str(run), listing.SETTINGS]
+    assert list(row) == ["gbp", "0.05", "4", "120", "4"]
+    row = table.loc[str(run.with_name("v009"))]
+    assert (row["lr"], row["depth"]) == ("0.03 pi=0.1 rec.pi=0.2", "[4,5]")
+    assert {"0.05", "[0.01,0.03]"} <= set(table["lr"]) and "2-8 11 12" in set(table["seeds"])
+    plain = table.drop(str(run.with_name("v009"))).reset_index()
+    lines = listing.as_text(plain, outputs, 80).splitlines()
+    assert max(map(len, lines)) == 80 and lines[-1].startswith("nnnnnnnnn..nnnnn/v001 gbp")
+    assert f"{'n' * 50}/v001" in listing.as_text(plain, outputs)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [([], ""), ([4], "4"), ([0, 1], "0 1"), ([3, 4, 5, 9], "3-5 9"), (range(10**6), "0-999999")],
+)
+def test_seeds_are_shown_as_ranges(seeds: Sequence[int], text: str) -> None:
+    assert listing.ranges(seeds) == text
+
+
+def test_measurement_is_outdated_once_its_run_has_changed(
+    run: Path, tiny: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny().outputs)
+    config = Entropy(run="../outputs/train/digits-gbp-L4-T120/v001", outputs=tiny().outputs)
+    directory = measure("entropy", entropy, config)
+    manifest = runs.manifest_of(directory)
+    assert manifest["epoch"] == 4 and manifest["weights"] == runs.weights_checksum(run)
+
+    def status() -> str:
+        table = listing.listing(Path(tiny().outputs)).set_index("directory")
+        return str(table.loc[str(directory), "status"])
+
+    assert status() == "finished"
+    monkeypatch.chdir("/")  # the path in the manifest leads nowhere from here
+    assert status() == "finished"
+    training_run.run(tiny(replicas=2, seed=3, epochs=5, resume=str(run)))
+    assert status() == "outdated"
+    shutil.rmtree(run)
+    assert status() == "finished"
 
 
 def test_points_have_no_rows_and_jobs_have(

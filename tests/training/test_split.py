@@ -124,15 +124,23 @@ def test_joined_checkpoint_resumes_like_an_undivided_one(tiny: Making, room: Roo
     assert_close(undivided, split)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=["torch", "cuBLAS"],
+)
 def test_final_measurement_out_of_memory_is_split(
-    tiny: Making, monkeypatch: pytest.MonkeyPatch
+    error: RuntimeError, tiny: Making, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = population(tiny)
     undivided, measure = training_run.run(config), loop.ensemble
 
     def limited(network: Any, seeds: list[int], *rest: Any) -> pd.DataFrame:
         if len(seeds) > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return measure(network, seeds, *rest)
 
     monkeypatch.setattr(loop, "ensemble", limited)
