@@ -29,7 +29,7 @@ class RMSpropInside(torch.optim.RMSprop):
             for parameter in group["params"]:
                 state = self.state[parameter]
                 if not state:
-                    state["step"] = torch.zeros(())
+                    state["step"] = torch.zeros((), device=parameter.device)
                     state["square_avg"] = torch.zeros_like(parameter)
                 state["step"] += 1
                 grad = parameter.grad.add(parameter, alpha=group["weight_decay"])

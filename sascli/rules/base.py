@@ -1,7 +1,7 @@
 """The interface of a learning rule: everything that the training loop knows about it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Self, TypedDict
@@ -87,6 +87,10 @@ class Rule(ABC):
     @abstractmethod
     def logits(self, x: Tensor, generator: Generators | None = None) -> Tensor:
         """Outputs of the network as in training, or of the mean network without a generator."""
+
+    def predictor(self, generator: Generators | None = None) -> Callable[[Tensor], Tensor]:
+        """`logits` of the present parameters for many batches; a rule may prepare them once."""
+        return lambda x: self.logits(x, generator)
 
     def sample(self, generator: Generators) -> list[Tensor]:
         """Weights of one effective network per replica, for `network.run`."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from sascli.config import RuleSettings, setting
 from sascli.core.copi import Decorrelated, correlation, decorrelate_, infer_, mean_square
 from sascli.core.network import FeedForward
-from sascli.core.streams import Generators, fill_normal, streams
+from sascli.core.streams import Generators, fill_normal, fill_on_cpu, streams
 from sascli.errors import UserError
 from sascli.rules.base import Measurement, Rule, Setup
 
@@ -60,9 +60,11 @@ class DecorrelatedRule(Rule):
 
     def _xavier(self, matrices: Sequence[Tensor], purpose: str) -> None:
         """Draw each matrix from N(0, 2 / (n_in + n_out)), every replica's from its own seed."""
-        generators = streams(self.setup.seeds, purpose, device=matrices[0].device)
+        generators = streams(self.setup.seeds, purpose)
         for w in matrices:
-            fill_normal(w, generators).mul_(math.sqrt(2 / (w.shape[-1] + w.shape[-2])))
+            fill_on_cpu(fill_normal, w, generators).mul_(
+                math.sqrt(2 / (w.shape[-1] + w.shape[-2]))
+            )
 
     def initialise(self) -> None:
         """W as Xavier normal, R the identity."""
@@ -112,17 +114,19 @@ class DecorrelatedRule(Rule):
         """
         inputs, activations = self.layers.forward(x)
         before = [self.network.per_replica(x), *map(self.layers.outputs, activations[:-1])]
+        named = {"correlation": inputs, "correlation_before": before}
+        keys = [(name, layer) for name in named for layer, _ in enumerate(named[name], 1)]
+        values = torch.stack([correlation(tensor) for ts in named.values() for tensor in ts])
         return [
-            {"replica": replica, "layer": number, "name": name, "value": value}
-            for name, tensors in (("correlation", inputs), ("correlation_before", before))
-            for number, tensor in enumerate(tensors, 1)
-            for replica, value in enumerate(correlation(tensor).tolist())
+            {"replica": replica, "layer": layer, "name": name, "value": value}
+            for (name, layer), row in zip(keys, values.tolist(), strict=True)
+            for replica, value in enumerate(row)
         ]
 
     def state(self) -> dict[str, Any]:
         """W of every layer (flat), R, the random matrices of credit=fa, and the optimiser, if any.
 
-        The random matrices because a seed gives others on another kind of device.
+        The random matrices because earlier versions drew others on a GPU.
         """
         state = {"m": self.network.flat["m"], "r": self.layers.r}
         optimiser = {} if self.optimiser is None else {"optimiser": self.optimiser.state_dict()}

@@ -159,10 +159,8 @@ class Temporal(Reproduction):
             if batch is not None:
                 return correct(recurrent(network), [seed], batch, "field", sample)
             noise = streams([seed], "perturbed field", sample, device=run.device)
-            gbp = network.gbp()
-            return run.data.accuracy(
-                lambda x: gbp.logits(x, network.draw_noise(x.shape[-2], noise))
-            )
+            outputs = network.gbp().predictor()
+            return run.data.accuracy(lambda x: outputs(x, network.draw_noise(x.shape[-2], noise)))
 
         return test
 

@@ -126,9 +126,12 @@ def one_epoch(
         if frozen is not None:
             frozen.restore()
     # also the parameters: the last batch may diverge, and a checkpoint must not contain that
-    if not all(values.isfinite().all() for values in (total, rule.network.all, *rule.network.r)):
+    numbers = (total, rule.network.all, *rule.network.r)
+    finite = torch.stack([values.isfinite().all() for values in numbers]).all()
+    *loss, all_finite = torch.cat([total / size, finite.double().view(1)]).tolist()
+    if not all_finite:
         raise DivergedError(epoch, largest(rule))
-    return (total / size).tolist()
+    return loss
 
 
 def largest(rule: Rule) -> str:
@@ -151,11 +154,11 @@ def evaluate(
     in this epoch.
     """
     noise = streams(rule.setup.seeds, "evaluation", epoch, device=data.test_x.device)
-    test = data.accuracy(lambda x: rule.logits(x, noise)).tolist()
+    test = data.accuracy(rule.predictor(noise)).tolist()
     due = epoch % config.eval.mean_every == 0 or epoch == config.epochs
     if not due and not ending:
         return test, [None] * len(test)
-    mean = data.accuracy(rule.logits).tolist()
+    mean = data.accuracy(rule.predictor()).tolist()
     return test, [value if due or r in ending else None for r, value in enumerate(mean)]
 
 
