@@ -111,8 +111,8 @@ class SpikeSlab(nn.Module):
                 mask, *parameters, target = (part[start : start + together] for part in parts)
                 counts, index = mask.flatten(1).sum(1).tolist(), mask.nonzero(as_tuple=True)
                 drawn = list(zip(counts, generators[start : start + together], strict=True))
-                chosen = (parameter[index] for parameter in parameters)
-                target[index] = _paper(*chosen, drawn, draws, half_width)
+                m1, pi1, xi1 = (parameter[index] for parameter in parameters)
+                target[index] = _paper(m1, pi1, xi1, drawn, draws, half_width)
         return value
 
 

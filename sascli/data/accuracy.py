@@ -25,7 +25,7 @@ def accuracy(logits: Logits, x: Tensor, y: Tensor) -> Tensor:
 
 
 def in_chunks(logits: Logits, x: Tensor) -> Iterator[Tensor]:
-    """Outputs of all images x (V, n) in their order, by chunks; on a GPU the first one is small."""
+    """Outputs of all images x (V, n) in their order, by chunks; a GPU's first one is small."""
     start, size = 0, CHUNK
     while start < len(x):
         outputs = logits(x[start : start + size])

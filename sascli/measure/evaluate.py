@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sascli.analysis.evaluation import evaluation
 from sascli.config import Evaluate
+from sascli.core.precision import dtype_of
 from sascli.core.streams import stream
 from sascli.data import Data, fitted, load
 from sascli.errors import UserError
@@ -58,7 +59,7 @@ def load_all(run: TrainedRun, source: str, root: Path) -> Data:
         image_size=max(sides) if folder else None,
         grey=folder and channels == 1,
         device=run.device,
-        dtype=getattr(torch, run.config.precision),
+        dtype=dtype_of(run.config.precision),
     )
 
 

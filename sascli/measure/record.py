@@ -9,6 +9,7 @@ from sascli import runs
 from sascli.config import FromRun, Kernel, OnImages, OrderParameters, config_hash, plain, varied
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
+from sascli.training.devices import describe
 
 Results = Mapping[str, pd.DataFrame | bytes]
 """Tables by their names without .csv; contents of other files by their paths."""
@@ -31,6 +32,7 @@ def measure(
     entries: dict[str, object]
     if isinstance(config, FromRun):
         run = trained_run(config)
+        used = describe(run.device, run.config.precision)
         results = dict(work(run, config))
         for table, result in results.items():
             if isinstance(result, pd.DataFrame) and "replica" in result:
@@ -38,8 +40,9 @@ def measure(
         path = run.directory.resolve()  # "." has no name
         name = name or (path.parent.name if path.name.startswith("v") else path.name)
         entries = {key: run.manifest[key] for key in ("model", "rule", "data")}
-        entries |= {"run": str(run.directory), "seeds": run.seeds, "device": str(run.device)}
+        entries |= {"run": str(run.directory), "seeds": run.seeds}
     else:
+        used = describe(training_run.pick_device(config.device), "float32")
         results, entries = dict(work(config)), {"seeds": list(range(config.seeds))}
     directory = directory or runs.claim(Path(config.outputs) / command / str(name))
     write(directory, results)
@@ -48,6 +51,7 @@ def measure(
         directory,
         **runs.provenance(),
         **entries,
+        **used,
         kind=command,
         config_hash=config_hash(config),
         start=start,

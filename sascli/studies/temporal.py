@@ -117,8 +117,9 @@ class Temporal(Reproduction):
         once(directory, "psychometric", lambda: self.curves(task, directory))
         once(directory, "selectivity", lambda: task_tests.selectivity(task, config.selectivity))
         once(directory, "trajectories", lambda: task_tests.trajectories(task, config.trajectories))
-        once(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root))
-        once(directory, "order_parameters", lambda: theory.order_parameter_tables(config.neuron))
+        device = training_run.pick_device(config.device)
+        once(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root, device))
+        once(directory, "order_parameters", lambda: theory.neuron_tables(config.neuron, device))
 
     def removals(self, run: TrainedRun) -> Pieces:
         """Pieces of perturbation.csv: the recurrent connections of every seed and sample.

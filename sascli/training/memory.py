@@ -27,6 +27,13 @@ def largest_resident_set() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error means that a GPU has no memory left: torch's, CUDA's or cuBLAS's."""
+    text = str(error)
+    names = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INIT")
+    return isinstance(error, torch.OutOfMemoryError) or any(name in text for name in names)
+
+
 def free(device: torch.device) -> None:
     """Release unused memory of a GPU and reset its peak."""
     if device.type == "cuda":

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
@@ -20,7 +19,7 @@ from sascli import runs
 from sascli.core.network import FeedForward
 from sascli.errors import UserError
 from sascli.training import checkpoint, loop
-from sascli.training.memory import free
+from sascli.training.memory import free, is_out_of_memory
 from sascli.training.population import Log, Population, Row, Trained
 from sascli.training.progress import Part, Progress
 
@@ -36,10 +35,13 @@ def is_split(population: Population) -> bool:
 
 def train(population: Population, progress: Progress | Part) -> Trained:
     """Train all replicas together or, where memory does not permit that, by halves."""
-    with suppress(torch.OutOfMemoryError):
+    try:
         if not is_split(population):
             return loop.train(population, progress)
-    return train_halves(population, progress)  # outside of `with`: the error holds memory
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+    return train_halves(population, progress)  # outside of `except`: the error holds memory
 
 
 def train_halves(population: Population, progress: Progress | Part) -> Trained:
