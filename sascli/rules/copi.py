@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from sascli.core.copi import Decorrelated, correlation, decorrelate_, infer_, me
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators, fill_normal, fill_on_cpu, streams
 from sascli.errors import UserError
-from sascli.rules.base import Measurement, Rule, Setup
+from sascli.rules.base import Measurement, Rule, Setup, addresses
 
 
 @dataclass
@@ -74,10 +74,24 @@ class DecorrelatedRule(Rule):
         """W is frozen during the first `decorrelation_epochs`."""
         self.learning = epoch > self.settings.decorrelation_epochs
 
-    @torch.no_grad()
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """Change W, unless it is frozen, and R by the quantities before this step."""
+        self.draw(x.shape[1])
+        return self.differentiate(x, y, None)
+
+    def constants(self) -> Hashable | None:
+        """Whether W learns, and where its optimiser's state is."""
+        state = addresses(self.optimiser)
+        ready = state or self.optimiser is None or not self.learning
+        return (self.learning, *state) if ready else None
+
+    def draw(self, batch: int) -> None:
+        """Forget the effective weights of the last test; there is no noise."""
         self._effective = None
+
+    @torch.no_grad()
+    def differentiate(self, x: Tensor, y: Tensor, eps: list[Tensor] | None) -> Tensor:
+        """Compute and make the changes."""
         inputs, activations = self.layers.forward(x)
         powers = [mean_square(x) for x in inputs]
         loss, slope = self.layers.squared_error(activations[-1], y)

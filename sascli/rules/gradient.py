@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,7 @@ from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_normal, fill_on_cpu, streams
-from sascli.rules.base import Rule, Setup
+from sascli.rules.base import Rule, Setup, addresses
 
 BLOCK = 2**18
 """Normal draws made at a time and replica on the CPU: enough to be cheap, few enough to stay in
@@ -89,10 +89,20 @@ class GradientRule(Rule):
 
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of the optimiser down the gradient of the batch."""
-        loss = self.gradients(x, y, self.draw(x.shape[1]))
+        loss = self.differentiate(x, y, self.draw(x.shape[1]))
         self.clip()
         self.update()
         return loss
+
+    def constants(self) -> Hashable | None:
+        """The rates, and where the optimiser's state is."""
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        state = addresses(self.optimiser)
+        return (*rates, *state) if state else None
+
+    def differentiate(self, x: Tensor, y: Tensor, eps: list[Tensor] | None) -> Tensor:
+        """Compute the gradients."""
+        return self.gradients(x, y, eps)
 
     def clip(self) -> None:
         """Limit the gradients' spectral norms to `optim.clip`, if it is set."""
@@ -140,12 +150,14 @@ def make_optimiser(
             groups.setdefault(tuple(options.items()), []).append(parameter)
     params = [{"params": group, **dict(options)} for options, group in groups.items()]
     optim = setup.optim
+    on_gpu = network.all.device.type == "cuda"  # counts its steps there: can be captured
     if optim.name == "rmsprop":
         optimiser = RMSpropInside if optim.eps_inside else torch.optim.RMSprop
-        return optimiser(params, alpha=optim.beta2, eps=optim.eps)
+        return optimiser(params, alpha=optim.beta2, eps=optim.eps, capturable=on_gpu)
     # fused AdamW is silently wrong on views with gaps
     fused = all(parameter.is_contiguous() for group in groups.values() for parameter in group)
-    return torch.optim.AdamW(params, betas=(optim.beta1, optim.beta2), eps=optim.eps, fused=fused)
+    betas = (optim.beta1, optim.beta2)
+    return torch.optim.AdamW(params, betas=betas, eps=optim.eps, fused=fused, capturable=on_gpu)
 
 
 def _parameters(

@@ -5,6 +5,7 @@ generators of different devices, counts kernels and the waits of the host, and r
 It finds what would fail or be slow on a GPU, not how fast it is, nor how it rounds.
 """
 
+import gc
 import sys
 import warnings
 from collections import Counter
@@ -16,7 +17,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_leaves
 
 from sascli.core import streams
 from sascli.rules import gradient
@@ -50,6 +50,15 @@ def mark(tensor: Tensor, where: bool = True) -> Tensor:
 def needs_host(index: Tensor) -> bool:
     """Whether the host waits for the device at this index: a mask, or one in the host's memory."""
     return index.dtype == torch.bool or not on_gpu(index)
+
+
+def leaves_of(tree: Any) -> list[Any]:
+    """The arguments or results of an operation, out of their lists; torch's function is slow."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if not isinstance(tree, list | tuple):
+        return [tree]
+    return [leaf for branch in tree for leaf in leaves_of(branch)]
 
 
 class PretendedGenerator(Generator):
@@ -86,7 +95,7 @@ class Pretended(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Check, count and run an operation, and say where its results are."""
-        kwargs, op, leaves = dict(kwargs or {}), func.overloadpacket, tree_leaves((args, kwargs))
+        kwargs, op, leaves = dict(kwargs or {}), func.overloadpacket, leaves_of((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         source = target = any(map(on_gpu, tensors))
         if kwargs.get("device") is not None:
@@ -110,8 +119,10 @@ class Pretended(TorchDispatchMode):
                     raise RuntimeError(
                         f"{func}: draws in a graph would be the same at each replay"
                     )
+        if self.graph is not None:
+            self.graph.save(func, args, kwargs)
         out = func(*args, **kwargs)
-        for tensor in tree_leaves(out):
+        for tensor in leaves_of(out):
             if isinstance(tensor, Tensor) and not hasattr(tensor.untyped_storage(), "on_gpu"):
                 mark(tensor, target)
         if target and not func.is_view:
@@ -134,13 +145,27 @@ class Graph:
 
     def __init__(self) -> None:
         self.operations: list[tuple[Any, Any, Any, Any]] = []
+        self.before: list[tuple[Tensor, Tensor]] = []
+
+    def save(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Keep the numbers that an operation will change: recording does not run it."""
+        for place, argument in enumerate(func._schema.arguments):
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                value = args[place] if place < len(args) else kwargs.get(argument.name)
+                changed = [leaf for leaf in leaves_of(value) if isinstance(leaf, Tensor)]
+                self.before += [(tensor, tensor.clone()) for tensor in changed]
+
+    def restore(self) -> None:
+        """Undo what was recorded."""
+        for tensor, value in reversed(self.before):
+            tensor.copy_(value)
 
     def replay(self) -> None:
         """Run the operations; results go where they went when they were recorded."""
         with _disable_current_modes(), torch.no_grad():
             for func, args, kwargs, out in self.operations:
-                results = tree_leaves(func(*args, **kwargs))
-                for old, new in zip(tree_leaves(out), results, strict=True):
+                results = leaves_of(func(*args, **kwargs))
+                for old, new in zip(leaves_of(out), results, strict=True):
                     if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
                         old.copy_(new)
 
@@ -182,7 +207,7 @@ def patches(mode: Pretended) -> dict[Any, dict[str, Any]]:
 
     def loaded(file: Any, map_location: Any = "cpu", **kwargs: Any) -> Any:
         content = load(file, "cpu", **kwargs)
-        for tensor in tree_leaves(content) if is_gpu(map_location) else ():
+        for tensor in leaves_of(content) if is_gpu(map_location) else ():
             if isinstance(tensor, Tensor):
                 mark(tensor)
         return content
@@ -194,6 +219,8 @@ def patches(mode: Pretended) -> dict[Any, dict[str, Any]]:
             yield
         finally:
             mode.graph = None
+        with _disable_current_modes(), torch.no_grad():
+            graph.restore()
 
     def answer(value: Any) -> Callable[..., Any]:
         return lambda *_, **__: value
@@ -201,7 +228,9 @@ def patches(mode: Pretended) -> dict[Any, dict[str, Any]]:
     answers = {"_lazy_init": None, "is_available": True, "device_count": 1, "current_device": 0}
     answers |= {"get_device_name": "pretended", "empty_cache": None, "synchronize": None}
     answers |= {"reset_peak_memory_stats": None, "max_memory_allocated": 1}
-    answers |= {"memory_allocated": 0, "is_current_stream_capturing": False}
+    answers |= {
+        "memory_allocated": 0,
+    }
     graphs = {"CUDAGraph": Graph, "graph": recording, "Stream": Stream, "stream": _nothing}
     methods = {
         "to": to,
@@ -211,14 +240,17 @@ def patches(mode: Pretended) -> dict[Any, dict[str, Any]]:
         "new_tensor": new_tensor,
         "device": property(lambda tensor: GPU if on_gpu(tensor) else CPU),
         "is_cuda": property(on_gpu),
+        "is_cpu": property(lambda tensor: not on_gpu(tensor)),
     }
     return {
         Tensor: methods,
         torch: {"Generator": PretendedGenerator, "load": loaded},
         torch.cuda: {name: answer(value) for name, value in answers.items()}
         | graphs
-        | {"current_stream": answer(Stream())},
+        | {"current_stream": answer(Stream())}
+        | {"is_current_stream_capturing": lambda: mode.graph is not None},
         torch.accelerator: {"current_accelerator": answer(None)},
+        gc: {"collect": answer(0)},  # it takes a second
     }
 
 
