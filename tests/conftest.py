@@ -13,6 +13,7 @@ import counting
 import pandas as pd
 import pytest
 import torch
+from gpu.device import gpu, same_noise  # noqa: F401 - fixtures
 from PIL import Image
 from safetensors.torch import load_file
 

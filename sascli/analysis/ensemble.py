@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from sascli.analysis.replicas import replica_rows
@@ -54,8 +55,8 @@ def ensemble(
     """Test accuracy and error of `samples` effective networks of every replica."""
     columns = ["replica", "seed", "sample", "test_accuracy"]
     tables = [pd.DataFrame(columns=columns)] if not samples else []
-    for sample in range(samples):
-        accuracy = score(effective(network, seeds, sample, redraw)).tolist()
+    scores = [score(effective(network, seeds, sample, redraw)) for sample in range(samples)]
+    for sample, accuracy in enumerate(torch.stack(scores).tolist() if scores else ()):
         tables.append(replica_rows(seeds, sample=sample, test_accuracy=accuracy))
     table = pd.concat(tables, ignore_index=True)
     return table.assign(test_error=1 - table["test_accuracy"])

@@ -21,8 +21,8 @@ def entropy_table(
             seeds,
             layer=number,
             estimator=estimator,
-            mean=[replica.double().mean().item() for replica in values],
-            std=[replica.double().std(correction=0).item() for replica in values],
+            mean=torch.stack([replica.double().mean() for replica in values]).tolist(),
+            std=torch.stack([replica.double().std(correction=0) for replica in values]).tolist(),
             n_connections=values[0].numel(),
         )
         for estimator in estimators

@@ -17,7 +17,7 @@ from sascli.analysis.ensemble import effective
 from sascli.analysis.replicas import replica_tables
 from sascli.core.network import FeedForward
 from sascli.core.streams import stream
-from sascli.data.accuracy import CHUNK
+from sascli.data.accuracy import in_chunks
 
 MODES = ("mean_field", "mean", "ensemble")
 """Prediction modes: mean field, with noise as in training; mean network; mean prediction of
@@ -50,12 +50,13 @@ def probabilities(
     if mode == "ensemble":
         networks = [effective(network, seeds, sample) for sample in range(samples)]
     elif mode == "mean_field" and not network.r:
-        gbp = network.gbp()
-        networks = [lambda x: gbp.logits(x, network.draw_noise(x.shape[-2], generators))]
+        outputs = network.gbp().predictor()
+        networks = [lambda x: outputs(x, network.draw_noise(x.shape[-2], generators))]
     else:
-        networks = [network.forward]
+        weights = network.mean()
+        networks = [lambda x: network.run(weights, x)]
     total = sum(
-        torch.cat([logits(images).double().softmax(-1) for images in x.split(CHUNK)], 1)
+        torch.cat([outputs.double().softmax(-1) for outputs in in_chunks(logits, x)], 1)
         for logits in networks
     )
     return (torch.as_tensor(total) / len(networks)).cpu().numpy()

@@ -9,7 +9,14 @@ import torch
 from scipy.stats import linregress
 from torch import Tensor
 
-from sascli.core.kernel import Scales, analytic, gradients, gradients_at, random_networks
+from sascli.core.kernel import (
+    Scales,
+    analytic,
+    gradients,
+    gradients_at,
+    noise_of,
+    random_networks,
+)
 from sascli.core.lazy import descend_, kernel_dynamics
 from sascli.core.streams import stream
 
@@ -26,7 +33,13 @@ def sequences(angles: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def kernel_table(scales: Scales, angles: int, widths: Sequence[int], seeds: int) -> pd.DataFrame:
+def kernel_table(
+    scales: Scales,
+    angles: int,
+    widths: Sequence[int],
+    seeds: int,
+    device: torch.device | str = "cpu",
+) -> pd.DataFrame:
     """kernel.csv: Theta between (1, -1) and (cos phi, sin phi) of one network per width and seed.
 
     The networks have single precision.
@@ -37,11 +50,12 @@ def kernel_table(scales: Scales, angles: int, widths: Sequence[int], seeds: int)
     for width, seed in product(widths, range(seeds)):
         generator = stream(seed, "kernel", width)
         network = random_networks(
-            1, x.shape[1], width, scales, 1, generator=generator, dtype=torch.float32
-        )
-        rows = gradients(network, x.float(), scales, generator=generator)
+            1, x.shape[1], width, scales, 1, generator=generator, dtype=torch.float32,
+            device=device,
+        )  # fmt: skip
+        rows = gradients(network, x.float().to(device), scales, generator=generator)
         first = next(rows)
-        values = [(first * row).sum(dtype=torch.float64).item() for row in rows]
+        values = torch.stack([(first * row).sum(dtype=torch.float64) for row in rows]).tolist()
         columns = {"alpha": scales.alpha, "width": width, "seed": seed, "angle": phi.tolist()}
         tables.append(pd.DataFrame(columns | {"kernel": values, "analytic": theta.tolist()}))
     return pd.concat(tables, ignore_index=True)
@@ -80,9 +94,10 @@ def lazy_table(
         for dynamics in DYNAMICS:
             generator = stream(seed, "lazy")  # the same network and first eps
             network = random_networks(
-                x.shape[2], x.shape[1], width, scales, 1, generator=generator, dtype=x.dtype
-            )
-            eps = network.draw_noise(len(x), generator)
+                x.shape[2], x.shape[1], width, scales, 1, generator=generator, dtype=x.dtype,
+                device=x.device,
+            )  # fmt: skip
+            eps = noise_of(network, len(x), generator)
             if dynamics in ("analytic", "empirical"):
                 f = network.gbp().logits(flat, eps)[0, :, 0]
                 kernel = theta
@@ -93,7 +108,7 @@ def lazy_table(
             else:
                 noises: Iterable[Sequence[Tensor]] = repeat(eps, steps)
                 if dynamics == "fresh":
-                    fresh = (network.draw_noise(len(x), generator) for _ in range(steps - 1))
+                    fresh = (noise_of(network, len(x), generator) for _ in range(steps - 1))
                     noises = chain([eps], fresh)
                 project = dynamics == "projected"
                 outputs = torch.cat(list(descend_(network, flat, y, noises, scales, lr, project)))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sascli.core.mean_field import mean_field_linear
 from sascli.core.spike_slab import SpikeSlab
-from sascli.core.streams import fill_normal, fill_uniform, streams
+from sascli.core.streams import fill_normal, fill_on_cpu, fill_uniform, streams
 
 
 def order_parameters(
@@ -28,6 +28,7 @@ def order_parameters(
     xi_max: float = 0.1,
     every: int = 10,
     seeds: Sequence[int],
+    device: torch.device | None = None,
 ) -> pd.DataFrame:
     """order_parameters.csv, before training and after every `every` epochs.
 
@@ -39,18 +40,18 @@ def order_parameters(
     An overlap is a . b / (|a| |b|): with the initial values of the same network, and, on average,
     with the networks of the other seeds (empty for one seed).
     """
-    weights = SpikeSlab(1, n, len(seeds), dtype=torch.float64)
+    weights = SpikeSlab(1, n, len(seeds), dtype=torch.float64, device=device)
     init, noise = streams(seeds, "init"), streams(seeds, "noise")
-    fill_normal(weights.m.data, init).div_(math.sqrt(n))
-    fill_uniform(weights.pi.data, init).mul_(pi_max)
-    fill_uniform(weights.xi.data, init).mul_(xi_max)
+    fill_on_cpu(fill_normal, weights.m.data, init).div_(math.sqrt(n))
+    fill_on_cpu(fill_uniform, weights.pi.data, init).mul_(pi_max)
+    fill_on_cpu(fill_uniform, weights.xi.data, init).mul_(xi_max)
     parameters = dict(weights.named_parameters())  # m, pi and xi
     start = {kind: value.detach().clone() for kind, value in parameters.items()}
     time = torch.arange(1, steps + 1, dtype=torch.float64)
-    s = (2 * math.pi * time / steps).sin().view(1, steps, 1)
+    s = (2 * math.pi * time / steps).sin().view(1, steps, 1).to(weights.m.device)
     x, rows = s.expand(len(seeds), steps, n), []
     for epoch in range(epochs + 1):
-        eps = fill_normal(s.new_empty(len(seeds), steps, 1), noise)
+        eps = fill_on_cpu(fill_normal, s.new_empty(len(seeds), steps, 1), noise)
         u = mean_field_linear(x, weights.m, weights.pi, weights.xi, eps)
         loss = (u.tanh() - s).square().sum((1, 2)) / 2
         if epoch % every == 0:

@@ -56,15 +56,15 @@ def choices(
 ) -> Tensor:
     """Whether "high" is chosen, (replicas, trials); `sample` numbers networks and noise."""
     running = _with_dynamics(network, trials, steps=trials.timing.ends[2], every_step=False)
+    field = running.gbp().predictor() if mode == "field" else None
+    weights = drawn(running, seeds, sample) if mode == "sampled" else running.mean()
     chosen = []
     for x, eps in _batches(running, seeds, trials, sample, 1.0):
-        if mode == "field":
-            y = running.gbp().logits(x, eps)
-        elif mode == "mean":
-            y = running.run(running.mean(), x, eps)
+        if field is not None:
+            y = field(x, eps)
         else:
-            weights = drawn(running, seeds, sample, "step" if mode == "redrawn" else "once")
-            y = running.run(weights, x, eps)
+            redrawn = mode == "redrawn"
+            y = running.run(drawn(running, seeds, sample, "step") if redrawn else weights, x, eps)
         chosen.append(y[..., 0] > y[..., 1])
     return torch.cat(chosen, 1)
 

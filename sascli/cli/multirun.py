@@ -40,10 +40,11 @@ class Job:
     def __call__(self, cfg: DictConfig) -> None:
         """Run the command; Hydra records a failure and continues with the other jobs."""
         sys.argv = list(self.argv)
-        directory = Path(HydraConfig.get().runtime.output_dir)
+        job = HydraConfig.get()
+        directory = Path(job.runtime.output_dir)
         try:
             with recorded(directory, self.command, self.version):
-                run(self.command, validated(self.command, cfg), directory)
+                run(self.command, validated(self.command, cfg), directory, job.job.num)
         except Stopped as stopped:
             if runs.slurm.preempts(stopped):
                 runs.slurm.wait_for_end()

@@ -31,15 +31,15 @@ def with_study(words: Sequence[str]) -> list[str]:
     return [" ".join(words[:2]), *words[2:]] if is_study else list(words)
 
 
-def run(command: str, config: Any, directory: Path | None = None) -> None:
+def run(command: str, config: Any, directory: Path | None = None, job: int | None = None) -> None:
     """Run a command with checked settings, draw its pictures and print its overview.
 
-    `directory` is that of a multirun's job.
+    `directory` and `job` are those of a multirun's job, the latter its number.
     """
     prints = COMMANDS[command].work.startswith(("sascli.commands.", "sascli.jobs."))
     with output.guarded(tolerant=not prints):
         try:
-            _run(command, config, directory)
+            _run(command, config, directory, job)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -48,9 +48,13 @@ def run(command: str, config: Any, directory: Path | None = None) -> None:
             raise UserError(f"{text} ({reason})") from error
 
 
-def _run(command: str, config: Any, directory: Path | None) -> None:
+def _run(command: str, config: Any, directory: Path | None, job: int | None) -> None:
     """As `run`."""
     entry, work = COMMANDS[command], function(COMMANDS[command].work)
+    if job is not None and hasattr(config, "device"):
+        from sascli.training.devices import spread
+
+        spread(job)
     if entry.work.startswith("sascli.measure."):
         from sascli.measure.record import measure
 

@@ -18,7 +18,7 @@ Settings = TypeVar("Settings")
 
 COMPARISONS = {"ge": ge, "gt": gt, "le": le, "lt": lt}
 MOST_SEEDS = 10_000_000
-UNHASHED = ("resume", "device", "threads", "outputs", "worker")
+UNHASHED = ("resume", "device", "threads", "capture", "outputs", "worker")
 
 
 @dataclass(frozen=True)

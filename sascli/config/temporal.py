@@ -139,6 +139,7 @@ class Trajectories(FromRun, TrajectorySettings):
 class Experiment:
     """Settings of the experiments without a trained run."""
 
+    device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
     name: str = setting("default", "name of the result")
     outputs: str = setting("outputs", "where results are made; default $SAS_OUTPUTS")

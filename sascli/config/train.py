@@ -178,7 +178,16 @@ class Train:
     seeds: list[int] | None = setting(None, "seed of each replica, instead of seed", empty=True)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
-    precision: str = setting("float32", "float32 or float64", choices=("float32", "float64"))
+    precision: str = setting(
+        "float32",
+        "float32, tf32 (a GPU multiplies matrices with 10 bits of mantissa) or float64",
+        choices=("float32", "tf32", "float64"),
+    )
+    capture: str = setting(
+        "auto",
+        "replay steps as CUDA graphs: auto (recurrent or few networks), always or never",
+        choices=("auto", "always", "never"),
+    )
     resume: Any = setting(False, "true: the newest unfinished run of these settings; or a run")
     name: str | None = setting(None, "run name; null: <model>-<rule>-L<depth>-T<train_size>")
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")

@@ -16,6 +16,7 @@ from sascli.continual.learner import Learner
 from sascli.continual.sequence import sequence
 from sascli.data import Data
 from sascli.training import run as training_run
+from sascli.training.devices import describe
 from sascli.training.directories import RESUME, begin, resumed
 from sascli.training.progress import Progress
 
@@ -36,11 +37,10 @@ def run(config: Continual, directory: Path | None = None) -> Path:
         "model": config.model.name,
         "seeds": seed_list(config.seeds),
         "reference": {"depth": config.depth, "train_size": len(images.train_y)},
-        "device": str(images.train_x.device),
         "data": images.description,
     }
     with runs.lock(directory):
-        begin(directory, config, entries)
+        begin(directory, config, entries, **describe(images.train_x.device, config.precision))
         with runs.recorded(directory, RESUME):
             compare(config, images, held_out, directory)
     return directory

@@ -54,7 +54,7 @@ class Learner:
         if number == 0:
             self.rule.initialise()
         elif self.separate_heads:
-            generators = streams(self.seeds, "head", number, device=task.train_x.device)
+            generators = streams(self.seeds, "head", number)
             self.rule.initialise_layer(len(layers) - 1, layers[-1], generators)
         for epoch in range(number * epochs + 1, (number + 1) * epochs + 1):
             one_epoch(task, self.rule, epoch, self.batches)
@@ -74,4 +74,5 @@ class Learner:
                 value.copy_(head)
         device = task.test_x.device
         noise = streams(self.seeds, f"evaluation {number}", len(self.heads), device=device)
-        return [float(value) for value in task.accuracy(lambda x: self.rule.logits(x, noise))]
+        accuracies: list[float] = task.accuracy(self.rule.predictor(noise)).tolist()
+        return accuracies

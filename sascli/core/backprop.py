@@ -1,6 +1,6 @@
 """gBP and BP gradients of a `FeedForward` network, in place and without autograd."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -138,7 +138,21 @@ class Gradients:
     @torch.no_grad()
     def logits(self, x: Tensor, eps: Sequence[Tensor] | None = None, tape: Tape = None) -> Tensor:
         """Outputs as of `FeedForward.forward`; tensors for `backward` onto the tape, if any."""
+        return self.predictor()(x, eps, tape)
+
+    @torch.no_grad()
+    def predictor(self) -> Callable[..., Tensor]:
+        """`logits` of the present parameters, whose moments are computed once for all calls.
+
+        It is valid until the parameters or the gradients change.
+        """
         self.maps.begin()
+        return self._propagate
+
+    @torch.no_grad()
+    def _propagate(
+        self, x: Tensor, eps: Sequence[Tensor] | None = None, tape: Tape = None
+    ) -> Tensor:
         a = self.network.per_replica(x)
         for number in range(len(self.network.scales)):
             a = a.clamp_(min=0) if number else a

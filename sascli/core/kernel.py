@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sascli.core.backprop import Saved
 from sascli.core.recurrent import Dynamics, Recurrent
-from sascli.core.streams import fill_normal, fill_uniform
+from sascli.core.streams import fill_normal, fill_on_cpu, fill_uniform
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,25 @@ def analytic(x: Tensor, scales: Scales) -> Tensor:
 def random_networks(
     n_in: int, steps: int, width: int, scales: Scales, networks: int, *,
     generator: torch.Generator, dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
 ) -> Recurrent:  # fmt: skip
-    """Networks with one output and scaled random weights, h(0) drawn once for each network."""
-    h = fill_normal(torch.empty(networks, 1, width, dtype=dtype), generator) * scales.start
-    time = Dynamics(steps, scales.alpha, start=h)
-    network = Recurrent([n_in, width, 1], time, networks, dtype=dtype)
+    """Networks with one output and scaled random weights, h(0) drawn once for each network.
+
+    All numbers are drawn on the CPU, here and in the functions below.
+    """
+    h = torch.empty(networks, 1, width, dtype=dtype, device=device)
+    time = Dynamics(steps, scales.alpha, fill_on_cpu(fill_normal, h, generator) * scales.start)
+    network = Recurrent([n_in, width, 1], time, networks, dtype=dtype, device=device)
     for layer, scale in zip(network.layers, _standard_deviations(network, scales), strict=True):
-        fill_normal(layer.m.data, generator).mul_(scale)
-    fill_uniform(network.layers[1].xi.data, generator).div_(width)
+        fill_on_cpu(fill_normal, layer.m.data, generator).mul_(scale)
+    fill_on_cpu(fill_uniform, network.layers[1].xi.data, generator).div_(width)
     return network
+
+
+def noise_of(network: Recurrent, batch: int, generator: torch.Generator) -> list[Tensor]:
+    """eps of a batch."""
+    flat = network.all.new_empty(network.replicas, batch * network.noise_size)
+    return network.split_noise(fill_on_cpu(fill_normal, flat, generator), batch)
 
 
 def gradients(
@@ -111,9 +121,9 @@ def gradients(
     for sample in x.flatten(1):
         if not scales.shared_start:
             h = x.new_empty(network.replicas, 1, network.widths[1])
-            start = fill_normal(h, generator) * scales.start
+            start = fill_on_cpu(fill_normal, h, generator) * scales.start
             network.dynamics = Dynamics(time.steps, time.alpha, start=start)
-        noise = network.draw_noise(1, generator)
+        noise = noise_of(network, 1, generator)
         yield next(gradients_at(network, sample.unsqueeze(0), noise, scales))
 
 

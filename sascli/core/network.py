@@ -12,7 +12,7 @@ from sascli.core.backprop import Gradients, MeanFieldMaps, MeanMaps
 from sascli.core.mean_field import mean_field_linear
 from sascli.core.products import product
 from sascli.core.spike_slab import SpikeSlab
-from sascli.core.streams import Generators, fill_normal
+from sascli.core.streams import UNIT, Generators, fill_normal
 
 KINDS = ("m", "pi", "xi")
 Weights = Sequence[Tensor]
@@ -147,9 +147,20 @@ class FeedForward(nn.Module):
         return [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def draw_noise(self, batch: int, generator: Generators) -> list[Tensor]:
-        """Fresh normal draws for a batch, the argument `eps` of `forward`."""
-        flat = self.all.new_empty(self.replicas, batch * self.noise_size)
-        return self.split_noise(fill_normal(flat, generator), batch)
+        """Fresh normal draws for a batch, the argument `eps` of `forward`.
+
+        A GPU draws for `UNIT` samples at a time, so that they have the same noise in a batch of
+        any other size.
+        """
+        unit = batch if self.all.device.type == "cpu" else UNIT
+        parts = []
+        for start in range(0, batch, unit):
+            size = min(unit, batch - start)
+            flat = self.all.new_empty(self.replicas, size * self.noise_size)
+            parts.append(self.split_noise(fill_normal(flat, generator), size))
+        return (
+            parts[0] if len(parts) == 1 else [torch.cat(n, -2) for n in zip(*parts, strict=True)]
+        )
 
     def forward(self, x: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
         """Logits (replicas, batch, classes): mean field with `eps`, the mean network without."""

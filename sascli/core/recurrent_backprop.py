@@ -4,6 +4,7 @@ With K(t) = alpha dC/dh(t) for the step's parameters, no alpha at the read-out, 
 dC/dh(t-1) = (1 - alpha) dC/dh(t) + 1[h(t-1) > 0] (sum K(t) du(t)/dr + dC/dr of the read-out).
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,10 @@ class ThroughTime(Gradients):
         return super().loss(outputs, y)
 
     @torch.no_grad()
-    def logits(self, x: Tensor, eps: Sequence[Tensor] | None = None, tape: Tape = None) -> Tensor:
-        """Outputs; the tensors for `backward` onto the tape, if any."""
+    def _propagate(
+        self, x: Tensor, eps: Sequence[Tensor] | None = None, tape: Tape = None
+    ) -> Tensor:
         network, maps = self.network, self.maps
-        maps.begin()
 
         def current(t: int, a: Tensor) -> Tensor:
             return maps.forward(STEP, a, eps[STEP][:, t] if eps else None, tape)
@@ -95,10 +96,12 @@ def clip_spectral_(matrices: Iterable[Tensor], limit: float) -> None:
     """Scale matrices (replicas, n_out, n_in) so that no spectral norm is more than `limit`.
 
     The Frobenius norm is an upper bound, so most matrices need no decomposition; matrices that are
-    not finite are not changed, as the loss will report them.
+    not finite are not changed, as the loss will report them. The bounds of all matrices are read
+    back at once.
     """
-    for matrix in matrices:
-        bound = torch.linalg.vector_norm(matrix, dim=(-2, -1))
-        if limit < bound.max() < torch.inf:
+    matrices = list(matrices)
+    norms = [torch.linalg.vector_norm(matrix, dim=(-2, -1)).max() for matrix in matrices]
+    for matrix, bound in zip(matrices, torch.stack(norms).tolist(), strict=True):
+        if limit < bound < math.inf:
             norm = torch.linalg.matrix_norm(matrix, 2)
             matrix.mul_((limit / norm).clamp_(max=1).view(-1, 1, 1))

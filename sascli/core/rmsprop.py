@@ -29,7 +29,8 @@ class RMSpropInside(torch.optim.RMSprop):
             for parameter in group["params"]:
                 state = self.state[parameter]
                 if not state:
-                    state["step"] = torch.zeros(())
+                    device = parameter.device if group["capturable"] else None
+                    state["step"] = torch.zeros((), device=device)
                     state["square_avg"] = torch.zeros_like(parameter)
                 state["step"] += 1
                 grad = parameter.grad.add(parameter, alpha=group["weight_decay"])

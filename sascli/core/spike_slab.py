@@ -1,6 +1,7 @@
 """The spike-and-slab distribution of a weight, Eq. 1."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -104,10 +105,14 @@ class SpikeSlab(nn.Module):
         if estimator == "paper":
             general = (pi > 0) & (pi < 1) & (xi > 0)  # Eq. 8 needs draws for these alone
             generators = [generator] if isinstance(generator, torch.Generator) else generator or ()
-            parts = (t.unflatten(0, (len(generators), -1)) for t in (general, m, pi, xi, value))
-            for g, mask, *parameters, target in zip(generators, *parts, strict=True):
-                m1, pi1, xi1 = (parameter[mask] for parameter in parameters)
-                target[mask] = _paper(m1, pi1, xi1, g, draws, half_width)
+            together = 1 if m.device.type == "cpu" else len(generators)  # a GPU: all replicas
+            parts = [t.unflatten(0, (len(generators), -1)) for t in (general, m, pi, xi, value)]
+            for start in range(0, len(generators), together):
+                mask, *parameters, target = (part[start : start + together] for part in parts)
+                counts, index = mask.flatten(1).sum(1).tolist(), mask.nonzero(as_tuple=True)
+                drawn = list(zip(counts, generators[start : start + together], strict=True))
+                m1, pi1, xi1 = (parameter[index] for parameter in parameters)
+                target[index] = _paper(m1, pi1, xi1, drawn, draws, half_width)
         return value
 
 
@@ -122,15 +127,24 @@ def _gaussian(xi: Tensor) -> Tensor:
 
 
 def _paper(
-    m: Tensor, pi: Tensor, xi: Tensor, generator: torch.Generator, draws: int, half_width: float
+    m: Tensor,
+    pi: Tensor,
+    xi: Tensor,
+    generators: Sequence[tuple[int, torch.Generator]],
+    draws: int,
+    half_width: float,
 ) -> Tensor:
-    """Eq. 8; one draw for all connections at a time, so memory does not grow with `draws`."""
+    """Eq. 8; one draw for all connections at a time, so memory does not grow with `draws`.
+
+    Each generator draws for as many connections as stand beside it.
+    """
     peak = (1 - pi) / (2 * math.pi * xi).sqrt()
     at_zero = pi + peak * torch.exp(-(m**2) / (2 * xi))
     eps, total = torch.empty_like(m), torch.zeros_like(m)
     sigma, box = xi.sqrt(), pi / (2 * half_width)
     for _ in range(draws):
-        eps.normal_(generator=generator)
+        for part, (_, g) in zip(eps.split([n for n, _ in generators]), generators, strict=True):
+            fill_normal(part, g)
         inside = torch.addcmul(m, sigma, eps).abs_() <= half_width
         total += torch.addcmul(box * inside, peak, torch.exp(eps**2 / -2)).log_()
     return -torch.xlogy(pi, at_zero) - (1 - pi) * total / draws

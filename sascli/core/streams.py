@@ -1,10 +1,16 @@
 """Streams of random numbers, each a function of a replica's seed alone."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+
+PIECE = 2**17
+"""Numbers drawn at a time on a GPU. Above 2048 times its multiprocessors (221,184 on an A100,
+270,336 on an H100) the numbers of one call depend on the model of the GPU."""
+UNIT = 1000
+"""Samples whose noise is drawn at a time on a GPU, however many are computed together."""
 
 Generators = torch.Generator | Sequence[torch.Generator]
 """One generator for a whole tensor, or one for each replica of its leading axis."""
@@ -32,20 +38,40 @@ def streams(
 
 def fill_normal(out: Tensor, generator: Generators) -> Tensor:
     """Fill contiguous (replicas, ...) with normal draws, each replica's from its generator."""
-    for part, g in _parts(out, generator):
-        part.normal_(generator=g)
-    return out
+    return _fill(Tensor.normal_, out, generator)
 
 
 def fill_uniform(out: Tensor, generator: Generators) -> Tensor:
     """Fill (replicas, ...) with draws from Uniform(0, 1); generators as in `fill_normal`."""
+    return _fill(Tensor.uniform_, out, generator)
+
+
+def fill_on_cpu(
+    fill: Callable[[Tensor, Generators], Tensor], out: Tensor, generator: Generators
+) -> Tensor:
+    """Fill a tensor of any device by `fill` with draws of the CPU, the same for all devices.
+
+    They are drawn in the layout of `out`: a strided tensor gets other numbers than a contiguous
+    one.
+    """
+    if out.device.type == "cpu":
+        return fill(out, generator)
+    return out.copy_(
+        fill(torch.empty_strided(out.shape, out.stride(), dtype=out.dtype), generator)
+    )
+
+
+def _fill(draw: Callable[..., Tensor], out: Tensor, generator: Generators) -> Tensor:
+    """Fill a tensor by one of torch's methods, on a GPU in pieces."""
     for part, g in _parts(out, generator):
-        part.uniform_(generator=g)
+        large = part.device.type == "cuda" and part.numel() > PIECE
+        for piece in part.view(-1).split(PIECE) if large else [part]:
+            draw(piece, generator=g)
     return out
 
 
-def _parts(out: Tensor, generator: Generators) -> Iterable[tuple[Tensor, torch.Generator]]:
+def _parts(out: Tensor, generator: Generators) -> Iterator[tuple[Tensor, torch.Generator]]:
     """The whole tensor with its generator, or each replica with its own."""
     if isinstance(generator, torch.Generator):
-        return [(out, generator)]
+        return iter([(out, generator)])
     return zip(out, generator, strict=True)

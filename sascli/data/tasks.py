@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sascli.config import Train
+from sascli.core.precision import dtype_of
 from sascli.core.streams import stream, streams
 from sascli.data import Data, checksum
 from sascli.data.accuracy import accuracy
@@ -64,7 +65,7 @@ def multisensory(config: Train, device: torch.device) -> Task:
     if config.data.split != "test" or config.test_size != "all":
         raise UserError("model=multisensory generates its trials: remove data.split and test_size")
     timing = Timing(dt=config.model.dt, tau=config.model.tau)
-    dtype = getattr(torch, config.precision)
+    dtype = dtype_of(config.precision)
     train = training_trials(timing, dtype)
     if config.train_size not in ("all", len(train.y)):
         raise UserError(f"model=multisensory has {len(train.y)} trials: remove train_size")

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from sascli import runs
-from sascli.config.describe import leaves, shown
+from sascli.config.describe import leaves
+from sascli.config.settings import shown
 from sascli.errors import UserError
 from sascli.jobs import slurm
 from sascli.jobs.status import read

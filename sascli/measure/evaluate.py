@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sascli.analysis.evaluation import evaluation
 from sascli.config import Evaluate
+from sascli.core.precision import dtype_of
 from sascli.core.streams import stream
 from sascli.data import Data, fitted, load
 from sascli.errors import UserError
@@ -58,7 +59,7 @@ def load_all(run: TrainedRun, source: str, root: Path) -> Data:
         image_size=max(sides) if folder else None,
         grey=folder and channels == 1,
         device=run.device,
-        dtype=getattr(torch, run.config.precision),
+        dtype=dtype_of(run.config.precision),
     )
 
 
@@ -84,9 +85,8 @@ def other_images(run: TrainedRun, source: str, root: Path) -> tuple[Tensor, Tens
 def images_of_no_class(run: TrainedRun, name: str, x: Tensor, root: Path) -> Tensor:
     """Images of none of the classes: x with the pixels of each shuffled, or another data set."""
     if name == "shuffled":
-        generator = stream(0, name, device=x.device)
-        order = torch.rand(x.shape, generator=generator, device=x.device).argsort(-1)
-        return x.gather(-1, order)
+        order = torch.rand(x.shape, generator=stream(0, name)).argsort(-1)  # as on the CPU
+        return x.gather(-1, order.to(x.device))
     data = load_all(run, name, root)
     return fitted(data.test_x, data.image_shape, run.image_shape)
 

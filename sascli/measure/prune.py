@@ -47,11 +47,10 @@ class FineTuning(BP):
         super().__init__(network, RuleSettings("bp"), setup)
         self.mask = torch.cat([mask.flatten() for mask in masks])
 
-    def step(self, x: Tensor, y: Tensor) -> Tensor:
-        """One step of BP."""
-        loss = super().step(x, y)
+    def update(self) -> None:
+        """As of BP, in which the others stay."""
+        super().update()
         self.network.flat["m"].mul_(self.mask)
-        return loss
 
 
 @torch.no_grad()

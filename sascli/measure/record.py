@@ -10,6 +10,7 @@ from sascli.config import FromRun, Kernel, OnImages, OrderParameters, config_has
 from sascli.errors import UserError
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
+from sascli.training.devices import describe
 
 Results = Mapping[str, pd.DataFrame | bytes]
 """Tables by their names without .csv; contents of other files by their paths."""
@@ -33,6 +34,7 @@ def measure(
     if isinstance(config, FromRun):
         run = trained_run(config)
         weights = runs.weights_checksum(run.directory)
+        used = describe(run.device, run.config.precision)
         results = dict(work(run, config))
         if runs.weights_checksum(run.directory) != weights:
             raise UserError(f"{run.directory} has changed during the measurement: measure again")
@@ -43,8 +45,9 @@ def measure(
         name = name or (path.parent.name if path.name.startswith("v") else path.name)
         entries = {key: run.manifest[key] for key in ("model", "rule", "data")}
         entries |= {"run": str(run.directory), "weights": weights, "epoch": max(run.epochs)}
-        entries |= {"seeds": run.seeds, "device": str(run.device)}
+        entries |= {"seeds": run.seeds}
     else:
+        used = describe(training_run.pick_device(config.device), "float32")
         results, entries = dict(work(config)), {"seeds": list(range(config.seeds))}
     directory = directory or runs.claim(Path(config.outputs) / command / str(name))
     write(directory, results)
@@ -53,6 +56,7 @@ def measure(
         directory,
         **runs.provenance(),
         **entries,
+        **used,
         kind=command,
         config_hash=config_hash(config),
         start=start,

@@ -1,7 +1,7 @@
 """The interface of a learning rule: everything that the training loop knows about it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Self, TypedDict
@@ -84,9 +84,34 @@ class Rule(ABC):
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """Change the parameters by a batch, x (replicas, batch, n) and y; losses (replicas,)."""
 
+    def constants(self) -> Hashable | None:
+        """The numbers and addresses that a captured step would keep; None: it cannot be captured.
+
+        A rule that has them makes its step of the four methods below, in their order.
+        """
+        return None
+
+    def draw(self, batch: int) -> list[Tensor] | None:
+        """The normal draws of a step, in the same memory each time, and its work on the host."""
+        return None
+
+    def differentiate(self, x: Tensor, y: Tensor, eps: list[Tensor] | None) -> Tensor:
+        """Compute the changes by a batch, or make them; losses (replicas,)."""
+        raise NotImplementedError
+
+    def clip(self) -> None:  # noqa: B027 - optional
+        """Limit the changes; the only part that may wait for the device."""
+
+    def update(self) -> None:  # noqa: B027 - optional
+        """Change the parameters."""
+
     @abstractmethod
     def logits(self, x: Tensor, generator: Generators | None = None) -> Tensor:
         """Outputs of the network as in training, or of the mean network without a generator."""
+
+    def predictor(self, generator: Generators | None = None) -> Callable[[Tensor], Tensor]:
+        """`logits` of the present parameters for many batches; a rule may prepare them once."""
+        return lambda x: self.logits(x, generator)
 
     def sample(self, generator: Generators) -> list[Tensor]:
         """Weights of one effective network per replica, for `network.run`."""
@@ -200,8 +225,8 @@ class Rule(ABC):
         A mask broadcasts to its tensor, so that `torch.where` can restore these replicas only.
         """
         chosen = torch.zeros_like(self.network.all, dtype=torch.bool)
-        rows = chosen.new_zeros(self.network.replicas)
-        rows[list(replicas)] = True
+        numbers = torch.arange(self.network.replicas)
+        rows = torch.isin(numbers, torch.tensor(replicas)).to(chosen.device)
         for flat in chosen:
             for view in self.network.split(flat):
                 view[rows] = True
@@ -213,6 +238,12 @@ class Rule(ABC):
         for tensor in _tensors(state):
             by_replica = rows.view(-1, *[1] * (tensor.dim() - 1))
             yield tensor, chosen[0] if tensor.dim() == 1 else by_replica
+
+
+def addresses(optimiser: torch.optim.Optimizer | None) -> list[int]:
+    """Addresses of an optimiser's state; none before its first step."""
+    states = optimiser.state.values() if optimiser is not None else ()
+    return [tensor.data_ptr() for state in states for tensor in _tensors(state)]
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:

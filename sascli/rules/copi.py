@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from sascli.config import Need, Never, RuleSettings, setting
 from sascli.core.copi import Decorrelated, correlation, decorrelate_, infer_, mean_square
 from sascli.core.network import FeedForward
-from sascli.core.streams import Generators, fill_normal, streams
+from sascli.core.streams import Generators, fill_normal, fill_on_cpu, streams
 from sascli.errors import UserError
-from sascli.rules.base import Measurement, Rule, Setup
+from sascli.rules.base import Measurement, Rule, Setup, addresses
 
 
 @dataclass
@@ -69,9 +69,11 @@ class DecorrelatedRule(Rule):
 
     def _xavier(self, matrices: Sequence[Tensor], purpose: str) -> None:
         """Draw each matrix from N(0, 2 / (n_in + n_out)), every replica's from its own seed."""
-        generators = streams(self.setup.seeds, purpose, device=matrices[0].device)
+        generators = streams(self.setup.seeds, purpose)
         for w in matrices:
-            fill_normal(w, generators).mul_(math.sqrt(2 / (w.shape[-1] + w.shape[-2])))
+            fill_on_cpu(fill_normal, w, generators).mul_(
+                math.sqrt(2 / (w.shape[-1] + w.shape[-2]))
+            )
 
     def initialise(self) -> None:
         """W as Xavier normal, R the identity."""
@@ -81,10 +83,24 @@ class DecorrelatedRule(Rule):
         """W is frozen during the first `decorrelation_epochs`."""
         self.learning = epoch > self.settings.decorrelation_epochs
 
-    @torch.no_grad()
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """Change W, unless it is frozen, and R by the quantities before this step."""
+        self.draw(x.shape[1])
+        return self.differentiate(x, y, None)
+
+    def constants(self) -> Hashable | None:
+        """Whether W learns, and where its optimiser's state is."""
+        state = addresses(self.optimiser)
+        ready = state or self.optimiser is None or not self.learning
+        return (self.learning, *state) if ready else None
+
+    def draw(self, batch: int) -> None:
+        """Forget the effective weights of the last test; there is no noise."""
         self._effective = None
+
+    @torch.no_grad()
+    def differentiate(self, x: Tensor, y: Tensor, eps: list[Tensor] | None) -> Tensor:
+        """Compute and make the changes."""
         inputs, activations = self.layers.forward(x)
         powers = [mean_square(x) for x in inputs]
         loss, slope = self.layers.squared_error(activations[-1], y)
@@ -121,17 +137,19 @@ class DecorrelatedRule(Rule):
         """
         inputs, activations = self.layers.forward(x)
         before = [self.network.per_replica(x), *map(self.layers.outputs, activations[:-1])]
+        named = {"correlation": inputs, "correlation_before": before}
+        keys = [(name, layer) for name in named for layer, _ in enumerate(named[name], 1)]
+        values = torch.stack([correlation(tensor) for ts in named.values() for tensor in ts])
         return [
-            {"replica": replica, "layer": number, "name": name, "value": value}
-            for name, tensors in (("correlation", inputs), ("correlation_before", before))
-            for number, tensor in enumerate(tensors, 1)
-            for replica, value in enumerate(correlation(tensor).tolist())
+            {"replica": replica, "layer": layer, "name": name, "value": value}
+            for (name, layer), row in zip(keys, values.tolist(), strict=True)
+            for replica, value in enumerate(row)
         ]
 
     def state(self) -> dict[str, Any]:
         """W of every layer (flat), R, the random matrices of credit=fa, and the optimiser, if any.
 
-        The random matrices because a seed gives others on another kind of device.
+        The random matrices because earlier versions drew others on a GPU.
         """
         state = {"m": self.network.flat["m"], "r": self.layers.r}
         optimiser = {} if self.optimiser is None else {"optimiser": self.optimiser.state_dict()}

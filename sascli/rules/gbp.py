@@ -1,11 +1,13 @@
 """Generalised back-propagation of spike-and-slab weights (Li and Huang, PRL 125, 178301)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from sascli.core.backprop import Gradients
 from sascli.core.spike_slab import SpikeSlab
-from sascli.core.streams import Generators, fill_uniform
+from sascli.core.streams import Generators, fill_on_cpu, fill_uniform
 from sascli.rules.gradient import GradientRule
 
 
@@ -22,20 +24,27 @@ class GBP(GradientRule):
         """m as in BP, pi constant, Xi ~ Uniform(0, xi_max)."""
         super().initialise_layer(number, layer, generators)
         layer.pi.data.fill_(self.setup.pi)
-        fill_uniform(layer.xi.data, generators).mul_(self.setup.xi_max[number])
+        fill_on_cpu(fill_uniform, layer.xi.data, generators).mul_(self.setup.xi_max[number])
 
-    def step(self, x: Tensor, y: Tensor) -> Tensor:
+    def update(self) -> None:
         """One step on m, pi and Xi, then pi into [0, 1] and Xi into [0, inf)."""
-        loss = super().step(x, y)
+        super().update()
         self.network.project_()
-        return loss
 
     @torch.no_grad()
     def logits(self, x: Tensor, generator: Generators | None = None) -> Tensor:
         """Outputs with noise as in training (mean field), or without any."""
+        return self.predictor(generator)(x)
+
+    @torch.no_grad()
+    def predictor(self, generator: Generators | None = None) -> Callable[[Tensor], Tensor]:
+        """`logits` with the moments of the weights computed once."""
+        network = self.network
         if generator is None:
-            return self.network.forward(x)
-        return self.gradients.logits(x, self.network.draw_noise(x.shape[-2], generator))
+            weights = network.mean()
+            return lambda x: network.run(weights, x)
+        outputs = self.gradients.predictor()
+        return lambda x: outputs(x, network.draw_noise(x.shape[-2], generator))
 
 
 RULE = GBP

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -15,11 +15,12 @@ from sascli.core.network import FeedForward
 from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab
-from sascli.core.streams import Generators, fill_normal, streams
-from sascli.rules.base import Rule, Setup
+from sascli.core.streams import Generators, fill_normal, fill_on_cpu, streams
+from sascli.rules.base import Rule, Setup, addresses
 
 BLOCK = 2**18
-"""Normal draws made at a time and replica: enough to be cheap, few enough to stay in cache."""
+"""Normal draws made at a time and replica on the CPU: enough to be cheap, few enough to stay in
+cache. A GPU draws for one step at a time, so that its numbers do not depend on this one."""
 
 
 class GradientRule(Rule):
@@ -36,6 +37,7 @@ class GradientRule(Rule):
         self.gradients = self.make_gradients()
         self.optimiser = make_optimiser(network, self.gradients.grads, setup)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]  # of epoch 1
+        self._block = network.all.new_empty(0, 0)
 
     @abstractmethod
     def make_gradients(self) -> Gradients:
@@ -48,7 +50,7 @@ class GradientRule(Rule):
 
     def initialise(self) -> None:
         """Draw the parameters of every layer, then project them."""
-        generators = streams(self.setup.seeds, "init", device=self.network.all.device)
+        generators = streams(self.setup.seeds, "init")
         for number, layer in enumerate(self.network.layers):
             self.initialise_layer(number, layer, generators)
         self.network.project_()
@@ -59,18 +61,18 @@ class GradientRule(Rule):
         if variance is None:
             m.copy_(torch.eye(*m.shape[1:]))
         else:
-            fill_normal(m, generators).mul_(math.sqrt(variance))
+            fill_on_cpu(fill_normal, m, generators).mul_(math.sqrt(variance))
 
     def start_epoch(self, epoch: int) -> None:
         """Start the epoch's stream of noise, and halve the rates that are due."""
         self._noise = streams(self.setup.seeds, "noise", epoch, device=self.network.all.device)
-        self._block, self._used = self.network.all.new_empty(0, 0), 0
+        self._used = self._block.shape[1]  # nothing is left
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             if "halve_every" in group:
                 past = epoch if self.setup.optim.halve_early else epoch - 1
                 group["lr"] = rate * 0.5 ** (past // group["halve_every"])
 
-    def _eps(self, batch: int) -> list[Tensor] | None:
+    def draw(self, batch: int) -> list[Tensor] | None:
         """Fresh normal draws for one batch, taken from a block for several steps.
 
         A step takes as many for a smaller batch, so the draws of later steps do not depend on it.
@@ -79,7 +81,8 @@ class GradientRule(Rule):
             return None
         size = self.setup.batch_size * self.network.noise_size
         if self._used + size > self._block.shape[1]:
-            self._block.resize_(len(self.setup.seeds), max(1, BLOCK // size) * size)
+            steps = max(1, BLOCK // size) if self._block.device.type == "cpu" else 1
+            self._block.resize_(len(self.setup.seeds), steps * size)
             fill_normal(self._block, self._noise)
             self._used = 0
         self._used += size
@@ -87,12 +90,31 @@ class GradientRule(Rule):
 
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of the optimiser down the gradient of the batch."""
-        loss = self.gradients(x, y, self._eps(x.shape[1]))
-        if self.setup.optim.clip is not None:
-            for grad in self.gradients.grads.values():
-                clip_spectral_(self.network.split(grad), self.setup.optim.clip)
-        self.optimiser.step()
+        loss = self.differentiate(x, y, self.draw(x.shape[1]))
+        self.clip()
+        self.update()
         return loss
+
+    def constants(self) -> Hashable | None:
+        """The rates, and where the optimiser's state is."""
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        state = addresses(self.optimiser)
+        return (*rates, *state) if state else None
+
+    def differentiate(self, x: Tensor, y: Tensor, eps: list[Tensor] | None) -> Tensor:
+        """Compute the gradients."""
+        return self.gradients(x, y, eps)
+
+    def clip(self) -> None:
+        """Limit the gradients' spectral norms to `optim.clip`, if it is set."""
+        if self.setup.optim.clip is not None:
+            grads = self.gradients.grads.values()
+            matrices = [matrix for grad in grads for matrix in self.network.split(grad)]
+            clip_spectral_(matrices, self.setup.optim.clip)
+
+    def update(self) -> None:
+        """Change the parameters by their gradients."""
+        self.optimiser.step()
 
     def state(self) -> dict[str, Any]:
         """Parameters and the optimiser's moments."""
@@ -129,12 +151,14 @@ def make_optimiser(
             groups.setdefault(tuple(options.items()), []).append(parameter)
     params = [{"params": group, **dict(options)} for options, group in groups.items()]
     optim = setup.optim
+    on_gpu = network.all.device.type == "cuda"  # counts its steps there: can be captured
     if optim.name == "rmsprop":
         optimiser = RMSpropInside if optim.eps_inside else torch.optim.RMSprop
-        return optimiser(params, alpha=optim.beta2, eps=optim.eps)
+        return optimiser(params, alpha=optim.beta2, eps=optim.eps, capturable=on_gpu)
     # fused AdamW is silently wrong on views with gaps
     fused = all(parameter.is_contiguous() for group in groups.values() for parameter in group)
-    return torch.optim.AdamW(params, betas=(optim.beta1, optim.beta2), eps=optim.eps, fused=fused)
+    betas = (optim.beta1, optim.beta2)
+    return torch.optim.AdamW(params, betas=betas, eps=optim.eps, fused=fused, capturable=on_gpu)
 
 
 def _parameters(

@@ -14,7 +14,8 @@ from typing import Any
 
 from sascli import output
 from sascli.config import decisive
-from sascli.config.describe import leaves, shown
+from sascli.config.describe import leaves
+from sascli.config.settings import shown
 from sascli.errors import UserError
 from sascli.runs import slurm
 from sascli.runs.code import code_version

@@ -17,6 +17,7 @@ from sascli.studies.registry import STUDIES
 from sascli.training import directories as training_directories
 from sascli.training import run as training_run
 from sascli.training import sweep
+from sascli.training.devices import describe, spread
 from sascli.training.sweep import Point
 from sascli.training.workers import share
 
@@ -68,6 +69,7 @@ class Reproduction(ABC):
 def reproduce(study: Reproduction) -> Path:
     """Run what is missing, draw every figure, write claims and report; the directory."""
     if study.config.worker is not None:
+        spread(study.config.worker)
         return share(
             parent_of(study),
             training_directories.same_settings(study.config),
@@ -118,7 +120,7 @@ def begin(directory: Path, study: Reproduction) -> None:
         cut=config.preset.cut,
         reference=study.reference,
         seeds=seed_list(config.seeds),
-        device=str(training_run.pick_device(config.device)),
+        **describe(training_run.pick_device(config.device), config.precision),
         data={"name": study.data.name, "checksum": study.data.checksum},
     )
 

@@ -117,8 +117,9 @@ class Temporal(Reproduction):
         once(directory, "psychometric", lambda: self.curves(task, directory))
         once(directory, "selectivity", lambda: task_tests.selectivity(task, config.selectivity))
         once(directory, "trajectories", lambda: task_tests.trajectories(task, config.trajectories))
-        once(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root))
-        once(directory, "order_parameters", lambda: theory.order_parameter_tables(config.neuron))
+        device = training_run.pick_device(config.device)
+        once(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root, device))
+        once(directory, "order_parameters", lambda: theory.neuron_tables(config.neuron, device))
 
     def removals(self, run: TrainedRun) -> Pieces:
         """Pieces of perturbation.csv: the recurrent connections of every seed and sample.
@@ -159,10 +160,8 @@ class Temporal(Reproduction):
             if batch is not None:
                 return correct(recurrent(network), [seed], batch, "field", sample)
             noise = streams([seed], "perturbed field", sample, device=run.device)
-            gbp = network.gbp()
-            return run.data.accuracy(
-                lambda x: gbp.logits(x, network.draw_noise(x.shape[-2], noise))
-            )
+            outputs = network.gbp().predictor()
+            return run.data.accuracy(lambda x: outputs(x, network.draw_noise(x.shape[-2], noise)))
 
         return test
 

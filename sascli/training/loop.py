@@ -1,12 +1,13 @@
 """The training loop, read top to bottom. It does not know which rule it runs."""
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import itemgetter
 from statistics import fmean
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from sascli import runs
 from sascli.analysis.ensemble import ensemble
@@ -17,6 +18,7 @@ from sascli.data import Data
 from sascli.errors import DivergedError
 from sascli.rules.base import Rule
 from sascli.training import checkpoint
+from sascli.training.capture import step_of
 from sascli.training.population import Log, Population, Row, Trained
 from sascli.training.progress import Part, Progress
 from sascli.training.signals import stopping
@@ -56,12 +58,13 @@ def train(population: Population, progress: Progress | Part) -> Trained:
     data, setup, config = population.data, population.setup, population.config
     rule, log = load(population, population.device) or start(population)
     progress.skip(log.epoch)
+    step = step_of(rule, config.capture)
     frozen = Frozen(rule, log.stopped) if log.stopped else None
     with stopping() as signals:
         while log.epoch < config.epochs and log.learning:
             log.epoch += 1
             before = time.perf_counter()
-            loss = one_epoch(data, rule, log.epoch, config.batches, frozen)
+            loss = one_epoch(data, rule, log.epoch, config.batches, frozen, step)
             learning = log.learning
             ending = []
             if config.stop_loss is not None and log.epoch > config.stop_after:
@@ -111,9 +114,16 @@ def load(population: Population, device: torch.device) -> tuple[Rule, Log] | Non
 
 
 def one_epoch(
-    data: Data, rule: Rule, epoch: int, batches: int | None = None, frozen: Frozen | None = None
+    data: Data,
+    rule: Rule,
+    epoch: int,
+    batches: int | None = None,
+    frozen: Frozen | None = None,
+    step: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> list[float]:
     """Train on all batches of an epoch, `batches` at most; mean training loss by replica.
+
+    `step` is by default the rule's.
 
     Raises DivergedError when the loss or a parameter is no longer a finite number.
     """
@@ -121,14 +131,17 @@ def one_epoch(
     rule.start_epoch(epoch)
     total = torch.zeros(len(setup.seeds), device=data.train_x.device, dtype=torch.float64)
     for x, y in data.batches(setup.seeds, epoch, setup.batch_size, batches):
-        total += rule.step(x, y) * x.shape[1]
+        total += (step or rule.step)(x, y) * x.shape[1]
         size += x.shape[1]
         if frozen is not None:
             frozen.restore()
     # also the parameters: the last batch may diverge, and a checkpoint must not contain that
-    if not all(values.isfinite().all() for values in (total, rule.network.all, *rule.network.r)):
+    numbers = (total, rule.network.all, *rule.network.r)
+    finite = torch.stack([values.isfinite().all() for values in numbers]).all()
+    *loss, all_finite = torch.cat([total / size, finite.double().view(1)]).tolist()
+    if not all_finite:
         raise DivergedError(epoch, largest(rule))
-    return (total / size).tolist()
+    return loss
 
 
 def largest(rule: Rule) -> str:
@@ -151,11 +164,11 @@ def evaluate(
     in this epoch.
     """
     noise = streams(rule.setup.seeds, "evaluation", epoch, device=data.test_x.device)
-    test = data.accuracy(lambda x: rule.logits(x, noise)).tolist()
+    test = data.accuracy(rule.predictor(noise)).tolist()
     due = epoch % config.eval.mean_every == 0 or epoch == config.epochs
     if not due and not ending:
         return test, [None] * len(test)
-    mean = data.accuracy(rule.logits).tolist()
+    mean = data.accuracy(rule.predictor()).tolist()
     return test, [value if due or r in ending else None for r, value in enumerate(mean)]
 
 

@@ -12,6 +12,7 @@ import torch
 
 from sascli import runs
 from sascli.config import Train, hidden_widths, replica_count
+from sascli.core.precision import dtype_of
 from sascli.data import Data
 from sascli.errors import UserError
 from sascli.training.networks import step_size
@@ -49,7 +50,7 @@ def bytes_per_replica(config: Train, data: Data, batch: int) -> tuple[int, int]:
     n_in = step_size(config, data) if recurrent else data.train_x.shape[1]
     widths = [n_in, *hidden_widths(config.width, config.depth), len(data.classes)]
     weights = sum(a * b for a, b in pairwise(widths)) + recurrent * widths[1] ** 2
-    number = getattr(torch, config.precision).itemsize
+    number = dtype_of(config.precision).itemsize
     activations = batch * (data.train_x.shape[1] + sum(widths[1:])) * number
     parameters = 3 * weights * number
     return parameters, 2 * parameters + 8 * len(data.train_y) + activations

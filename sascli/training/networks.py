@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sascli.config import IDENTITY, Train, hidden_widths, initial
 from sascli.core.network import FeedForward
+from sascli.core.precision import dtype_of
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.data import Data
 from sascli.data.multisensory import blocked
@@ -19,7 +20,7 @@ def network_maker(config: Train, data: Data) -> Callable[[int, torch.device], Fe
 
     Raises UserError for data that do not fit the network.
     """
-    hidden, dtype = hidden_widths(config.width, config.depth), getattr(torch, config.precision)
+    hidden, dtype = hidden_widths(config.width, config.depth), dtype_of(config.precision)
     if config.model.network == "feedforward":
         widths = [data.train_x.shape[1], *hidden, len(data.classes)]
         return lambda replicas, device: FeedForward(widths, replicas, device=device, dtype=dtype)

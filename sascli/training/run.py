@@ -14,11 +14,12 @@ from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import layers
 from sascli.config import Train, initial, run_name, varied
 from sascli.config import population as members_of
+from sascli.core.precision import dtype_of
 from sascli.data import Data, load
 from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError, out_of_memory
 from sascli.rules.base import Rule, Setup
-from sascli.training import checkpoint, split
+from sascli.training import checkpoint, devices, split
 from sascli.training.directories import begin, changes, different, resumed, settings_of
 from sascli.training.memory import check_fits, free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
@@ -40,6 +41,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
         raise UserError(f"rule={config.rule.name} cannot train a {config.model.network} network")
     device = pick_device(config.device)
     set_threads(config.threads)
+    used = devices.describe(device, config.precision)
     torch.set_flush_denormal(True)  # moments of dead pixels decay to denormals: 10 x slower
     parent = Path(config.outputs) / "train" / run_name(config)
     directory = directory or resumed(parent, config)
@@ -57,7 +59,8 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     population = Population(data, replicas, make_rule, config, rates, directory, directory)
     hint = None if progress else f"sas train ... resume={directory}"
     with runs.lock(directory):
-        begin(directory, config, manifest(config, population, device), diverged=None)
+        status = {"diverged": None, "threads": torch.get_num_threads(), **used}
+        begin(directory, config, manifest(config, population), **status)
         with (
             runs.recorded(directory, hint) as results,
             nullcontext(progress) if progress else Progress(config.epochs, "epochs") as counter,
@@ -90,7 +93,7 @@ def is_finished(config: Train, directory: Path) -> bool:
     return bool(status == "finished" and config.epochs == before.epochs)
 
 
-def manifest(config: Train, population: Population, device: torch.device) -> dict[str, object]:
+def manifest(config: Train, population: Population) -> dict[str, object]:
     """The entries of a new run's manifest."""
     return {
         "kind": "train",
@@ -98,9 +101,6 @@ def manifest(config: Train, population: Population, device: torch.device) -> dic
         "rule": config.rule.name,
         "seeds": population.setup.seeds,
         **population.rates,
-        "device": str(device),
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "threads": torch.get_num_threads(),
         "data": population.data.description,
         "warnings": [
             *population.data.warnings,
@@ -123,15 +123,19 @@ def save_results(population: Population, trained: Trained) -> None:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device that `device` names; auto is the GPU if there is one. Raises UserError."""
+    """The device that `device` names; auto is the process's GPU if there is one.
+
+    Raises UserError.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise UserError(f"device must be auto, cpu, cuda or cuda:N, not '{name}'")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"device={name}, but there are {torch.cuda.device_count()} CUDA devices")
-    return device
+    gpu = device.type == "cuda" and device.index is None
+    return torch.device("cuda", torch.cuda.current_device()) if gpu else device
 
 
 def set_threads(number: int | None) -> None:
@@ -163,7 +167,7 @@ def load_data(config: Train, device: torch.device, run: Path | None = None) -> D
                 grey=config.model.grey,
                 recorded=recorded.get("name"),
                 device=device,
-                dtype=getattr(torch, config.precision),
+                dtype=dtype_of(config.precision),
             )
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):

@@ -21,6 +21,7 @@ from sascli.config import (
 )
 from sascli.errors import DivergedError, UserError
 from sascli.training import run as training_run
+from sascli.training.devices import spread
 from sascli.training.directories import RESUME, begin, resumed, same_settings
 from sascli.training.progress import Part, Progress
 from sascli.training.workers import share
@@ -183,6 +184,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
                 train_points(points, directory / "runs", update_tables)
 
     if config.worker is not None:
+        spread(config.worker)
         same = same_settings(config)
         directory = share(
             parent, same, start, lambda path: train_points(points, path / "runs"), finish
