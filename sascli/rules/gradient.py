@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sascli.config import Optim, RuleSettings
 from sascli.core.network import FeedForward, Gradients
+from sascli.core.optimisers import AdamW, RMSprop
 from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab
@@ -129,11 +130,11 @@ def make_optimiser(
     params = [{"params": group, **dict(options)} for options, group in groups.items()]
     optim = setup.optim
     if optim.name == "rmsprop":
-        optimiser = RMSpropInside if optim.eps_inside else torch.optim.RMSprop
+        optimiser = RMSpropInside if optim.eps_inside else RMSprop
         return optimiser(params, alpha=optim.beta2, eps=optim.eps)
     # fused AdamW is silently wrong on views with gaps
     fused = all(parameter.is_contiguous() for group in groups.values() for parameter in group)
-    return torch.optim.AdamW(params, betas=(optim.beta1, optim.beta2), eps=optim.eps, fused=fused)
+    return AdamW(params, betas=(optim.beta1, optim.beta2), eps=optim.eps, fused=fused)
 
 
 def _parameters(
