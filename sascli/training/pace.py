@@ -14,7 +14,7 @@ class Pace:
     """Decides after which epochs a checkpoint is written.
 
     With `every`, after every so many. Without, when the time since the last checkpoint is twenty
-    times what it took to write (`FRACTION`), or ten minutes. `size` is that of the first, in bytes.
+    times what it took to write (`FRACTION`), or ten minutes. `size`: bytes of the first.
     """
 
     def __init__(self, every: int | None, size: int) -> None:
