@@ -54,7 +54,7 @@ bench-scaling: $(READY) ## Measure how cost grows with width, depth, T and repli
 	$(BIN)/python -m benchmarks.scaling
 
 bench-check: $(READY) ## Compare speed with its bars; fails where one is missed (needs MNIST)
-	@missed=; for name in step published recurrent copi; do \
+	@missed=; for name in step published recurrent copi startup; do \
 	  $(BIN)/python -m benchmarks.$$name --check || missed="$$missed $$name"; \
 	done; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
 

@@ -158,8 +158,7 @@ def signal_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def forks() -> ForkServerContext:
     """Makes processes that have torch already, and so begin to work at once."""
     context = get_context("forkserver")
-    imported = ["conftest", "sascli.studies.base", "sklearn.datasets", "torch._dynamo"]
-    context.set_forkserver_preload(imported)  # the last by torch's optimisers, when first made
+    context.set_forkserver_preload(["conftest", "sascli.studies.base"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{CHECKOUT}{os.pathsep}{Path(__file__).parent}")
         first = context.Process(target=os.getpid)

@@ -1,5 +1,7 @@
 """The table of commands: settings, function and pictures of each."""
 
+import gc
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -34,8 +36,16 @@ def schema_of(command: str) -> type:
 
 
 def function(name: str) -> Callable[..., Any]:
-    """Import the function MODULE:FUNCTION, or the method MODULE:CLASS.METHOD."""
+    """Import the function MODULE:FUNCTION, or the method MODULE:CLASS.METHOD.
+
+    What a first import makes stays to the end: no garbage collection searches it.
+    """
     module, _, attribute = name.partition(":")
+    if module not in sys.modules:
+        gc.disable()
+        import_module(module)
+        gc.freeze()
+        gc.enable()
     return attrgetter(attribute)(import_module(module))  # type: ignore[no-any-return]
 
 

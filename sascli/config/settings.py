@@ -18,7 +18,9 @@ Settings = TypeVar("Settings")
 
 COMPARISONS = {"ge": ge, "gt": gt, "le": le, "lt": lt}
 MOST_SEEDS = 10_000_000
-UNHASHED = ("resume", "device", "threads", "capture", "outputs", "worker")
+UNHASHED = (
+    "resume", "device", "threads", "capture", "outputs", "worker", "checkpoint_every",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

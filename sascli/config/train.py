@@ -171,7 +171,9 @@ class Train:
     init: Init = setting(Init, "initial parameters")
     eval: Evaluation = setting(Evaluation, "evaluation")
     data: DataSettings = setting(DataSettings, "data sets")
-    checkpoint_every: int = setting(10, "epochs between checkpoints", ge=1)
+    checkpoint_every: int | None = setting(
+        None, "epochs between checkpoints; null: at most 5 % of the time, every 10 minutes", ge=1
+    )
     snapshot_every: int = setting(0, "epochs between snapshots of the weights; 0: none", ge=0)
     seed: int = setting(0, "seed of the first replica; replica r has seed + r", SEEDS_UNSET, ge=0)
     replicas: int = setting(1, "independent networks trained side by side", SEEDS_UNSET, ge=1)

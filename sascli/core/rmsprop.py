@@ -13,8 +13,10 @@ from typing import Any
 
 import torch
 
+from sascli.core.optimisers import RMSprop
 
-class RMSpropInside(torch.optim.RMSprop):
+
+class RMSpropInside(RMSprop):
     """torch's RMSprop except for the place of epsilon: the same options, the same state.
 
     The gradient g includes `weight_decay` times the parameter. Centring, momentum and torch's

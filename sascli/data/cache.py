@@ -3,6 +3,8 @@
 import contextlib
 import os
 from collections.abc import Callable
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,15 @@ from sascli import runs
 from sascli.errors import UserError
 
 FOLDER = ".sas-cache"
+SIZE = sha256().digest_size
 
 
 def cached(
     key: str, make: Callable[[], NDArray[np.uint8]], data: Path | None = None
 ) -> NDArray[np.uint8]:
     """The array of a key: read from the cache, or made and written to it.
+
+    A file is NumPy's and the SHA-256 of that; one that is damaged is made again.
 
     Args:
         key: The name of the file, which has to change whenever the array does.
@@ -31,13 +36,17 @@ def cached(
         folders.append(Path(root) / "sas")
     files = [folder / f"{key}.npy" for folder in folders]
     for path in files:
-        with contextlib.suppress(OSError, ValueError, EOFError):  # absent, or damaged
-            return np.asarray(np.load(path, allow_pickle=False), dtype=np.uint8)
-    array = make()
+        with contextlib.suppress(OSError):  # absent
+            content = memoryview(path.read_bytes())
+            if sha256(content[:-SIZE]).digest() == content[-SIZE:]:
+                return np.asarray(np.load(BytesIO(content[:-SIZE])), dtype=np.uint8)
+    array, buffer = make(), BytesIO()
+    np.save(buffer, array)
     for path in files:
         with contextlib.suppress(UserError):  # read-only, or a full disk
             runs.make(path.parent)
             with runs.replacing(path) as file:
-                np.save(file, array, allow_pickle=False)
+                file.write(buffer.getbuffer())
+                file.write(sha256(buffer.getbuffer()).digest())
             break
     return array

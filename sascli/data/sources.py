@@ -7,13 +7,16 @@ import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from sascli.data.cache import cached
 from sascli.data.folders import folder
-from sascli.data.parts import Source, array_part, stratified_order
+from sascli.data.parts import Pixels, Source, array_part, stratified_order
 from sascli.errors import UserError
 
 MNIST_BYTES = {
@@ -53,26 +56,41 @@ def find(
 
 def digits(root: Path) -> Source:
     """The 1797 digits of 8 x 8 pixels of scikit-learn: 1297 training and 500 test images."""
-    from sklearn.datasets import load_digits  # takes a second, and only this source needs it
-
-    bunch = load_digits()
-    order = stratified_order(bunch.target.astype(np.int64), seed=0)
-    pixels = bunch.images.astype(np.uint8)[order, None]
-    labels = bunch.target.astype(np.int64)[order]
+    package = find_spec("sklearn")  # importing it takes a second
+    assert package is not None and package.origin is not None
+    path = Path(package.origin).parent / "datasets/data/digits.csv.gz"
+    table = np.loadtxt(path, dtype=np.uint8, delimiter=",")  # 64 pixels and the label
+    table = table[stratified_order(table[:, -1].astype(np.int64), seed=0)]
+    pixels, labels = table[:, :-1].reshape(-1, 1, 8, 8), table[:, -1].astype(np.int64)
     train, test = (array_part(pixels[s], labels[s]) for s in (slice(1297), slice(1297, None)))
     return Source("digits", tuple("0123456789"), 16, train, test)
 
 
 def mnist(root: Path) -> Source:
-    """MNIST from root/MNIST/raw, downloaded if it is absent."""
-    from torchvision.datasets import MNIST  # takes two seconds, and the digits do without
-
+    """MNIST from root/MNIST/raw, downloaded if it is absent; its arrays are cached."""
     raw = "MNIST/raw"
-    sets = _read(MNIST, root, raw, MNIST_BYTES, lambda path, size: path.stat().st_size == size)
-    train, test = (array_part(s.data.numpy()[:, None], s.targets.numpy()) for s in sets)
-    for part, name in (train, "train-labels-idx1-ubyte"), (test, "t10k-labels-idx1-ubyte"):
-        if part.labels.max() > 9:
-            raise _damaged(root / raw / name)
+
+    def read() -> Pixels:
+        """The pixels of each image and its label, (70000, 785)."""
+        from torchvision.datasets import MNIST  # takes two seconds
+
+        sets = _read(MNIST, root, raw, MNIST_BYTES, lambda path, size: path.stat().st_size == size)
+        train, test = (np.column_stack([s.data.flatten(1), s.targets.byte()]) for s in sets)
+        for part, name in (train, "train-labels-idx1-ubyte"), (test, "t10k-labels-idx1-ubyte"):
+            if part[:, -1].max() > 9:
+                raise _damaged(root / raw / name)
+        return np.concatenate([train, test])
+
+    paths = [root / raw / name for name in MNIST_BYTES]
+    if not all(path.is_file() for path in paths):
+        read()
+    with _fetching("MNIST", root, raw, missing=False):
+        digest = sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+    table = cached(f"mnist-{digest[:32]}", read, root / "MNIST")
+    train, test = (
+        array_part(part[:, :-1].reshape(-1, 1, 28, 28), part[:, -1].astype(np.int64))
+        for part in (table[:60_000], table[60_000:])
+    )
     return Source("mnist", tuple("0123456789"), 255, train, test)
 
 

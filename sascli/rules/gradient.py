@@ -12,6 +12,7 @@ from torch import Tensor
 from sascli.config import Optim, RuleSettings
 from sascli.core.backprop import Gradients
 from sascli.core.network import FeedForward
+from sascli.core.optimisers import AdamW, RMSprop
 from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab
@@ -153,12 +154,12 @@ def make_optimiser(
     optim = setup.optim
     on_gpu = network.all.device.type == "cuda"  # counts its steps there: can be captured
     if optim.name == "rmsprop":
-        optimiser = RMSpropInside if optim.eps_inside else torch.optim.RMSprop
+        optimiser = RMSpropInside if optim.eps_inside else RMSprop
         return optimiser(params, alpha=optim.beta2, eps=optim.eps, capturable=on_gpu)
     # fused AdamW is silently wrong on views with gaps
     fused = all(parameter.is_contiguous() for group in groups.values() for parameter in group)
     betas = (optim.beta1, optim.beta2)
-    return torch.optim.AdamW(params, betas=betas, eps=optim.eps, fused=fused, capturable=on_gpu)
+    return AdamW(params, betas=betas, eps=optim.eps, fused=fused, capturable=on_gpu)
 
 
 def _parameters(

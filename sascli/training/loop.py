@@ -19,6 +19,7 @@ from sascli.errors import DivergedError
 from sascli.rules.base import Rule
 from sascli.training import checkpoint
 from sascli.training.capture import step_of
+from sascli.training.pace import Pace
 from sascli.training.population import Log, Population, Row, Trained
 from sascli.training.progress import Part, Progress
 from sascli.training.signals import stopping
@@ -60,6 +61,7 @@ def train(population: Population, progress: Progress | Part) -> Trained:
     progress.skip(log.epoch)
     step = step_of(rule, config.capture)
     frozen = Frozen(rule, log.stopped) if log.stopped else None
+    pace = Pace(config.checkpoint_every, 3 * rule.network.all.nbytes)  # and the moments of Adam
     with stopping() as signals:
         while log.epoch < config.epochs and log.learning:
             log.epoch += 1
@@ -83,8 +85,9 @@ def train(population: Population, progress: Progress | Part) -> Trained:
             save_snapshot(population, rule, log.epoch)
             signalled = bool(signals)  # a later signal waits for the next epoch
             last = log.epoch == config.epochs or not log.learning
-            if log.epoch % config.checkpoint_every == 0 or last or signalled:
-                save(population, rule, log)
+            if pace.due(log.epoch) or last or signalled:
+                with pace.measured():
+                    save(population, rule, log)
             if signalled:
                 break
         else:

@@ -153,6 +153,18 @@ def test_help_completion_and_errors_import_no_torch() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, env=env())
 
 
+def test_train_imports_nothing_slow_beside_torch() -> None:
+    script = """if True:
+        import sys
+        from sascli.cli import main
+        assert main(["train", "epochs=1", "width=4"]) == 0
+        slow = {"torch._dynamo", "torchvision", "sklearn", "scipy", "seaborn"} & set(sys.modules)
+        assert not slow, slow
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=env())
+    assert done.returncode == 0, done.stderr.decode()
+
+
 @pytest.mark.parametrize(
     "words", [["train"], ["train", "--help"], ["completion", "query", "sas train mo"]]
 )

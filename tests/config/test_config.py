@@ -290,6 +290,7 @@ def test_missing_settings_keep_their_earlier_meaning() -> None:
         {"device": "cuda"},
         {"threads": 7},
         {"outputs": "elsewhere"},
+        {"checkpoint_every": None},
         {"data": DataSettings(root="elsewhere")},
     ],
 )

@@ -44,11 +44,15 @@ def test_array_is_made_once(home: Path, tmp_path: Path) -> None:
     assert make.count == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"no array", None])
-def test_damaged_array_is_made_again(home: Path, tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("damage", ["empty", "no array", "cut off", "one bit"])
+def test_damaged_array_is_made_again(home: Path, tmp_path: Path, damage: str) -> None:
     make, path = Maker(), tmp_path / FOLDER / "a.npy"
     cached("a", make, tmp_path)
-    path.write_bytes(path.read_bytes()[:-5] if content is None else content)
+    content = path.read_bytes()
+    place = content.index(ARRAY.tobytes()) + 7
+    flipped = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+    contents = {"empty": b"", "no array": b"no array", "cut off": content[:-5]}
+    path.write_bytes(contents.get(damage, flipped))
     for _ in range(2):
         np.testing.assert_array_equal(cached("a", make, tmp_path), ARRAY)
     assert make.count == 2

@@ -176,6 +176,25 @@ def fake_mnist(root: Path) -> Path:
     return raw
 
 
+def test_mnist_is_read_once_until_its_files_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, reads = fake_mnist(tmp_path), list[Path]()
+    read = sources._read
+
+    def counted(dataset: Any, root: Path, *rest: Any) -> list[Any]:
+        reads.append(root)
+        return read(dataset, root, *rest)
+
+    monkeypatch.setattr(sources, "_read", counted)
+    first, again = (small("mnist", tmp_path) for _ in range(2))
+    assert len(reads) == 1 and first.checksum == again.checksum
+    with (raw / "train-labels-idx1-ubyte").open("r+b") as file:
+        file.seek(8)
+        file.write(b"\x07")
+    assert small("mnist", tmp_path).train_y[:2].tolist() == [7, 0] and len(reads) == 2
+
+
 def test_truncated_mnist_file_is_named(tmp_path: Path) -> None:
     raw = fake_mnist(tmp_path)
     assert small("mnist", tmp_path, train_size=3).train_y.tolist() == [0, 0, 0]

@@ -5,17 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from sascli.figures.draw.rows import carried
+from sascli.figures.draw.rows import carried, over_seeds
 from sascli.figures.draw.style import Look
-
-SPREADS: dict[bool, dict[str, Any]] = {
-    False: {"err_style": "bars", "err_kws": {"capsize": 2, "elinewidth": 0.9}},
-    True: {"err_style": "band", "err_kws": {"alpha": 0.25, "linewidth": 0}},
-}
 
 
 def curve(
@@ -26,13 +20,15 @@ def curve(
     The rows of a seed (sampled networks) are averaged first, so that the spread is over seeds
     alone; one seed has none. A band replaces markers and error bars, but not at a single x.
     """
-    means = table.dropna(subset=[y]).groupby([x, "seed"])[y].mean().reset_index()
-    unmarked: Look = {"marker": "" if means[x].nunique() > 1 else "o"}
-    marker = unmarked if band else {"mec": look["color"], "mfc": "white"}
-    sns.lineplot(
-        x=means[x].to_numpy(), y=scale * means[y].to_numpy(), ax=ax, errorbar="sd", legend=False,
-        **SPREADS[band], **look | marker,
-    )  # fmt: skip
+    spread = scale * over_seeds(table, y, along=x)[["mean", "std"]]
+    at, mean, std = spread.index.to_numpy(), spread["mean"], spread["std"]
+    color: Any = look["color"]
+    unmarked: Look = {"marker": "" if len(at) > 1 else "o", "mec": "white"}
+    ax.plot(at, mean, mew=0.75, **look | (unmarked if band else {"mfc": "white"}))
+    if band:
+        ax.fill_between(at, mean - std, mean + std, color=color, alpha=0.25, linewidth=0)
+    else:
+        ax.errorbar(at, mean, std, linestyle="", color=color, capsize=2, elinewidth=0.9)
 
 
 def curves(
@@ -57,6 +53,8 @@ def points(
 
     The values of the column `by` are the labels of the looks.
     """
+    import seaborn as sns  # takes half a second
+
     sns.pointplot(
         table, x=x, y=y, hue=by, hue_order=[look["label"] for look in looks],
         palette=[look["color"] for look in looks], markers=[look["marker"] for look in looks],

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rv_histogram
 
 from sascli import runs
 
@@ -84,8 +83,10 @@ def pooled(histogram: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     keys = [key for key in ("seed", "replica") if key in histogram]  # rates differ by replica
     densities = []
     for _, bins in histogram.sort_values("bin_left").groupby(keys):
-        ends = [*bins["bin_left"], bins["bin_right"].iloc[-1]]
-        densities.append(rv_histogram((bins["count"], ends), density=False).pdf(centres))
+        ends = np.append(bins["bin_left"], bins["bin_right"].iloc[-1])
+        density = bins["count"] / np.diff(ends) / bins["count"].sum()
+        place = np.searchsorted(ends, centres, side="right")
+        densities.append(np.hstack([0.0, density, 0.0])[place])
     density = np.mean(densities, axis=0)
     full = np.flatnonzero(density)
     return density[full[0] : full[-1] + 1], edges[full[0] : full[-1] + 2]

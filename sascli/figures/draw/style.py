@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,8 +15,18 @@ Look = dict[str, Any]
 
 WIDTH = 3.4  # inches, one column
 RC: dict[Any, Any] = {
-    **sns.axes_style("ticks"),
-    **{key: 0.8 * size for key, size in sns.plotting_context("paper").items()},
+    **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 7.68),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7.04),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size", "lines.markersize"), 3.84),
+    **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 2.56),
+    **dict.fromkeys(("xtick.minor.width", "ytick.minor.width", "patch.linewidth"), 0.64),
+    **dict.fromkeys(("xtick.major.width", "ytick.major.width", "axes.linewidth"), 0.8),
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color"), ".15"),
+    **dict.fromkeys(("xtick.color", "ytick.color"), ".15"),
+    "axes.axisbelow": True,
+    "lines.linewidth": 0.96,
+    "lines.solid_capstyle": "round",
+    "legend.title_fontsize": 7.68,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "axes.spines.right": False,
     "axes.spines.top": False,

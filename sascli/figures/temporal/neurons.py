@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -77,6 +76,8 @@ def by_kind(table: pd.DataFrame) -> pd.DataFrame:
 )
 def selectivity(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A group of bars per kind."""
+    import seaborn as sns  # takes half a second
+
     table = rows(tables, "selectivity")
     trained, untrained = (of_network(table, name) for name in ("trained", "untrained"))
     chance = trained.groupby("seed")[[f"control_{kind}" for kind in KINDS]].mean()

@@ -1,6 +1,5 @@
 """Tasks in sequence: accuracy, forgetting, and the accuracy on every task by method."""
 
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -75,6 +74,8 @@ def _forgetting(ax: Axes, tables: Tables, protocol: str) -> None:
 )
 def continual_matrix(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of matrices for every protocol, a matrix for every method."""
+    import seaborn as sns  # takes half a second
+
     table = rows(tables, "continual")
     protocols = [name for name in PROTOCOLS if (table["protocol"] == name).any()]
     methods = [name for name in METHODS if (table["method"] == name).any()]

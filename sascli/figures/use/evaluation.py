@@ -1,7 +1,6 @@
 """Calibration, uncertainty and confusion of the prediction modes."""
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
@@ -69,6 +68,8 @@ READABLE = 12  # classes up to which a fraction can be written into its cell
 )
 def confusion(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """Fractions of each row, of the sampled networks together."""
+    import seaborn as sns  # takes half a second
+
     rule = main_rule(tables["confusion"])
     table = rows(tables, "confusion", rule=rule, way="ensemble")
     names = list(table["class"].unique())
