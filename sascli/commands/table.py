@@ -23,8 +23,9 @@ class Command:
     work: str
     examples: tuple[tuple[str, str], ...]  # command line and effect; the most common first
     pictures: tuple[str, ...] = ()  # figures drawn beside the tables, if their tables exist
-    overview: str = ""  # MODULE:FUNCTION that makes a table for the terminal from the tables
+    overview: str = ""  # MODULE:FUNCTION that makes a table or a text for the terminal from tables
     argument: str | None = None  # the setting that the first word sets without its name
+    several: bool = False  # the argument is a list, which all words before the settings make
     plain: tuple[str, ...] = ()  # settings of a group's name that are not groups here
 
 
@@ -55,6 +56,7 @@ COMMANDS = {
             ("sas train -m seed=0,1,2,3 hydra/launcher=slurm", "four jobs on a SLURM cluster"),
         ),
         pictures=("overview",),
+        overview="sascli.analysis.rates:overview",
     ),
     **{
         f"reproduce {name}": Command(
@@ -74,11 +76,15 @@ COMMANDS = {
         "entropy per connection of a trained run, by the paper's estimator and the exact one",
         "sascli.measure.credit:entropy",
         (("sas entropy run=latest", "of the newest finished run"),),
+        pictures=("entropy",),
+        overview="sascli.measure.credit:entropy_overview",
     ),
     "perturb": Command(
         "switch connections of a trained run off or on and test again",
         "sascli.measure.credit:perturb",
         (("sas perturb run=latest layer=1", "all four kinds, eleven fractions"),),
+        pictures=("perturbation",),
+        overview="sascli.measure.credit:perturbation_overview",
     ),
     "evaluate": Command(
         "test a trained run: accuracy, calibration, uncertainty, confusion of classes",
@@ -171,9 +177,25 @@ COMMANDS = {
         pictures=("order_parameters",),
     ),
     "plot": Command(
-        "draw figures from the tables of `sas reproduce`; never trains",
+        "draw figures from the tables of a study, a run or a measurement; never trains",
         "sascli.commands.plot:plot",
-        (("sas plot figure=fig2a", "one figure of the newest reproduction"),),
+        (
+            ("sas plot figure=fig2a", "one figure of the newest reproduction"),
+            ("sas plot from=latest figures.width=7", "the newest finished run, two columns wide"),
+            ("sas plot figures.format=svg", "every figure, for a program that edits drawings"),
+        ),
+    ),
+    "compare": Command(
+        "several runs in one table and one picture: accuracy, layers, distributions",
+        "sascli.commands.compare:compare",
+        (
+            ("sas compare my-gbp my-bp", "the newest finished runs of these names"),
+            ("sas compare outputs/train/a/v001 outputs/train/a/v002", "two versions"),
+        ),
+        pictures=("comparison",),
+        overview="sascli.commands.compare:overview",
+        argument="runs",
+        several=True,
     ),
     "claims": Command(
         "the paper's claims: holds, does not hold, not measured",

@@ -26,6 +26,7 @@ from sascli.runs.files import (
     cannot_write,
     last_epochs,
     make,
+    rate_names,
     read_json,
     read_table,
     replacing,

@@ -106,7 +106,7 @@ def features(fig: Figure, tables: Tables, reference: Reference) -> Values:
     for unit, ax in zip(units, grid, strict=False):
         values = image(table[table["unit"] == unit])
         show(ax, values, largest(values, FRACTION))
-        ax.set_title(str(unit), fontsize=7, pad=2)
+        ax.set_title(str(unit), pad=2)
     for ax in grid[len(units) :]:
         ax.set_visible(False)
     count = f"{len(units)} units" if len(units) > 1 else f"unit {units[0]}"
@@ -131,7 +131,7 @@ def compression(fig: Figure, tables: Tables, reference: Reference) -> Values:
     curves(below, table, "k", "parameters", "part", PARTS)
     above.set_ylabel("test accuracy (%)")
     below.set(xlabel="layers replaced $k$", ylabel="parameters", ylim=(0, None))
-    below.yaxis.set_major_formatter(EngFormatter())
+    below.yaxis.set_major_formatter(EngFormatter(sep=""))
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.legend(fig, above)
     return {"bars": seeds(table)}

@@ -29,9 +29,10 @@ def curve(
     means = table.dropna(subset=[y]).groupby([x, "seed"])[y].mean().reset_index()
     unmarked: Look = {"marker": "" if means[x].nunique() > 1 else "o"}
     marker = unmarked if band else {"mec": look["color"], "mfc": "white"}
+    spread = {"errorbar": "sd"} | SPREADS[band] if means["seed"].nunique() > 1 else {}
     sns.lineplot(
-        x=means[x].to_numpy(), y=scale * means[y].to_numpy(), ax=ax, errorbar="sd", legend=False,
-        **SPREADS[band], **look | marker,
+        x=means[x].to_numpy(), y=scale * means[y].to_numpy(), ax=ax, legend=False,
+        **{"errorbar": None} | spread | look | marker,
     )  # fmt: skip
 
 
@@ -60,8 +61,8 @@ def points(
     sns.pointplot(
         table, x=x, y=y, hue=by, hue_order=[look["label"] for look in looks],
         palette=[look["color"] for look in looks], markers=[look["marker"] for look in looks],
-        linestyles="none", errorbar="sd", capsize=0.05, dodge=dodge, markersize=4,
-        markeredgewidth=0.9, mfc="white", err_kws={"linewidth": 0.9}, ax=ax,
+        linestyles="none", errorbar="sd", capsize=0.05, dodge=dodge,
+        markersize=4, markeredgewidth=0.9, mfc="white", err_kws={"linewidth": 0.9}, ax=ax,
     )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def make_room(ax: Axes, spreads: Sequence[pd.DataFrame], free: float, *, below: 
 
 def epoch_axis(ax: Axes, xlabel: str = "epoch", **more: Any) -> None:
     """Integer epochs on the x axis; `more` as for Axes.set."""
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
     ax.set(xlabel=xlabel, **more)
 
 

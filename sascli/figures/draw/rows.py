@@ -73,7 +73,7 @@ def seeds(table: pd.DataFrame, drawn: str = "error bars", noun: str = "seed") ->
 
     The models, runs or points (a depth and a T) of a table may have different numbers of them.
     """
-    keys = [key for key in ("model", "point", "depth", "train_size") if key in table]
+    keys = [key for key in ("run", "model", "point", "depth", "train_size") if key in table]
     numbers = table.groupby(keys)["seed"].nunique() if keys else [table["seed"].nunique()]
     if max(numbers) == 1:
         return f"one {noun}: no {drawn}"
@@ -94,7 +94,7 @@ def pooled(histogram: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """
     edges = np.unique(histogram[["bin_left", "bin_right"]].to_numpy())
     centres = (edges[:-1] + edges[1:]) / 2
-    keys = [key for key in ("seed", "replica") if key in histogram]  # rates differ by replica
+    keys = [key for key in ("run", "seed", "replica") if key in histogram]
     densities = []
     for _, bins in histogram.sort_values("bin_left").groupby(keys):
         ends = [*bins["bin_left"], bins["bin_right"].iloc[-1]]

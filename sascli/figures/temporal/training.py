@@ -82,15 +82,15 @@ def temporal_entropy(fig: Figure, tables: Tables, reference: Reference) -> Value
     "histograms",
     on_images=False,
     caption="Distribution over the connections of the spike mass π, the mean m and the variance "
-    "Ξ of the slab in the input (in), recurrent (rec) and output (out) layer of the network of "
-    "the multisensory task after gBP training (absent input connections have π = 1 and m = Ξ = "
-    "0); {seeds} pooled, logarithmic density, no error bars.",
+    "Ξ of the slab in the input (in → rec), recurrent (rec → rec) and output (rec → out) layer "
+    "of the network of the multisensory task after gBP training (absent input connections have "
+    "π = 1 and m = Ξ = 0); {seeds} pooled, logarithmic density, no error bars.",
 )
 def temporal_parameters(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of panels per layer."""
     table = rows(tables, "histograms", model=MULTISENSORY, rule="gbp")
     fig.set_figheight(histograms.height(table))
-    histograms.multiples(fig, table, histograms.RECURRENT)
+    histograms.multiples(fig, [(histograms.FILLED, table)], histograms.RECURRENT)
     return {"seeds": plural(table["seed"].nunique())}
 
 
@@ -141,7 +141,7 @@ def temporal_perturbation(fig: Figure, tables: Tables, reference: Reference) -> 
         row[0].set_ylabel(f"{name}: error (%)")
     for ax, criterion in zip(axes[0], columns, strict=True):
         ax.set_title(COLUMNS[criterion][0])
-    fig.supxlabel("fraction of VIP-like connections $f$", fontsize=8)
+    fig.supxlabel("fraction of VIP-like connections $f$", fontsize="medium")
     style.legend(fig, axes[0, -1], ncols=3)
     meaning = "; ".join(COLUMNS[criterion][1] for criterion in columns)
     return {

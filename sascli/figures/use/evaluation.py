@@ -78,7 +78,8 @@ def confusion(fig: Figure, tables: Tables, reference: Reference) -> Values:
     ax = style.panel(fig, 2.7)
     sns.heatmap(
         percent, norm=PowerNorm(0.4, 0, 100), cmap="Blues", square=True, ax=ax,
-        annot=texts if len(names) <= READABLE else False, fmt="", annot_kws={"fontsize": 5},
+        annot=texts if len(names) <= READABLE else False, fmt="",
+        annot_kws={"fontsize": "x-small"},
         cbar_kws={"label": "fraction of the class (%)", "shrink": 0.8, "ticks": [0, 1, 10, 100]},
         xticklabels=True, yticklabels=True,
     )  # fmt: skip
