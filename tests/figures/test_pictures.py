@@ -64,11 +64,8 @@ def tables_for(name: str, seeds: int = 3) -> maker.Tables:
     if name not in ("overview", "comparison", "entropy", "perturbation"):
         return maker.tables(seeds)
     run = single_run("gbp", seeds)
-    keys = {"rule": "gbp", "depth": 4, "train_size": 10_000}
-    measured = maker.tables(seeds)["perturbation"]
-    run["perturbation"] = measured[(measured[list(keys)] == keys).all(axis=1)].drop(
-        columns=[*keys]
-    )
+    measured = maker.tables(seeds)["perturbation"].query("depth == 4 and train_size == 10_000")
+    run["perturbation"] = measured.drop(columns=["rule", "depth", "train_size"])
     run["layers"] = layers(seeds)
     if name != "comparison":
         return run
@@ -405,7 +402,8 @@ def test_copi_loss_leaves_out_the_rule_with_another_loss() -> None:
 def test_copi_gains_has_a_curve_for_each_gain_and_rate() -> None:
     made = copi_tables.tables()
     above, below = drawn("copi_gains", made).axes
-    labels = ["COPI, gain 10", "COPI, gain 1000", "Adam, η = 1e-05", "Adam, η = 0.0001"]
+    labels = ["COPI, gain 10", "COPI, gain 1000"]
+    labels += ["Adam, η = $10^{-5}$", "Adam, η = $10^{-4}$"]
     for ax, column, scale in ((above, "test_accuracy", 100), (below, "train_loss", 1)):
         assert [line.get_label() for line in ax.get_lines()] == labels
         rows = made["gains"].query("rule == 'copi' and gain == 10 and epoch == 3")

@@ -120,12 +120,22 @@ def size_axis(ax: Axes, sizes: Sequence[int], **more: Any) -> None:
     ax.set(xlabel="number of training images $T$", **more)
 
 
+ENDS = {0: "o", -1: "s"}
+"""The markers of the first and the last point of a path."""
+
+
 def path(ax: Axes, table: pd.DataFrame, **look: Any) -> None:
     """Draw a path along its first two principal components, from a circle to a square."""
     ax.plot(table["pc1"], table["pc2"], **look)
-    for place, marker in ((0, "o"), (-1, "s")):
+    for place, marker in ENDS.items():
         x, y = table[["pc1", "pc2"]].iloc[place]
         ax.plot(x, y, color=look["color"], marker=marker, markersize=3)
+
+
+def path_ends(ax: Axes, labels: Sequence[str]) -> None:
+    """Explain the two markers of paths in the legend."""
+    for marker, label in zip(ENDS.values(), labels, strict=True):
+        ax.plot([], [], color="0.4", marker=marker, markersize=3, linestyle="", label=label)
 
 
 def unique(table: pd.DataFrame, column: str) -> list[Any]:

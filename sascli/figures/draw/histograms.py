@@ -28,9 +28,9 @@ def names_of(table: pd.DataFrame, layers: pd.DataFrame | None = None) -> dict[in
 
     The latter is known from the column `layer_name` of a table of `layers`.
     """
-    if layers is not None and "layer_name" in layers:
-        if layers["layer_name"].isin(["in", "rec", "out"]).all():
-            return RECURRENT
+    named = layers if layers is not None and "layer_name" in layers else pd.DataFrame()
+    if not named.empty and named["layer_name"].isin(["in", "rec", "out"]).all():
+        return RECURRENT
     return {int(layer): f"layer {layer}" for layer in sorted(table["layer"].unique())}
 
 

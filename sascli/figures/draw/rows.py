@@ -94,7 +94,7 @@ def pooled(histogram: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """
     edges = np.unique(histogram[["bin_left", "bin_right"]].to_numpy())
     centres = (edges[:-1] + edges[1:]) / 2
-    keys = [key for key in ("run", "seed", "replica") if key in histogram]
+    keys = [key for key in ("seed", "replica") if key in histogram]  # rates differ by replica
     densities = []
     for _, bins in histogram.sort_values("bin_left").groupby(keys):
         ends = [*bins["bin_left"], bins["bin_right"].iloc[-1]]
