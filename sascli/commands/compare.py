@@ -39,6 +39,7 @@ def compare(config: Compare, directory: Path | None = None) -> Path:
         **runs.provenance(),
         **({"data": next(iter(images.values()))} if len(images) == 1 else {}),
         kind="compare",
+        seeds=sorted({seed for manifest in manifests.values() for seed in manifest["seeds"]}),
         runs={label: str(path) for label, path in parts.items()},
         config_hash=config_hash(config),
         start=start,

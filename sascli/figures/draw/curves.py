@@ -52,16 +52,28 @@ def accuracy(ax: Axes, history: pd.DataFrame, look: Look) -> None:
 
 
 def points(
-    ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, looks: Sequence[Look], dodge: float
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    looks: Sequence[Look],
+    dodge: float,
+    most: float = np.inf,
 ) -> None:
     """Draw the mean and standard deviation of the rows of each x, by their label side by side.
 
-    The values of the column `by` are the labels of the looks.
+    The values of the column `by` are the labels of the looks. Error bars end at 0 and at `most`.
     """
+
+    def spread(values: "pd.Series[float]") -> tuple[float, float]:
+        mean, std = values.mean(), values.std()
+        return max(mean - std, 0.0), min(mean + std, most)
+
     sns.pointplot(
         table, x=x, y=y, hue=by, hue_order=[look["label"] for look in looks],
         palette=[look["color"] for look in looks], markers=[look["marker"] for look in looks],
-        linestyles="none", errorbar="sd", capsize=0.05, dodge=dodge,
+        linestyles="none", errorbar=spread, capsize=0.05, dodge=dodge,
         markersize=4, markeredgewidth=0.9, mfc="white", err_kws={"linewidth": 0.9}, ax=ax,
     )  # fmt: skip
 

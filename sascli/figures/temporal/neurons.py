@@ -50,7 +50,7 @@ def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
         axes[0].set_ylabel(TITLES[modality])
     grid[0, 0].set(ylim=(-5, 105), xlim=(NEAR[0] - 0.1, NEAR[1] + 0.1), yticks=[0, 50, 100])
     for ax, mode in zip(grid[0], modes, strict=True):
-        ax.set_title(NAMES[mode])
+        ax.set_title(NAMES[mode].replace(" ", "\n", 1), fontsize="medium")
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
     fig.supxlabel("frequency (events / s)", fontsize="medium")
     fig.supylabel("high choices (%)", fontsize="medium")

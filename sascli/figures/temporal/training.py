@@ -157,7 +157,7 @@ def temporal_perturbation(fig: Figure, tables: Tables, reference: Reference) -> 
     caption="Test accuracy (%) of effective networks of every seed, weights sampled once "
     "(circles) or at every time step (squares), beside the mean field (line). Above: {digits}; "
     "below: the multisensory task{dt}. Points: mean over {samples} networks; error bars: "
-    "standard deviation over them; {count}.",
+    "standard deviation over them, cut off at 100 %; {count}.",
 )
 def redraw(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per model, its seeds along x."""
@@ -170,7 +170,7 @@ def redraw(fig: Figure, tables: Tables, reference: Reference) -> Values:
         part = rows({"redraw": table}, "redraw", model=model)
         names = unique(part, "seed")
         numbers.append(len(names))
-        points(ax, part, "seed", "accuracy", "mode", looks, 0.2)
+        points(ax, part, "seed", "accuracy", "mode", looks, 0.2, most=100)
         for place, level in enumerate(field(tables, part, model).loc[names]):
             label = "" if place else "mean field"
             ax.hlines(level, place - 0.3, place + 0.3, color="black", linewidth=0.8, label=label)
