@@ -22,6 +22,7 @@ from torch import Tensor
 from benchmarks import timing
 from benchmarks.setting import RULES, Setting, Steps, images, memory_per_replica
 from benchmarks.step import BATCH
+from sascli.config import Figures
 from sascli.figures.draw import style
 
 AXES = {
@@ -73,7 +74,7 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(records).drop_duplicates()
 
 
-@style.styled
+@style.styled()
 def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> list[Path]:
     """Time and memory of a replica along one axis."""
     fig = style.figure()
@@ -105,7 +106,7 @@ def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> li
         f"Training at batch {BATCH} around 784-100-100-10 on {timing.machine()}; exponents from "
         f"{ends['from']} to {ends['to']}."
     )
-    return style.save(fig, out / axis, [".png"])
+    return style.save(fig, out / axis, Figures(format="png"))
 
 
 def main() -> None:

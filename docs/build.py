@@ -23,6 +23,7 @@ from PIL import Image
 
 from sascli import figures, runs
 from sascli.claims.credit import LAST_EPOCHS
+from sascli.config import Figures
 from sascli.errors import UserError
 from sascli.figures.temporal.neurons import examples
 from sascli.studies.directories import figures_of
@@ -108,7 +109,7 @@ def pictures(docs: Path, out: Path) -> None:
     """Draw every figure of every folder of docs/data into out/NAME."""
     for manifest in sorted((docs / "data").glob(f"*/{runs.MANIFEST}")):
         source = manifest.parent
-        figures.plot(figures_of(source), source, out / source.name, suffixes=(".png",))
+        figures.plot(figures_of(source), source, out / source.name, Figures(format="png"))
 
 
 def generated(docs: Path, document: Path) -> str:

@@ -10,6 +10,7 @@ import tables as maker
 import temporal_tables as made_up
 
 from sascli import claims, figures, runs
+from sascli.config import Figures
 from sascli.studies.registry import STUDIES
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -49,7 +50,7 @@ def test_selected_rows_give_the_same_pictures_and_claims(
     tool.collect(docs, source, "made")
     selected, names = docs / "data" / "made", STUDIES["temporal"].figures
     drawn = [
-        figures.plot(names, path, tmp_path / path.name, suffixes=[".png"])
+        figures.plot(names, path, tmp_path / path.name, Figures(format="png"))
         for path in (source, selected)
     ]
     for all_rows, few in zip(*drawn, strict=True):

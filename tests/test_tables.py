@@ -19,6 +19,7 @@ SMALL = "model=digits epochs=1 width=4 test_size=40 batch_size=20 eval.samples=2
 COMMANDS = (
     f"train {SMALL} train_size=60 replicas=2",
     f"train {SMALL} train_size=60 lr=[0.1,0.2] decay=[0.0,0.1] name=varied",
+    "compare varied digits-gbp-L4-T60",
     "entropy",
     "perturb samples=1 fractions=[0,1]",
     "evaluate samples=2",
@@ -99,10 +100,14 @@ def test_every_column_is_documented_with_its_type(outputs: Path) -> None:
         manifest = manifest_of(path.parent)
         if path.stem == "perturbation" and "temporal" not in path.parts:
             expected.pop("criterion", None)
+        if manifest["kind"] in GATHERING:
+            expected.pop("layer_name" if path.stem in ("perturbation", "entropy") else "", None)
         if path.stem in KEYED and manifest["kind"] in GATHERING:
             expected = keys | expected
             if manifest.get("study") == "temporal":
                 expected = {"model": "text"} | expected
+        if manifest["kind"] == "compare" and path.stem != "comparison":
+            expected = {"run": "text"} | expected | varied
         run = manifest_of(outputs.parent / manifest["run"]) if "run" in manifest else manifest
         if run["kind"] == "train" and "replica" in expected:
             expected = expected | {name: varied[name] for name in varied if name in run}

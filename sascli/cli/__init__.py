@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 from sascli import __version__, output
 from sascli.cli.composition import Composer, validated, values
 from sascli.cli.help import WORDS, command_help, completion, overview, parsed
-from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_study
+from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_argument, with_study
 from sascli.config import unknown
-from sascli.config.composition import quoted, without_hydra
+from sascli.config.composition import without_hydra
 from sascli.config.describe import as_typed, typed_values
 from sascli.errors import UserError
 
@@ -50,10 +50,7 @@ def dispatch(words: list[str]) -> None:
         case ["completion", *rest]:
             print(completion(rest))
         case [command, *rest] if command in COMMANDS:
-            key = COMMANDS[command].argument
-            if key and rest and not rest[0].startswith("-") and "=" not in rest[0]:
-                rest[0] = f"{key}={quoted(rest[0])}"
-            launch(command, rest)
+            launch(command, with_argument(command, rest))
         case [command, "--help" | "-h", *_] if command == REPRODUCE:
             print(overview(REPRODUCE))
         case [command, *rest] if command == REPRODUCE:

@@ -1,16 +1,19 @@
 """Commands: the table of them, and how a command runs."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from sascli import output
 from sascli.commands.table import COMMANDS, Command, function, schema_of
+from sascli.config.composition import quoted
 from sascli.errors import UserError, out_of_memory
 from sascli.studies.registry import STUDIES
 
 __all__ = [
-    "COMMANDS", "RENAMED", "REPRODUCE", "STUDIES", "Command", "run", "schema_of", "with_study",
+    "COMMANDS", "RENAMED", "REPRODUCE", "STUDIES", "Command", "run", "schema_of", "with_argument",
+    "with_study",
 ]  # fmt: skip
 
 REPRODUCE = "reproduce"
@@ -29,6 +32,19 @@ def with_study(words: Sequence[str]) -> list[str]:
     """The words, the first two joined where they name a study: `reproduce credit`."""
     is_study = words[:1] == [REPRODUCE] and words[1:2] and words[1] in STUDIES
     return [" ".join(words[:2]), *words[2:]] if is_study else list(words)
+
+
+def with_argument(command: str, words: Sequence[str]) -> list[str]:
+    """The words, the leading ones without a setting's name as the command's `argument`."""
+    argument, words = COMMANDS[command].argument, list(words)
+    if argument is None:
+        return words
+    values = list(takewhile(lambda word: "=" not in word and not word.startswith("-"), words))
+    if not values:
+        return words
+    if not COMMANDS[command].several:
+        return [f"{argument}={quoted(values[0])}", *words[1:]]
+    return [f"{argument}=[{','.join(map(quoted, values))}]", *words[len(values) :]]
 
 
 def run(command: str, config: Any, directory: Path | None = None, job: int | None = None) -> None:
@@ -66,7 +82,13 @@ def _run(command: str, config: Any, directory: Path | None, job: int | None) -> 
         from sascli import figures
 
         possible = figures.possible(entry.pictures, result)
-        print(*figures.plot(possible, result, result, reference={}), sep="\n")
+        print(*figures.plot(possible, result, result, config.figures, reference={}), sep="\n")
         if entry.overview:
-            table = function(entry.overview)(figures.read_tables(result))
-            print(table.round(4).to_string(na_rep=""))
+            summary = function(entry.overview)(figures.read_tables(result))
+            if text := summary if isinstance(summary, str) else as_text(summary):
+                print(text)
+
+
+def as_text(table: Any) -> str:
+    """A table for the terminal; fractions with four digits."""
+    return str(table.round(4).to_string(na_rep=""))

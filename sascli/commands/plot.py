@@ -1,8 +1,9 @@
-"""`sas plot`: pictures from the tables of one `sas reproduce` directory. It never trains."""
+"""`sas plot`: pictures from the tables of one directory. It never trains."""
 
 from pathlib import Path
 
 from sascli import figures, runs
+from sascli.commands import COMMANDS
 from sascli.config import Plot, as_list
 from sascli.errors import UserError
 from sascli.studies.directories import directory_of, figures_of
@@ -11,12 +12,23 @@ from sascli.studies.registry import STUDIES
 
 def plot(config: Plot, _job: Path | None = None) -> None:
     """Draw. Raises UserError with the command that makes a missing table."""
-    directory = directory_of(config.from_, Path(config.outputs), config.study)
-    study = runs.study_name(runs.manifest_of(directory))
-    names = figures_of(directory) if config.figure == "all" else as_list(config.figure)
+    path, outputs = config.from_, Path(config.outputs)
+    if path and not (Path(path) / runs.MANIFEST).exists():
+        path = str(runs.locate(path, outputs))
+    directory = directory_of(path, outputs, config.study)
+    manifest = runs.manifest_of(directory)
+    study, command = runs.study_name(manifest), COMMANDS.get(str(manifest.get("kind")))
+    drawable = command.pictures if command else ()
+    names = as_list(config.figure)
+    if config.figure == "all":
+        names = figures.possible(drawable, directory) if drawable else figures_of(directory)
+    if not names:
+        text = f"{directory} has no table that a figure shows"
+        raise UserError(f"{text}; figures of `sas {manifest['kind']}`: {', '.join(drawable)}")
     for name in names:
         owners = [key for key, entry in STUDIES.items() if name in entry.figures]
         if study and owners and study not in owners:
             raise UserError(f"{name} is a figure of another study: add study={owners[0]}")
-    out = Path(config.out or directory / "pictures")
-    print(*figures.plot(names, directory, out), sep="\n")
+    out = Path(config.out or (directory if drawable else directory / "pictures"))
+    reference: dict[str, int] | None = {} if set(names) <= set(drawable) else None
+    print(*figures.plot(names, directory, out, config.figures, reference), sep="\n")

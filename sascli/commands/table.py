@@ -24,8 +24,9 @@ class Command:
 
     work: str
     pictures: tuple[str, ...] = ()  # figures drawn beside the tables, if their tables exist
-    overview: str = ""  # MODULE:FUNCTION that makes a table for the terminal from the tables
+    overview: str = ""  # MODULE:FUNCTION that makes a table or a text for the terminal from tables
     argument: str | None = None  # the setting that the first word sets without its name
+    several: bool = False  # the argument is a list, which all words before the settings make
     plain: tuple[str, ...] = ()  # settings of a group's name that are not groups here
 
 
@@ -50,14 +51,26 @@ def function(name: str) -> Callable[..., Any]:
 
 
 COMMANDS = {
-    "train": Command("sascli.training.run:run", pictures=("overview",)),
+    "train": Command(
+        "sascli.training.run:run",
+        pictures=("overview",),
+        overview="sascli.analysis.rates:overview",
+    ),
     **{
         f"reproduce {name}": Command(f"sascli.studies.{name}:{name.capitalize()}.run")
         for name in STUDIES
     },
     "sweep-datasize": Command("sascli.training.sweep:sweep_datasize"),
-    "entropy": Command("sascli.measure.credit:entropy"),
-    "perturb": Command("sascli.measure.credit:perturb"),
+    "entropy": Command(
+        "sascli.measure.credit:entropy",
+        pictures=("entropy",),
+        overview="sascli.measure.credit:entropy_overview",
+    ),
+    "perturb": Command(
+        "sascli.measure.credit:perturb",
+        pictures=("perturbation",),
+        overview="sascli.measure.credit:perturbation_overview",
+    ),
     "evaluate": Command(
         "sascli.measure.evaluate:evaluate",
         plain=("model",),
@@ -89,6 +102,13 @@ COMMANDS = {
         "sascli.measure.theory:order_parameter_tables", pictures=("order_parameters",)
     ),
     "plot": Command("sascli.commands.plot:plot"),
+    "compare": Command(
+        "sascli.commands.compare:compare",
+        pictures=("comparison",),
+        overview="sascli.commands.compare:overview",
+        argument="runs",
+        several=True,
+    ),
     "claims": Command("sascli.commands.claims:print_claims"),
     "runs": Command("sascli.commands.runs:print_runs"),
     "collect": Command("sascli.jobs.collect:run", argument="sweep"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sascli.config.figures import Figures
 from sascli.config.settings import count_or_all, setting
 
 PERTURBATIONS = ("vip_off", "uip_on", "random_off", "other_off", "paired_off", "matched_off")
@@ -17,6 +18,7 @@ class FromRun:
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
     name: str | None = setting(None, "name of the result; null: the run's")
     outputs: str = setting("outputs", "where runs and results are; default $SAS_OUTPUTS")
+    figures: Figures = setting(Figures, "pictures")
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Perturb(OnImages):
 class FromStudy:
     """Settings of the commands that read a directory of `sas reproduce`."""
 
-    from_: str | None = setting(None, "directory of a study; null: the newest")
+    from_: str | None = setting(None, "directory of a study; null: the newest study")
     study: str | None = setting(None, "credit, temporal, copi or use; null: any")
     outputs: str = setting("outputs", "where the study is; default $SAS_OUTPUTS")
 
@@ -73,8 +75,22 @@ class FromStudy:
 class Plot(FromStudy):
     """Pictures of tables."""
 
+    from_: str | None = setting(
+        None, "directory of a study or of any command, or a run; null: the newest study"
+    )
     figure: Any = setting("all", "a figure, a list of them, or all")
     out: str | None = setting(None, "folder of the pictures; null: beside the tables")
+    figures: Figures = setting(Figures, "pictures")
+
+
+@dataclass
+class Compare:
+    """Several runs in one table and one picture."""
+
+    runs: list[str] = setting([], "run directories, names of runs, or latest", empty=True)
+    name: str = setting("default", "name of the comparison")
+    outputs: str = setting("outputs", "where runs and results are; default $SAS_OUTPUTS")
+    figures: Figures = setting(Figures, "pictures")
 
 
 @dataclass

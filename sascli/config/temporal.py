@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sascli.config.figures import Figures
 from sascli.config.measurements import FromRun, Where
 from sascli.config.needs import Need, Never
 from sascli.config.settings import require, seed_list, setting
@@ -143,6 +144,7 @@ class Experiment:
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
     name: str = setting("default", "name of the result")
     outputs: str = setting("outputs", "where results are made; default $SAS_OUTPUTS")
+    figures: Figures = setting(Figures, "pictures")
 
 
 @dataclass

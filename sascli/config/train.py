@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from sascli.config.figures import Figures
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
 from sascli.config.needs import Need
 from sascli.config.rule import RuleSettings, rule_settings
@@ -193,6 +194,7 @@ class Train:
     resume: Any = setting(False, "true: the newest unfinished run of these settings; or a run")
     name: str | None = setting(None, "run name; null: <model>-<rule>-L<depth>-T<train_size>")
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")
+    figures: Figures = setting(Figures, "pictures")
 
     def __post_init__(self) -> None:
         """The rule's settings as their dataclass. Raises UserError for an invalid one."""

@@ -3,7 +3,7 @@
 The modules of the figures, with matplotlib and seaborn, are imported on first use.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sascli import runs
-from sascli.config import unknown
+from sascli.config import Figures, unknown
 from sascli.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,17 +45,19 @@ def plot(
     names: Iterable[str],
     directory: Path,
     out: Path,
-    suffixes: Sequence[str] = (".pdf", ".png"),
+    settings: Figures | None = None,
     reference: Mapping[str, int] | None = None,
 ) -> list[Path]:
-    """Draw figures from the tables of `directory` into out/NAME.pdf and out/NAME.png.
+    """Draw figures from the tables of `directory` into files NAME in `out`.
 
-    They are drawn at the directory's reference point, or at `reference` where it has none. Never
-    trains. Raises UserError for an unknown figure, a missing table or a table without the rows
-    that are needed; the last two with the command that makes them.
+    `settings` are their width, formats and letters. They are drawn at the directory's reference
+    point, or at `reference` where it has none. Never trains. Raises UserError for an unknown
+    figure, a missing table or a table without the rows that are needed; the last two with the
+    command that makes them.
     """
     from sascli.figures.draw import style
 
+    settings = settings or style.DEFAULT
     manifest = runs.manifest_of(directory)
     point = reference_of(directory) if reference is None else manifest.get("reference", reference)
     data = manifest.get("data", {}).get("name")
@@ -65,13 +67,13 @@ def plot(
         optional = [table for table in drawing.optional if has(directory, table)]
         tables = read_tables(directory, [*drawing.tables, *optional])
         try:
-            figure = drawing.draw(tables, point)
+            figure = drawing.draw(tables, point, settings)
         except UserError as error:
             raise with_maker(error, manifest) from error
         if data and drawing.on_images:
             figure.set_label(f"{figure.get_label()} Data: {data}.")
         runs.make(out)
-        paths += style.save(figure, out / name, suffixes)
+        paths += style.save(figure, out / name, settings)
     return paths
 
 

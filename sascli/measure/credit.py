@@ -1,8 +1,12 @@
 """Measurements of gBP's distributions: entropy, and targeted perturbation."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from sascli.analysis.entropy import entropy_epochs, entropy_table
+from sascli.analysis.histograms import histograms
+from sascli.analysis.layers import entropies
 from sascli.analysis.perturbation import Thresholds, perturbation
 from sascli.config import Entropy, Perturb, as_list
 from sascli.measure.record import Results
@@ -10,11 +14,27 @@ from sascli.measure.run import TrainedRun
 
 
 def entropy(run: TrainedRun, config: Entropy) -> Results:
-    """entropy.csv; with snapshots also entropy_epochs.csv."""
-    tables = {"entropy": entropy_table(run.network, run.seeds, config.estimator)}
+    """entropy.csv and histograms.csv; with snapshots also entropy_epochs.csv."""
+    tables = {"entropy": named(run, entropy_table(run.network, run.seeds, config.estimator))}
+    if "paper" in config.estimator:
+        values = entropies(run.network, run.seeds, "paper")
+        table = histograms(run.network, run.seeds, values)
+        tables["histograms"] = table[table["parameter"] == "entropy"]
     if run.snapshots:
         tables["entropy_epochs"] = entropy_epochs(run.paths, run.seeds, config.estimator)
     return tables
+
+
+def named(run: TrainedRun, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the names of its layers."""
+    names = dict(enumerate(run.network.layer_names, 1))
+    return table.assign(layer_name=table["layer"].map(names))
+
+
+def entropy_overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Mean entropy (nats) and its spread over connections by layer, the mean over replicas."""
+    index = [*rates_of(tables["entropy"]), "layer"]
+    return tables["entropy"].pivot_table(["mean", "std"], index, "estimator")
 
 
 def perturb(run: TrainedRun, config: Perturb) -> Results:
@@ -35,4 +55,17 @@ def perturb(run: TrainedRun, config: Perturb) -> Results:
         )
         for layer in layers
     ]
-    return {"perturbation": pd.concat(tables, ignore_index=True)}
+    return {"perturbation": named(run, pd.concat(tables, ignore_index=True))}
+
+
+def perturbation_overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Test error at the least and the greatest fraction by kind, the mean over replicas."""
+    table = tables["perturbation"]
+    ends = table["fraction"].isin([table["fraction"].min(), table["fraction"].max()])
+    index = [*rates_of(table), "layer", "fraction"]
+    return table[ends].pivot_table("test_error", index, "kind", sort=False)
+
+
+def rates_of(table: pd.DataFrame) -> list[str]:
+    """The columns of the rates that differ between replicas."""
+    return [name for name in ("lr", "decay") if name in table]

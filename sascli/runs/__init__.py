@@ -30,6 +30,7 @@ from sascli.runs.files import (
     in_bytes,
     last_epochs,
     make,
+    rate_names,
     read_json,
     read_table,
     replacing,

@@ -16,8 +16,8 @@ from sascli.errors import UserError
 TEXTS = {"class": str, "predicted": str}
 """Columns of names that pandas may mistake for other values: a class may be called 01 or None."""
 REPLICA = (
-    "job", "setting", "model", "rule", "depth", "train_size", "point", "lr", "decay", "replica",
-    "seed",
+    "job", "run", "setting", "model", "rule", "depth", "train_size", "point", "lr", "decay",
+    "replica", "seed",
 )  # fmt: skip
 """The columns that distinguish replicas; a table has some of them."""
 
@@ -135,6 +135,16 @@ def select(tables: Mapping[str, pd.DataFrame], name: str, **keys: str | int) -> 
         condition = ", ".join(f"{column}={value}" for column, value in keys.items())
         raise UserError(f"{name}.csv has no rows with {condition}")
     return table
+
+
+def rate_names(table: pd.DataFrame) -> "pd.Series[str]":
+    """For each row the rates that differ between replicas, as "lr 0.1, decay 0"; "" for none."""
+    names = pd.Series("", table.index)
+    for column in ("lr", "decay"):
+        if column in table and table[column].nunique() > 1:
+            texts = table[column].map(f", {column} {{:g}}".format)
+            names += texts.where(table[column].notna(), "")
+    return names.str.removeprefix(", ")
 
 
 def replica_keys(history: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from sascli import claims, figures, runs
-from sascli.config import Reproduce, seed_list
+from sascli.config import Figures, Reproduce, as_list, seed_list
 from sascli.data import Data
 from sascli.measure import record
 from sascli.measure.run import TrainedRun
@@ -90,7 +90,7 @@ def finish(directory: Path, study: Reproduction) -> None:
         with runs.recorded(directory, "the same command") as entries:
             entries |= study.train(directory)
             study.measure(directory)
-        present(directory)
+        present(directory, study.config.figures)
 
 
 def claim(study: Reproduction) -> Path:
@@ -125,10 +125,11 @@ def begin(directory: Path, study: Reproduction) -> None:
     )
 
 
-def present(directory: Path) -> None:
-    """Write pictures, claims and report from the tables alone."""
+def present(directory: Path, settings: Figures) -> None:
+    """Write pictures, claims and report, which shows PNGs, from the tables alone."""
     study = STUDIES[name_of(runs.manifest_of(directory))]
-    pictures = figures.plot(study.figures, directory, directory / "pictures")
+    settings = replace(settings, format=[*as_list(settings.format), "png"])
+    pictures = figures.plot(study.figures, directory, directory / "pictures", settings)
     table = judge(directory)
     runs.write_table(directory / "claims.csv", table)
     with runs.replacing(directory / "claims.md", "w") as file:

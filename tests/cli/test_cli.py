@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from conftest import env
 from hydra.core.hydra_config import HydraConfig
@@ -21,8 +22,8 @@ from sascli.cli import multirun as jobs
 from sascli.cli.composition import Composer, configuration, values
 from sascli.cli.help import parsed
 from sascli.cli.multirun import Job, job_name
-from sascli.commands import COMMANDS, schema_of, with_study
-from sascli.config import RuleSettings, Train, composition
+from sascli.commands import COMMANDS, schema_of, with_argument, with_study
+from sascli.config import Figures, RuleSettings, Train, composition
 from sascli.config.composition import conf_directory
 from sascli.config.describe import written
 from sascli.errors import UserError
@@ -133,11 +134,20 @@ def test_help_examples_are_valid(command: str) -> None:
         program, *words = line.split()
         name, *words = with_study(words)
         assert (program, name) == ("sas", command)
-        if COMMANDS[command].argument and words:
-            words = [f"{COMMANDS[command].argument}={words[0]}"]
-        for override in Composer(name).overrides(parsed(words).settings):
+        for override in Composer(name).overrides(parsed(with_argument(name, words)).settings):
             for line in values(override):
                 configuration(command, [line])
+
+
+def test_words_before_settings_are_the_argument() -> None:
+    assert with_argument("compare", ["a", "b c", "name=x"]) == ["runs=['a','b c']", "name=x"]
+    assert with_argument("collect", ["out/v001", "-h"]) == ["sweep='out/v001'", "-h"]
+    for words in (["runs=[a,b]"], ["--help"], []):
+        assert with_argument("compare", words) == words
+    assert with_argument("train", ["a"]) == ["a"]
+    assert configuration("compare", with_argument("compare", ["a/v001", "b"])).runs == [
+        "a/v001", "b"
+    ]  # fmt: skip
 
 
 def test_help_completion_and_errors_import_no_torch() -> None:
@@ -414,7 +424,7 @@ def test_jobs_train_and_draw_in_their_directories(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trained: list[tuple[int, Path | None]] = []
-    drawn: list[tuple[list[str], Path, Path]] = []
+    drawn: list[tuple[Any, ...]] = []
 
     def run(config: Train, directory: Path | None) -> Path:
         trained.append((config.seed, directory))
@@ -427,10 +437,12 @@ def test_jobs_train_and_draw_in_their_directories(
     monkeypatch.setattr(training_run, "run", run)
     monkeypatch.setattr(figures, "plot", plot)
     monkeypatch.setattr(figures, "possible", lambda names, directory: list(names))
+    history = pd.DataFrame({"replica": [0], "epoch": [1], "test_accuracy": [0.5]})
+    monkeypatch.setattr(figures, "read_tables", lambda directory: {"history": history})
     assert main(["train", "seed=5"]) == 0 and main(["train", "-m", "seed=6,7"]) == 0
     jobs = [tmp_path / f"outputs/train/multirun/v001/seed-{seed}" for seed in (6, 7)]
     assert trained == [(5, None), (6, jobs[0]), (7, jobs[1])]
-    assert drawn == [(["overview"], at, at) for at in (tmp_path / "claimed", *jobs)]
+    assert drawn == [(["overview"], at, at, Figures()) for at in (tmp_path / "claimed", *jobs)]
 
 
 # ---------------------------------------------------------------- completion

@@ -31,7 +31,9 @@ def test_uncertainty_has_a_point_for_every_kind() -> None:
     y = np.asarray(means[labels.index("BP")].get_ydata())
     sticks = [np.asarray(line.get_ydata()) for line in ax.get_lines() if line not in means]
     lengths = [np.nanmax(stick) - np.nanmin(stick) for stick in sticks if len(stick) > 2]
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["wrong", "shuffled"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == [
+        "wrongly classified", "pixels shuffled"
+    ]  # fmt: skip
     assert y[1] == pytest.approx(table["auroc"].mean())
     assert lengths[-1] / 2 == pytest.approx(table["auroc"].std(ddof=1))
 

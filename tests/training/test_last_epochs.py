@@ -14,7 +14,7 @@ from conftest import composed
 from test_stop_loss import TASK, unequal
 
 from sascli import claims, figures, runs
-from sascli.config import Train
+from sascli.config import Figures, Train
 from sascli.figures.draw.rows import carried, stopping
 from sascli.jobs import listing
 from sascli.measure.run import TrainedRun
@@ -125,7 +125,9 @@ def test_documents_of_replicas_that_stopped_early(blocks: ModuleType, tmp_path: 
         )  # fmt: skip
         source = blocks.Source(tmp_path, name, tmp_path)
         texts.append(blocks.BLOCKS["redrawn"](source).replace(name, ""))
-        pictures = figures.plot(["redraw"], source.directory, tmp_path / name, [".png"])
+        pictures = figures.plot(
+            ["redraw"], source.directory, tmp_path / name, Figures(format="png")
+        )
         texts.append(pictures[0].read_bytes())
     assert texts[:2] == texts[2:]
 

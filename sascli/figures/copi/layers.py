@@ -17,6 +17,10 @@ POINT = "copi-bp"
 """The run that is drawn where a study has several."""
 
 
+SIDES = {"before": "inputs of each layer, $x$", "after": "decorrelated inputs, $R\\,x$"}
+"""The columns of decorrelation.csv with the titles of their panels."""
+
+
 @picture(
     "decorrelation",
     caption="Mean absolute correlation between a layer's inputs over training, before (top) and "
@@ -29,9 +33,9 @@ def decorrelation(fig: Figure, tables: Tables, reference: Reference) -> Values:
     table = rows(tables, "decorrelation", **point)
     looks = style.ordered(unique(table, "layer"), "layer {}".format)
     panels = style.panels(fig, 3.2, 2, sharex=True, sharey=True)
-    for side, ax in zip(("before", "after"), panels, strict=True):
+    for (side, title), ax in zip(SIDES.items(), panels, strict=True):
         curves(ax, table, "epoch", side, "layer", looks, band=True)
-        ax.set_ylabel(f"correlation {side} $R$")
+        ax.set(title=title, ylabel="mean |correlation|")
     epoch_axis(panels[1], ylim=(0, None))
     style.legend(fig, panels[0])
     return {"band": seeds(table, "band")}
@@ -59,7 +63,7 @@ def show(ax: Axes, values: np.ndarray, scale: float | None) -> None:
     ax.spines[:].set_visible(False)
 
 
-KINDS = {"input": "input", "decorrelated": "$R$", "zca": "ZCA"}
+KINDS = {"input": "image $x$", "decorrelated": "trained $R$", "zca": "whitened\n(ZCA)"}
 
 
 @picture(
@@ -106,7 +110,7 @@ def features(fig: Figure, tables: Tables, reference: Reference) -> Values:
     for unit, ax in zip(units, grid, strict=False):
         values = image(table[table["unit"] == unit])
         show(ax, values, largest(values, FRACTION))
-        ax.set_title(str(unit), fontsize=7, pad=2)
+        ax.set_title(str(unit), pad=2)
     for ax in grid[len(units) :]:
         ax.set_visible(False)
     count = f"{len(units)} units" if len(units) > 1 else f"unit {units[0]}"
@@ -131,7 +135,7 @@ def compression(fig: Figure, tables: Tables, reference: Reference) -> Values:
     curves(below, table, "k", "parameters", "part", PARTS)
     above.set_ylabel("test accuracy (%)")
     below.set(xlabel="layers replaced $k$", ylabel="parameters", ylim=(0, None))
-    below.yaxis.set_major_formatter(EngFormatter())
+    below.yaxis.set_major_formatter(EngFormatter(sep=""))
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.legend(fig, above)
     return {"bars": seeds(table)}

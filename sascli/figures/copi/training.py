@@ -92,7 +92,7 @@ def copi_loss(fig: Figure, tables: Tables, reference: Reference) -> Values:
     return {"band": seeds(history, "band")}
 
 
-RULES = {"copi": ("COPI, gain {gain:g}", style.BLUE), "bp_decor": ("Adam, η = {lr:g}", style.RED)}
+RULES = {"copi": ("COPI, gain {gain:g}", style.BLUE), "bp_decor": ("Adam, η = {lr}", style.RED)}
 """Label and colour of the networks of either rule."""
 LINES = ("-", "--", ":", "-.")
 
@@ -112,7 +112,7 @@ def copi_gains(fig: Figure, tables: Tables, reference: Reference) -> Values:
         networks = table[table["rule"] == rule].groupby(["gain", "lr"])
         for number, ((gain, lr), part) in enumerate(networks):
             look = {"color": colour, "linestyle": LINES[number % len(LINES)]}
-            look["label"] = label.format(gain=gain, lr=lr)
+            look["label"] = label.format(gain=gain, lr=style.power(float(str(lr))))
             curve(above, part, "epoch", "test_accuracy", look, scale=100, band=True)
             curve(below, part, "epoch", "train_loss", look, band=True)
     above.set_ylabel("test accuracy (%)")

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from sascli.figures.draw import style
 from sascli.figures.draw.curves import curve, curves, epoch_axis, make_room, size_axis, unique
+from sascli.figures.draw.perturbation import perturbed
 from sascli.figures.draw.picture import Values, picture
 from sascli.figures.draw.rows import Reference, Tables, carried, over_seeds, point, rows, seeds
 
@@ -75,25 +76,15 @@ def _over_networks(sizes: pd.DataFrame) -> pd.DataFrame:
     return spread.set_index(OFFSET * spread.index)
 
 
-PERTURBATIONS = style.labelled(
-    {"vip_off": "VIPs off", "random_off": "random off", "other_off": "others off"}
-    | {"uip_on": "UIPs on"}
-)
-
-
 @picture(
     "perturbation",
     caption="Fig. 4(a). Test error (%) of gBP against the fraction f of weights perturbed in "
-    "layer 1, L = {depth}, T = {train_size}: f times the number of VIPs are switched off (among "
-    "the VIPs, all weights, or those that are neither VIP nor UIP), or f times the number of "
-    "UIPs switched on. Points: mean over seeds of each seed's average over {samples} sampled "
-    "networks and draws; {bars}; the spread over sampled networks is not shown.",
+    "layer 1, L = {depth}, T = {train_size}: {meaning} Points: mean over seeds of each seed's "
+    "average over {samples} sampled networks and draws; {bars}; the spread over sampled networks "
+    "is not shown.",
 )
 def fig4a(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """One curve per kind of perturbation, error bars over seeds."""
     table = rows(tables, "perturbation", rule="gbp", layer=1, **point(reference))
-    ax = style.panel(fig, 2.5)
-    curves(ax, table, "fraction", "test_error", "kind", PERTURBATIONS, scale=100)
-    ax.set(xlabel="fraction of weights perturbed $f$", ylabel="test error (%)")
-    style.legend(fig, ax)
-    return {"samples": table["sample"].nunique(), "bars": seeds(table)}
+    meaning = perturbed(fig, {"": table})
+    return {"meaning": meaning, "samples": table["sample"].nunique(), "bars": seeds(table)}

@@ -4,8 +4,9 @@ from matplotlib.figure import Figure
 
 from sascli.figures.draw import histograms, style
 from sascli.figures.draw.curves import curve, curves, size_axis, size_name, unique
+from sascli.figures.draw.outlines import entropy_outlines
 from sascli.figures.draw.picture import Values, picture
-from sascli.figures.draw.rows import Reference, Tables, plural, point, pooled, rows, seeds
+from sascli.figures.draw.rows import Reference, Tables, plural, point, rows, seeds
 
 
 @picture(
@@ -18,7 +19,7 @@ def fig3a(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """Small multiples: a row per layer, a column per parameter."""
     table = rows(tables, "histograms", rule="gbp", **point(reference))
     fig.set_figheight(histograms.height(table))
-    histograms.multiples(fig, table, {})
+    histograms.multiples(fig, [(histograms.FILLED, table)], {})
     return {"seeds": plural(table["seed"].nunique())}
 
 
@@ -33,14 +34,7 @@ def fig3b(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """One outline per layer over a logarithmic density."""
     table = rows(tables, "histograms", rule="gbp", parameter="entropy", **point(reference))
     ax = style.panel(fig, 2.4)
-    for layer, look in style.ordered(unique(table, "layer"), "layer {}".format).items():
-        density, edges = pooled(table[table["layer"] == layer])
-        line = {key: look[key] for key in ("color", "linestyle", "label")}
-        ax.stairs(density, edges, baseline=None, **line)
-    ax.set(
-        yscale="log", xlabel="entropy per connection $S$ (nats)",
-        ylabel="probability density (1/nat)",
-    )  # fmt: skip
+    entropy_outlines(ax, table, style.ordered(unique(table, "layer"), "layer {}".format))
     style.legend(fig, ax, ncols=3)
     return {"seeds": plural(table["seed"].nunique())}
 

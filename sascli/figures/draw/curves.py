@@ -47,19 +47,30 @@ def accuracy(ax: Axes, history: pd.DataFrame, look: Look) -> None:
 
 
 def points(
-    ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, looks: Sequence[Look], dodge: float
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    looks: Sequence[Look],
+    dodge: float,
+    most: float = np.inf,
 ) -> None:
     """Draw the mean and standard deviation of the rows of each x, by their label side by side.
 
-    The values of the column `by` are the labels of the looks.
+    The values of the column `by` are the labels of the looks. Error bars end at 0 and at `most`.
     """
     import seaborn as sns  # takes half a second
+
+    def spread(values: "pd.Series[float]") -> tuple[float, float]:
+        mean, std = values.mean(), values.std()
+        return max(mean - std, 0.0), min(mean + std, most)
 
     sns.pointplot(
         table, x=x, y=y, hue=by, hue_order=[look["label"] for look in looks],
         palette=[look["color"] for look in looks], markers=[look["marker"] for look in looks],
-        linestyles="none", errorbar="sd", capsize=0.05, dodge=dodge, markersize=4,
-        markeredgewidth=0.9, mfc="white", err_kws={"linewidth": 0.9}, ax=ax,
+        linestyles="none", errorbar=spread, capsize=0.05, dodge=dodge,
+        markersize=4, markeredgewidth=0.9, mfc="white", err_kws={"linewidth": 0.9}, ax=ax,
     )  # fmt: skip
 
 
@@ -91,7 +102,7 @@ def make_room(ax: Axes, spreads: Sequence[pd.DataFrame], free: float, *, below: 
 
 def epoch_axis(ax: Axes, xlabel: str = "epoch", **more: Any) -> None:
     """Integer epochs on the x axis; `more` as for Axes.set."""
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
     ax.set(xlabel=xlabel, **more)
 
 
@@ -117,12 +128,22 @@ def size_axis(ax: Axes, sizes: Sequence[int], **more: Any) -> None:
     ax.set(xlabel="number of training images $T$", **more)
 
 
+ENDS = {0: "o", -1: "s"}
+"""The markers of the first and the last point of a path."""
+
+
 def path(ax: Axes, table: pd.DataFrame, **look: Any) -> None:
     """Draw a path along its first two principal components, from a circle to a square."""
     ax.plot(table["pc1"], table["pc2"], **look)
-    for place, marker in ((0, "o"), (-1, "s")):
+    for place, marker in ENDS.items():
         x, y = table[["pc1", "pc2"]].iloc[place]
         ax.plot(x, y, color=look["color"], marker=marker, markersize=3)
+
+
+def path_ends(ax: Axes, labels: Sequence[str]) -> None:
+    """Explain the two markers of paths in the legend."""
+    for marker, label in zip(ENDS.values(), labels, strict=True):
+        ax.plot([], [], color="0.4", marker=marker, markersize=3, linestyle="", label=label)
 
 
 def unique(table: pd.DataFrame, column: str) -> list[Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from sascli.config import Figures
 from sascli.figures.draw import style
 from sascli.figures.draw.rows import Reference, Tables
 
@@ -27,11 +28,17 @@ class Picture:
     optional: list[str]
     on_images: bool
 
-    @style.styled
-    def draw(self, tables: Tables, reference: Reference) -> Figure:
-        """Draw the figure at the reference point; its label is the caption, filled in."""
-        fig = style.figure()
-        values = self.function(fig, tables, reference)
+    def draw(
+        self, tables: Tables, reference: Reference, settings: Figures = style.DEFAULT
+    ) -> Figure:
+        """Draw the figure at the reference point; its label is the caption, filled in.
+
+        The heights that the function sets are for one column's width: others are in proportion.
+        """
+        with style.styled(settings):
+            fig = style.figure(settings.width)
+            values = self.function(fig, tables, reference)
+            fig.set_figheight(fig.get_figheight() * settings.width / style.WIDTH)
         fig.set_label(self.caption.format(**{**reference, **values}))
         return fig
 

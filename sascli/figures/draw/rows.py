@@ -59,7 +59,7 @@ def seeds(table: pd.DataFrame, drawn: str = "error bars", noun: str = "seed") ->
 
     The models, runs or points (a depth and a T) of a table may have different numbers of them.
     """
-    keys = [key for key in ("model", "point", "depth", "train_size") if key in table]
+    keys = [key for key in ("run", "model", "point", "depth", "train_size") if key in table]
     numbers = table.groupby(keys)["seed"].nunique() if keys else [table["seed"].nunique()]
     if max(numbers) == 1:
         return f"one {noun}: no {drawn}"

@@ -2,51 +2,90 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sascli.figures.draw import style
-from sascli.figures.draw.curves import curve, path, unique
+from sascli.figures.draw.curves import path, path_ends, unique
 from sascli.figures.draw.modes import NAMES
 from sascli.figures.draw.picture import Values, picture
-from sascli.figures.draw.rows import Reference, Tables, rows, seeds
+from sascli.figures.draw.rows import Reference, Tables, over_seeds, rows, seeds
 
 MODES = ("field", "mean", "sampled", "redrawn")
 MODALITIES = style.labelled({"v": "v", "a": "a", "va": "va"})
+TITLES = {"v": "visual (v)", "a": "auditory (a)", "va": "both (va)"}
 BOUNDARY, NEAR = 12.5, (11.0, 14.0)
-SHIFTS = (-0.03, 0, 0.03)  # of the points, so that the error bars of the modalities are apart
+POINT: style.Look = {"marker": "o", "markersize": 2.2, "mew": 0.6, "mfc": "white", "linestyle": ""}
+LIMIT: style.Look = {"color": "0.6", "linewidth": 0.6, "linestyle": "--"}
+OTHERS = "0.75"
+"""The grey of the curves of the other modalities."""
 
 
 @picture(
     "psychometric sigmoids",
     on_images=False,
     caption="Fraction of high choices (%) against the frequency of visual (v), auditory (a) and "
-    "both (va) events, near the boundary (dashed). Points (v and va shifted by 0.03): mean over "
-    "seeds, {bars}; lines: logistic curve of the median threshold and slope over networks. "
-    "Panels: {modes}.",
+    "both (va) events (rows) near the boundary (dashed). Points: mean over seeds; {bars}. Lines: "
+    "logistic curve of the median threshold and slope over networks; grey: those of the other "
+    "modalities. {modes}.",
 )
 def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
-    """A panel per prediction mode, a curve per modality."""
+    """A row of panels per modality, a column per prediction mode."""
     table, fits = rows(tables, "psychometric"), rows(tables, "sigmoids")
-    modes = [mode for mode in MODES if (table["way"] == mode).any()]
-    panels = style.panels(fig, 0.7 + 1.5 * len(modes), len(modes), sharex=True)
-    f = np.linspace(*NEAR, 200)
     table = table[table["frequency"].between(*NEAR)]
-    for mode, ax in zip(modes, panels, strict=True):
-        for shift, (modality, look) in zip(SHIFTS, MODALITIES.items(), strict=True):
+    modes = [mode for mode in MODES if (table["way"] == mode).any()]
+    present = {key: look for key, look in MODALITIES.items() if (table["modality"] == key).any()}
+    fig.set_figheight(1.0 + 1.05 * len(present))
+    grid = fig.subplots(len(present), len(modes), sharex=True, sharey=True, squeeze=False)
+    for axes, (modality, look) in zip(grid, present.items(), strict=True):
+        for ax, mode in zip(axes, modes, strict=True):
             part = table[(table["way"] == mode) & (table["modality"] == modality)]
-            if part.empty:
-                continue
-            part = part.assign(shifted=part["frequency"] + shift)
-            curve(ax, part, "shifted", "high", look | {"linestyle": ""}, scale=100)
-            fit = rows({"sigmoids": fits}, "sigmoids", way=mode, modality=modality)
-            z = fit["slope"].median() * (f - fit["threshold"].median())
-            ax.plot(f, 100 / (1 + np.exp(-z)), color=look["color"], linestyle=look["linestyle"])
-        ax.axvline(BOUNDARY, color="0.6", linewidth=0.6, linestyle="--", zorder=0)
-        ax.set(ylim=(-6, 106), ylabel="high choices (%)", title=NAMES[mode])
-    panels[-1].set_xlabel("frequency (events / s)")
-    style.legend(fig, panels[0])
-    return {"bars": seeds(table), "modes": ", ".join(NAMES[mode] for mode in modes)}
+            _choices(ax, part, look["color"])
+            for other in present:
+                fit = rows({"sigmoids": fits}, "sigmoids", way=mode, modality=other)
+                _sigmoid(ax, fit, look["color"] if other == modality else OTHERS)
+            ax.axvline(BOUNDARY, zorder=0, **LIMIT)
+        axes[0].set_ylabel(TITLES[modality])
+    grid[0, 0].set(ylim=(-5, 105), xlim=(NEAR[0] - 0.1, NEAR[1] + 0.1), yticks=[0, 50, 100])
+    for ax, mode in zip(grid[0], modes, strict=True):
+        ax.set_title(NAMES[mode].replace(" ", "\n", 1), fontsize="medium")
+    grid[0, 0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    fig.supxlabel("frequency (events / s)", fontsize="medium")
+    fig.supylabel("high choices (%)", fontsize="medium")
+    _key(fig, grid[0, 0])
+    names = ", ".join(NAMES[mode] for mode in modes)
+    bars = seeds(table)
+    return {
+        "bars": bars if bars.startswith("one") else f"{bars}, cut off at 0 and 100 %",
+        "modes": f"Columns: {names}" if len(modes) > 1 else f"Networks: {names}",
+    }
+
+
+def _choices(ax: Axes, table: pd.DataFrame, colour: str) -> None:
+    """The mean fraction of high choices with its spread over seeds, within 0 to 100 %."""
+    spread = 100 * over_seeds(table, "high", "frequency")
+    mean, std = spread["mean"], spread["std"].fillna(0)
+    ends = [mean - (mean - std).clip(lower=0), (mean + std).clip(upper=100) - mean]
+    look = POINT | {"color": colour, "elinewidth": 0.6}
+    ax.errorbar(mean.index, mean, ends if std.any() else None, **look)
+
+
+def _sigmoid(ax: Axes, fit: pd.DataFrame, colour: str) -> None:
+    """The logistic curve of the median threshold and slope, grey ones below the others."""
+    f = np.linspace(*NEAR, 200)
+    z = fit["slope"].median() * (f - fit["threshold"].median())
+    order = 1 if colour == OTHERS else 2
+    ax.plot(f, 100 / (1 + np.exp(-z)), linewidth=0.9, zorder=order, color=colour)
+
+
+def _key(fig: Figure, ax: Axes) -> None:
+    """The legend of points and lines, whatever the modality."""
+    ax.plot([], [], label="mean over seeds", **POINT | {"color": "black"})
+    ax.plot([], [], label="logistic curve", color="black", linewidth=0.9)
+    ax.plot([], [], label="other modalities", color=OTHERS, linewidth=0.9)
+    ax.plot([], [], label="boundary", **LIMIT)
+    style.legend(fig, ax, ncols=2)
 
 
 UNTRAINED = " and in untrained networks, labelled by the correct choice"
@@ -132,9 +171,9 @@ def neurons(fig: Figure, tables: Tables, reference: Reference) -> Values:
         name = f"neuron {neuron['neuron']}"
         responses = rows(tables, "responses", seed=neuron["seed"], neuron=neuron["neuron"])
         for (modality, choice), part in responses.groupby(["modality", "choice"], sort=False):
-            line = ("-", modality) if choice == "high" else ("--", None)
             colour = MODALITIES[str(modality)]["color"]
-            ax.plot(part["time"], part["rate"], color=colour, linestyle=line[0], label=line[1])
+            line = "-" if choice == "high" else "--"
+            ax.plot(part["time"], part["rate"], color=colour, linestyle=line)
         ax.axvspan(0, STIMULUS, color="0.92", linewidth=0, zorder=0)
         ax.set(title=f"{neuron['kind']}, {name}", ylabel="rate $r$")
         texts.append(
@@ -142,11 +181,14 @@ def neurons(fig: Figure, tables: Tables, reference: Reference) -> Values:
             f"{neuron['modality']:.2f}."
         )
     panels[-1].set_xlabel("time since stimulus onset (ms)")
-    style.legend(fig, panels[0])
+    shown = set(responses["modality"])
+    for modality in (key for key in TITLES if key in shown):
+        panels[0].plot([], [], color=MODALITIES[modality]["color"], label=TITLES[modality])
+    for line, label in (("-", "high choice"), ("--", "low choice")):
+        panels[0].plot([], [], color="0.4", linestyle=line, label=label)
+    panels[0].fill_between([], [], color="0.92", label="stimulus")
+    style.legend(fig, panels[0], ncols=3)
     return {"seed": cells["seed"].iloc[0], "neurons": " ".join(texts)}
-
-
-TITLES = {"v": "visual", "a": "auditory", "va": "both"}
 
 
 @picture(
@@ -174,6 +216,12 @@ def trajectories(fig: Figure, tables: Tables, reference: Reference) -> Values:
             path(ax, condition, color=look["color"], linestyle=line, linewidth=0.9)
         ax.set(title=label, ylabel="PC2 (rate)")
     panels[-1].set_xlabel("PC1 (rate)")
+    ends = style.ordered(frequencies)
+    for f in dict.fromkeys((frequencies[0], frequencies[-1])):
+        look = {"color": ends[f]["color"], "linestyle": "-" if f > BOUNDARY else "--"}
+        panels[0].plot([], [], label=f"{f:g} events / s", **look)
+    path_ends(panels[0], ("beginning", "end of the decision"))
+    style.legend(fig, panels[0], ncols=2)
     about = {"seed": seed, "first": first, "second": second}
     return about | {"low": frequencies[0], "high": frequencies[-1]}
 
@@ -203,6 +251,11 @@ def synapses(fig: Figure, tables: Tables, reference: Reference) -> Values:
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.yaxis.set_major_locator(MaxNLocator(4))
     panels[-1].set_xlabel("PC1")
+    for seed, look in zip(unique(table, "seed"), style.LOOKS * 3, strict=False):
+        line = {"color": look["color"], "linestyle": look["linestyle"]}
+        panels[0].plot([], [], label=f"seed {seed}", **line)
+    path_ends(panels[0], (f"epoch {table['epoch'].min()}", "last epoch"))
+    style.legend(fig, panels[0], ncols=3)
     ends = sorted({*table.groupby("seed")["epoch"].max()})
     last = " to ".join(map(str, dict.fromkeys((ends[0], ends[-1]))))
     names = ", ".join(map(str, unique(table, "seed")))

@@ -1,6 +1,7 @@
 """Tangent kernel, lazy training and order parameters of wide networks."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -82,16 +83,17 @@ PARAMETERS = {
     "xi": style.LOOKS[2] | {"label": r"$\Xi$", "linewidth": 2.6},
     "pi": style.LOOKS[1] | {"label": r"$\pi$"},
 }
-OVERLAPS = (("to_start", "start", "-"), ("to_others", "others", "--"))
+OVERLAPS = {"to_start": ("start", "-"), "to_others": ("others", "--")}
+"""The columns of the overlaps with their names and lines; the latter are of several networks."""
+SAME = 0.01  # of the axis of the overlaps: lines that are nearer coincide
 
 
 @picture(
     "order_parameters",
     on_images=False,
-    caption="A read-out neuron of interchangeable inputs learns a sine. Above: the field Σ m / "
-    "√N of m, and the loss, Σ (y - s)² / 2 over a period. Below: overlaps a·b / |a||b| of m, π "
-    "and Ξ with their own start and with those of independently trained networks; the lines of Ξ "
-    "are wide since those of π may coincide with them. Mean over networks; {bars}.",
+    caption="Training of a read-out neuron of interchangeable inputs on a sine. Above: the field "
+    "Σ m / √N of m, and the loss, Σ (y - s)² / 2 over a period. Below: overlaps a·b / |a||b| of "
+    "m, π and Ξ with their own start{others}.{wide} {mean}; {bars}.",
 )
 def order_parameters(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """Field and loss over epochs, then the overlaps of every parameter."""
@@ -100,14 +102,31 @@ def order_parameters(fig: Figure, tables: Tables, reference: Reference) -> Value
     m = table[table["parameter"] == "m"]
     curve(above, m, "epoch", "field", style.LOOKS[3] | {"label": "field"}, band=True)
     curve(above, m, "epoch", "loss", style.LOOKS[1] | {"label": "loss"}, band=True)
+    overlaps = [column for column in OVERLAPS if table[column].notna().any()]
     for parameter, look in PARAMETERS.items():
         part = table[table["parameter"] == parameter]
-        for column, other, line in OVERLAPS:
-            if part[column].notna().any():
-                line_look = {"linestyle": line, "label": f"{look['label']}, {other}"}
-                curve(below, part, "epoch", column, look | line_look, band=True)
+        for column in overlaps:
+            other, line = OVERLAPS[column]
+            line_look = {"linestyle": line, "label": f"{look['label']}, {other}"}
+            curve(below, part, "epoch", column, look | line_look, band=True)
     above.set_ylabel("field, loss")
     epoch_axis(below, ylabel="overlap")
     style.legend(fig, below, ncols=3)
     above.legend(loc="center right")
-    return {"bars": seeds(table, "band", "network")}
+    several = table["seed"].nunique() > 1
+    return {
+        "others": " and with those of the other networks" if "to_others" in overlaps else "",
+        "wide": coinciding(table, overlaps),
+        "mean": "Mean over networks" if several else "One network",
+        "bars": seeds(table, "band", "network"),
+    }
+
+
+def coinciding(table: pd.DataFrame, overlaps: list[str]) -> str:
+    """The sentence of a caption on the overlaps of pi and Xi that coincide in every epoch."""
+    by_epoch = table[table["parameter"].isin(["pi", "xi"])].groupby(["epoch", "parameter"])
+    gaps = by_epoch[overlaps].mean().groupby(level="epoch").agg(np.ptp).max()
+    same = [OVERLAPS[column][0] for column in overlaps if gaps[column] < SAME]
+    if not same:
+        return ""
+    return f" The lines of π and Ξ coincide ({', '.join(same)}); that of Ξ is wide."

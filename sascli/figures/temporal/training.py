@@ -82,15 +82,15 @@ def temporal_entropy(fig: Figure, tables: Tables, reference: Reference) -> Value
     "histograms",
     on_images=False,
     caption="Distribution over the connections of the spike mass π, the mean m and the variance "
-    "Ξ of the slab in the input (in), recurrent (rec) and output (out) layer of the network of "
-    "the multisensory task after gBP training (absent input connections have π = 1 and m = Ξ = "
-    "0); {seeds} pooled, logarithmic density, no error bars.",
+    "Ξ of the slab in the input (in → rec), recurrent (rec → rec) and output (rec → out) layer "
+    "of the network of the multisensory task after gBP training (absent input connections have "
+    "π = 1 and m = Ξ = 0); {seeds} pooled, logarithmic density, no error bars.",
 )
 def temporal_parameters(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of panels per layer."""
     table = rows(tables, "histograms", model=MULTISENSORY, rule="gbp")
     fig.set_figheight(histograms.height(table))
-    histograms.multiples(fig, table, histograms.RECURRENT)
+    histograms.multiples(fig, [(histograms.FILLED, table)], histograms.RECURRENT)
     return {"seeds": plural(table["seed"].nunique())}
 
 
@@ -141,7 +141,7 @@ def temporal_perturbation(fig: Figure, tables: Tables, reference: Reference) -> 
         row[0].set_ylabel(f"{name}: error (%)")
     for ax, criterion in zip(axes[0], columns, strict=True):
         ax.set_title(COLUMNS[criterion][0])
-    fig.supxlabel("fraction of VIP-like connections $f$", fontsize=8)
+    fig.supxlabel("fraction of VIP-like connections $f$", fontsize="medium")
     style.legend(fig, axes[0, -1], ncols=3)
     meaning = "; ".join(COLUMNS[criterion][1] for criterion in columns)
     return {
@@ -157,7 +157,7 @@ def temporal_perturbation(fig: Figure, tables: Tables, reference: Reference) -> 
     caption="Test accuracy (%) of effective networks of every seed, weights sampled once "
     "(circles) or at every time step (squares), beside the mean field (line). Above: {digits}; "
     "below: the multisensory task{dt}. Points: mean over {samples} networks; error bars: "
-    "standard deviation over them; {count}.",
+    "standard deviation over them, cut off at 100 %; {count}.",
 )
 def redraw(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per model, its seeds along x."""
@@ -170,7 +170,7 @@ def redraw(fig: Figure, tables: Tables, reference: Reference) -> Values:
         part = rows({"redraw": table}, "redraw", model=model)
         names = unique(part, "seed")
         numbers.append(len(names))
-        points(ax, part, "seed", "accuracy", "mode", looks, 0.2)
+        points(ax, part, "seed", "accuracy", "mode", looks, 0.2, most=100)
         for place, level in enumerate(field(tables, part, model).loc[names]):
             label = "" if place else "mean field"
             ax.hlines(level, place - 0.3, place + 0.3, color="black", linewidth=0.8, label=label)

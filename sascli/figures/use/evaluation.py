@@ -37,11 +37,15 @@ def reliability(fig: Figure, tables: Tables, reference: Reference) -> Values:
     return {"bars": seeds(table), "least": LEAST, "errors": errors}
 
 
+IMAGES = {"wrong": "wrongly classified", "shuffled": "pixels shuffled"}
+"""What the images of a kind are; others are of the data set of their name."""
+
+
 @picture(
     "uncertainty",
     caption="Area under the ROC curve of the entropy of the prediction: wrongly against "
-    "correctly classified test images (wrong), and other images (shuffled: the pixels of each "
-    "test image in random order) against the test images. 1: all images of the kind have the "
+    "correctly classified test images, and other images (pixels shuffled: those of each test "
+    "image in random order) against the test images. 1: all images of the kind have the "
     "greater entropy; 0.5 (dashed): no better than chance. Points: mean over seeds; {bars}.",
 )
 def uncertainty(fig: Figure, tables: Tables, reference: Reference) -> Values:
@@ -50,8 +54,9 @@ def uncertainty(fig: Figure, tables: Tables, reference: Reference) -> Values:
     modes = [(look, part.assign(mode=look["label"])) for look, part in by_mode(table)]
     ax = style.panel(fig, 2.4)
     parts = pd.concat(part for _, part in modes)
+    parts["kind"] = parts["kind"].map(lambda kind: IMAGES.get(kind, kind))
     points(ax, parts, "kind", "auroc", "mode", [look for look, _ in modes], 0.36)
-    ax.axhline(0.5, color="0.5", linestyle="--", linewidth=0.8)
+    ax.axhline(0.5, color="0.5", linestyle="--", linewidth=0.8, label="chance")
     ax.set(xlabel="images to detect", ylabel="area under the ROC curve")
     style.legend(fig, ax, ncols=2)
     return {"bars": seeds(table)}
@@ -79,7 +84,8 @@ def confusion(fig: Figure, tables: Tables, reference: Reference) -> Values:
     ax = style.panel(fig, 2.7)
     sns.heatmap(
         percent, norm=PowerNorm(0.4, 0, 100), cmap="Blues", square=True, ax=ax,
-        annot=texts if len(names) <= READABLE else False, fmt="", annot_kws={"fontsize": 5},
+        annot=texts if len(names) <= READABLE else False, fmt="",
+        annot_kws={"fontsize": "x-small"},
         cbar_kws={"label": "fraction of the class (%)", "shrink": 0.8, "ticks": [0, 1, 10, 100]},
         xticklabels=True, yticklabels=True,
     )  # fmt: skip
