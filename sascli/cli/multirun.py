@@ -82,6 +82,8 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     if not resubmitted:
         check_used(checked, typed)
         check_shared(typed_values(o for o in settings if not o.is_sweep_override()), checked[0])
+    for text in dict.fromkeys(filter(None, map(composer.published, configs))):
+        print(text)
     check_launcher(str(configs[0].hydra.launcher.get("_target_")))
     argv = [*command.split(), *words]
     parent = Path(configs[0].outputs) / composer.name / runs.MULTIRUN

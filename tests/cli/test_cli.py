@@ -205,6 +205,38 @@ def test_numbers_lists_and_rule_settings_reach_the_command(tasks: list[Train]) -
     assert (copi.rule.name, copi.rule.credit, copi.rule.gain) == ("copi", "fa", 100.0)
 
 
+def test_rule_sets_its_published_settings_and_what_is_typed_wins(
+    tasks: list[Train], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rule in ("copi", "bp_decor"):
+        assert main(["train", f"rule={rule}", "model=mnist", "width=50"]) == 0
+        out = capsys.readouterr().out
+        text = "depth=8 width=50 train_size=all batch_size=50 epochs=100 lr=0.001"
+        assert out == f"rule={rule} with its settings for mnist: {text}\n"
+        config = tasks.pop()
+        assert (config.depth, config.width, config.batch_size) == (8, 50, 50)
+        assert (config.lr["default"], config.decay["default"], config.rule.gain) == (1e-3, 0, 1000)
+    assert main(["train", "rule=copi", "model=folder"]) == 0  # no network is known: only rates
+    assert (tasks[0].lr["default"], tasks[0].depth) == (1e-3, 4)
+    capsys.readouterr()
+    assert main(["train", "model=mnist"]) == 0 and not capsys.readouterr().out
+
+
+def test_jobs_share_settings_that_one_of_them_uses(
+    tasks: list[Train], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["train", "-m", "rule=bp,gbp", "lr.pi=0.1,0.2", "optim.beta1=0.5"]) == 0
+    assert [config.lr["pi"] for config in tasks] == [0.1, 0.2, 0.1, 0.2]
+    assert main(["sweep-datasize", "-m", "worker=1,2", "name=shared"]) == 0
+    assert {config.name for config in tasks[4:]} == {"shared"}
+    words = ["train", "-m", "seed=0,1", "name=old", "hydra.sweep.dir=mine"]
+    assert main(words) == 2 and len(tasks) == 6
+    with monkeypatch.context() as earlier:
+        earlier.setattr(jobs, "check_shared", lambda *_: None)
+        assert main(words) == 0 and len(tasks) == 8
+    assert main(words) == 0  # what an earlier version accepted can be submitted again
+
+
 def test_key_that_is_a_python_keyword(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", "from=here", "--cfg", "job"]) == 0
     assert "from_: here" in capsys.readouterr().out
@@ -314,6 +346,18 @@ ERRORS = [
     ("train -m lr=interval(0,1)", "lr=interval(0,1) has no list of values: write each value"),
     ("train lr={default:x}", "lr.m must be a number >= 0, not 'x'"),
     ("help trian", "there is no command 'trian'; did you mean 'train'?"),
+    ("train rule=[gbp,bp]", "rule has one value: write rule=gbp,bp with --multirun"),
+    ("train ~epochs", "~epochs: a setting cannot be removed, only set"),
+    ("train ~rule", "~rule: a setting cannot be removed"),
+    ("train rule=bp lr.pi=0.1", "lr.pi=0.1 has no effect with rule=bp: it is used by rule=gbp"),
+    ("train -m rule=bp,copi lr.pi=0.1", "with rule=bp: it is used by rule=gbp"),
+    ("train -m rule=bp seed=0,1 lr.pi=0.1,0.2", "lr.pi=0.1,0.2 has no effect with rule=bp"),
+    ("train -m name=mine seed=0,1", "name=mine has no effect on a multirun"),
+    ("train -m resume=here seed=0,1", "resume=here is one run: resume it without --multirun"),
+    ("sweep-datasize experiment=fig3a", "is for another command, `sas train experiment=fig3a`"),
+    ("continual experiment=copi_digits", "another command, `sas train experiment=copi_digits`"),
+    ("entropy experiment=fig4a", "another command, `sas perturb experiment=fig4a`"),
+    ("reproduce credit experiment=fig2a", "another command, `sas train -m experiment=fig2a"),
     ("sweep-datasize resume=digits", "resume is true or false here"),
     ("reproduce credit lr.pi=0.1", "lr must be one number here, the same for all"),
     ("perturb kind=[]", "kind needs at least one value"),

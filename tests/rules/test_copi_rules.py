@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import composed
+from conftest import DATA, composed, have
 from torch import Tensor
 
 from sascli import runs
@@ -284,3 +284,22 @@ def test_the_digits_are_learnt_by_the_preset(setting: str, tmp_path: Path) -> No
 def test_unknown_choice_raises(key: str) -> None:
     with pytest.raises(UserError, match=f"there is no rule.{key} 'bq'"):
         check(rule_settings({"name": "copi", key: "bq"}), "rule.")
+
+
+@pytest.mark.parametrize("rule", NAMES)
+def test_rule_alone_learns_the_digits(rule: str, tmp_path: Path) -> None:
+    config = composed("train", f"rule={rule}", "epochs=4", f"outputs={tmp_path}", "eval.samples=0")
+    history = runs.read_table(training_run.run(config) / "history.csv")
+    accuracy = history.set_index("epoch")["test_accuracy"]
+    assert accuracy[1] < 0.5 and accuracy[4] > 0.95  # R alone learns in the first epoch
+
+
+@pytest.mark.slow
+@pytest.mark.mnist
+@pytest.mark.parametrize("rule", NAMES)
+def test_rule_alone_learns_mnist(rule: str, tmp_path: Path) -> None:
+    have(DATA / "MNIST" / "raw" / "t10k-labels-idx1-ubyte")
+    words = ("model=mnist", f"rule={rule}", "epochs=2", f"outputs={tmp_path}", "eval.samples=0")
+    config = composed("train", *words, f"data.root={DATA}")
+    history = runs.read_table(training_run.run(config) / "history.csv")
+    assert history["test_accuracy"].iloc[-1] > 0.95

@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from math import sqrt
 
 from sascli.core.streams import fill_normal, streams
-from sascli.config import RuleSettings, setting
+from sascli.config import Never, RuleSettings, setting
 from sascli.rules.base import Rule
 
 
 @dataclass
 class ToySettings(RuleSettings):
+    needs = dict.fromkeys(("lr*", "decay*", "optim*", "init.pi", "init.xi_max"), Never())
     step: float = setting(0.01, "what every m moves by", gt=0)
     shrink: float = 1.0  # of the step from epoch to epoch
 
@@ -129,6 +130,8 @@ def test_settings_of_a_new_rule_change_the_run(line: list[str]) -> None:
         ("rule.stp=1", "there is no setting 'rule.stp'; did you mean 'rule.step'?"),
         ("rule.step=fast", "rule.step must be a number"),
         ("rule.step=-1", "rule.step must be above 0, not -1.0"),
+        ("lr=0.3", "lr=0.3 has no effect with rule=toy: it is used by rule=bp, rule=bp_decor"),
+        ("optim=rmsprop", "rule=bp_decor with rule.adam=true, rule=gbp"),
         ("rule=tyo", "there is no rule 'tyo'; did you mean 'toy'?"),
     ],
 )

@@ -1,0 +1,66 @@
+"""`sas train resume=RUN` needs no other word; what is typed beside it must be the run's."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Making, assert_same_run
+
+from sascli import runs
+from sascli.cli import main
+from sascli.config import Train, plain
+from sascli.training import run as training_run
+from sascli.training.signals import Stopped
+
+COPI = {"rule": {"name": "copi", "gain": 50.0}, "width": [7, 5], "seeds": [3, 1]}
+
+
+def interrupted(config: Train, signal_in: Callable[..., None]) -> Path:
+    """The directory of a run that a signal stopped in its third epoch."""
+    signal_in(3)
+    with pytest.raises(Stopped):
+        training_run.run(config)
+    (directory,) = Path(config.outputs).glob("train/*/v001")
+    assert runs.manifest_of(directory)["status"] == "interrupted"
+    return directory
+
+
+@pytest.mark.parametrize("changes", [{}, COPI, {"name": "mine", "checkpoint_every": 3}])
+def test_directory_alone_resumes_with_its_settings(
+    changes: dict[str, object],
+    tiny: Making,
+    signal_in: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tiny(**changes)
+    directory = interrupted(config, signal_in)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", f"resume={directory}"]) == 0
+    assert runs.manifest_of(directory)["status"] == "finished"
+    assert runs.read_json(directory / "config.json") == plain(config) | {"resume": str(directory)}
+    assert_same_run(directory, training_run.run(tiny(**changes)))
+
+
+def test_name_alone_resumes_and_typed_settings_are_compared(
+    tiny: Making, signal_in: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = interrupted(tiny(**COPI), signal_in)
+    line = ["train", f"resume={directory.parent.name}", f"outputs={tiny().outputs}"]
+    for words, message in (
+        (["rule.gain=60", "depth=4"], "rule.gain 50.0 → 60.0; only epochs may grow"),
+        (["lr=0.1", "seeds=[0]"], "lr 0.05 → 0.1, seeds [3,1] → [0]"),
+        (["rule=gbp"], "rule.name copi → gbp;"),
+        (["model=mnist"], "model.name digits → mnist;"),
+        (["epochs=3"], "epochs 4 → 3;"),
+        (["experiment=copi_mnist"], "model.name digits → mnist"),
+        (["lr.pi=0.1"], "lr.pi null → 0.1"),
+        (["rule.credt=fa"], "did you mean 'rule.credit'?"),
+    ):
+        assert main([*line, *words]) == 2
+        assert message in capsys.readouterr().err
+    same = ["rule=copi", "model=digits", "width=[7,5]", "rule.gain=50", "train_size=120"]
+    assert main([*line, *same, "epochs=5", "device=cpu"]) == 0
+    settings = runs.read_json(directory / "config.json")
+    assert (settings["epochs"], settings["device"]) == (5, "cpu")
+    assert_same_run(directory, training_run.run(tiny(**COPI, epochs=5)))
