@@ -17,7 +17,7 @@ from sascli.errors import UserError
 Settings = TypeVar("Settings")
 
 COMPARISONS = {"ge": ge, "gt": gt, "le": le, "lt": lt}
-UNHASHED = ("resume", "device", "threads", "outputs", "worker", "checkpoint_every")
+UNHASHED = ("resume", "device", "threads", "outputs", "worker", "checkpoint_every", "logger")
 
 
 @dataclass(frozen=True)
