@@ -11,15 +11,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from sascli.cli.composition import Composer
 from sascli.commands import COMMANDS, REPRODUCE, STUDIES, schema_of, with_study
+from sascli.commands.values import completions
 from sascli.config.composition import about, comments, groups, without_hydra
 from sascli.config.describe import listing
 from sascli.errors import UserError
 
 WORDS = ("help", "completion", "--help", "--version")  # or a command, as the first word
+SHELLS = ("bash", "zsh", "fish")
 ABOUT = "Train networks of spike-and-slab weights, measure them, and draw the results."
 TAIL = """
 `sas help COMMAND` lists the settings of a command, `sas --version` prints the version. For tab
-completion in bash: eval "$(sas completion bash)\""""
+completion in bash or zsh: eval "$(sas completion bash)"; fish: sas completion fish | source"""
 NOTES = """
 A later setting wins: groups in the order above, then the command line. experiment=NAME is for the
 command shown beside it above. Lists are written width=[100,50]; null means none. The jobs of
@@ -113,11 +115,13 @@ def options(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
 def completion(words: list[str]) -> str:
     """What `sas completion ...` prints."""
     match words:
-        case ["bash"]:
-            return Path(__file__).with_name("completion.bash").read_text()
+        case [shell] if shell in SHELLS:
+            return Path(__file__).with_name(f"completion.{shell}").read_text()
         case ["query", line]:
             return "\n".join(candidates(line))
-    raise UserError('for tab completion in bash, write: eval "$(sas completion bash)"')
+    raise UserError(
+        'for tab completion in bash, write: eval "$(sas completion bash)"; also zsh, fish'
+    )
 
 
 def candidates(line: str) -> list[str]:
@@ -131,23 +135,12 @@ def candidates(line: str) -> list[str]:
         case [command] | ["help", command] if command == REPRODUCE:
             words = list(STUDIES)
         case ["completion"]:
-            words = ["bash"]
+            words = [*SHELLS]
         case [command, *_] if command in COMMANDS and word.startswith("-"):
             parser = Parser(command)
             parser.add_flags()
             words = re.findall(r"^  (--[\w-]+)", parser.format_help(), re.MULTILINE)
-        case [command, *_] if command in COMMANDS:
-            words = overrides(command, word)
+        case [command, *before] if command in COMMANDS:
+            words = completions(command, word, before)
     matches = dict.fromkeys(match for match in words if match.startswith(word))
     return [match if match.endswith("=") else f"{match} " for match in matches]
-
-
-def overrides(command: str, word: str) -> list[str]:
-    """Keys, options of groups, and true or false for a setting that is one of them."""
-    composer = Composer(command)
-    defaults = composer.settings(composer.compose(), like=word)
-    key, equals, _ = word.partition("=")
-    if not equals:
-        return [f"{name}=" for name in defaults]
-    values = ["true", "false"] if isinstance(defaults.get(key), bool) else composer.options(key)
-    return [f"{key}={value}" for value in values]

@@ -77,6 +77,7 @@ class Continual(Train):
         require(
             self.stop_loss is None, "stop_loss would leave later tasks untrained: leave it null"
         )
+        require(self.logger is None, "logger shows the runs of `sas train`: leave it out here")
         check_single_rates(self, ("decay",))
         text = f"methods must be different ones of {', '.join(METHODS)}"
         require(len(set(self.methods)) == len(self.methods), text)

@@ -20,7 +20,7 @@ COMPARISONS = {"ge": ge, "gt": gt, "le": le, "lt": lt}
 MOST_SEEDS = 10_000_000
 UNHASHED = (
     "resume", "device", "threads", "capture", "outputs", "worker", "checkpoint_every",
-    "figures",
+    "logger", "figures",
 )  # fmt: skip
 
 

@@ -77,6 +77,8 @@ def train(population: Population, progress: Progress | Part) -> Trained:
                 key = [population.first + r, setup.seeds[r], log.epoch]
                 log.history.append([*key, loss[r], test[r], mean[r], seconds])
             log.metrics += measurements(population, rule, log)
+            if population.show is not None:
+                population.show(log.epoch, shown(population, rule, log))
             if ending:
                 log.ends = [log.epoch if r in ending else end for r, end in enumerate(log.ends)]
                 frozen = Frozen(rule, log.stopped)
@@ -184,6 +186,19 @@ def measurements(population: Population, rule: Rule, log: Log) -> list[Row]:
             key = [population.first + r, population.setup.seeds[r], log.epoch]
             rows.append([*key, row["layer"], row["name"], row["value"]])
     return in_order(rows)
+
+
+def shown(population: Population, rule: Rule, log: Log) -> dict[str, float]:
+    """What a logger shows of an epoch: the last rows of history.csv, and the mean pi by layer."""
+    values = dict[str, float]()
+    sparsities = [layer.pi.mean((1, 2)).tolist() for layer in rule.network.layers]
+    for row in log.history[-len(log.learning) :]:
+        cells = dict(zip(HISTORY, row, strict=True))
+        r = cells["replica"] - population.first
+        cells |= {f"sparsity_{n}": layer[r] for n, layer in enumerate(sparsities, 1)}
+        shown = {name: value for name, value in cells.items() if name not in KEY}
+        values |= {f"{k}/replica {cells['replica']}": v for k, v in shown.items() if v is not None}
+    return values
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

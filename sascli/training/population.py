@@ -13,6 +13,7 @@ from sascli.config import Train
 from sascli.core.network import FeedForward
 from sascli.data import Data
 from sascli.rules.base import Rule, Setup
+from sascli.training.loggers import Show
 
 Row = list[Any]
 """Cells of history.csv or metrics.csv."""
@@ -30,6 +31,7 @@ class Population:
     run: Path  # the run directory
     directory: Path
     first: int = 0  # number of the first replica in tables
+    show: Show | None = None  # by a logger
 
     @property
     def device(self) -> torch.device:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sascli.data import Data, load
 from sascli.data.tasks import multisensory
 from sascli.errors import DivergedError, UserError, out_of_memory
 from sascli.rules.base import Rule, Setup
-from sascli.training import checkpoint, devices, split
+from sascli.training import checkpoint, devices, loggers, split
 from sascli.training.directories import begin, changes, different, resumed, settings_of
 from sascli.training.memory import check_fits, free, peak_memory
 from sascli.training.networks import initial_variances, network_maker
@@ -66,12 +67,13 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
             nullcontext(progress) if progress else Progress(config.epochs, "epochs") as counter,
         ):
             free(device)
-            try:
-                trained = split.train(population, counter)
-            except DivergedError as error:
-                runs.describe(directory, diverged=error.epoch)
-                raise
-            save_results(population, trained)
+            with loggers.logger(config, directory) as show:
+                try:
+                    trained = split.train(replace(population, show=show), counter)
+                except DivergedError as error:
+                    runs.describe(directory, diverged=error.epoch)
+                    raise
+                save_results(population, trained)
             results["peak_memory"] = peak_memory(device, trained.together)
             results["stopped"] = trained.ends
     if progress is None:

@@ -295,7 +295,7 @@ def test_repeated_setting_warns(tasks: list[Train], capsys: pytest.CaptureFixtur
 ERRORS = [
     ("trian", "there is no command 'trian'; did you mean 'train'?"),
     ("--verson", "did you mean '--version'?"),
-    ("completion fish", 'eval "$(sas completion bash)"'),
+    ("completion tcsh", 'eval "$(sas completion bash)"; also zsh, fish'),
     ("train dept=5", "there is no setting 'dept'; did you mean 'depth'?"),
     ("train init.pii=1", "there is no setting 'init.pii'; did you mean 'init.pi'?"),
     ("train grey=true", "there is no setting 'grey'; known: model.grey"),
@@ -517,6 +517,7 @@ def complete(line: str, breaks: str, tmp_path: Path) -> list[str]:
         ("sas train --cfg job depth=3 init.", " =:", ["init.m_var=", "init.pi=", "init.xi_max="]),
         ("sas train model=mn", " =:", ["mnist "]),
         ("sas train model=mn", " ", ["model=mnist "]),
+        ("sas train device=cu", " =:", ["cuda "]),
     ],
 )
 def test_bash_completion(line: str, breaks: str, expected: list[str], tmp_path: Path) -> None:
@@ -528,6 +529,14 @@ def test_bash_completion(line: str, breaks: str, expected: list[str], tmp_path: 
     [
         ("sas ", "train "),
         ("sas completion ", "bash "),
+        ("sas completion ", "fish "),
+        ("sas train device=", "device=cpu "),
+        ("sas train eval.red", "eval.redraw="),
+        ("sas train eval.redraw=", "eval.redraw=step "),
+        ("sas train precision=", "precision=float64 "),
+        ("sas plot figure=", "figure=fig2a "),
+        ("sas plot figure=", "figure=all "),
+        ("sas perturb run=", "run=latest "),
         ("sas train ", "lr="),
         ("sas train lr.", "lr.pi="),
         ("sas train mod", "model="),
@@ -541,6 +550,42 @@ def test_bash_completion(line: str, breaks: str, expected: list[str], tmp_path: 
 def test_candidates(line: str, offered: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", "query", line]) == 0
     assert offered in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        (
+            "sas perturb run=",
+            ["latest", "first", "first/v001", "first/v002", "other", "other/v001"],
+        ),
+        ("sas train resume=f", ["false", "first", "first/v001", "first/v002"]),
+        ("sas prune baseline=o", ["other", "other/v001"]),
+        ("sas kernel run=", []),
+        ("sas train figure=", []),
+    ],
+)
+def test_candidates_for_runs(
+    line: str, offered: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("first/v001", "first/v002", "other/v001"):
+        folder = tmp_path / "place/train" / name
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    (tmp_path / "place/train/other/v002").mkdir()  # a directory without a run
+    head, _, word = line.rpartition(" ")
+    key = word.partition("=")[0]
+    assert main(["completion", "query", f"{head} outputs={tmp_path}/place {word}"]) == 0
+    assert capsys.readouterr().out.split() == [f"{key}={value}" for value in offered]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_script_of_a_shell_asks_for_candidates(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert f"sas completion {shell}" in script and "completion query" in script
 
 
 def test_no_candidates_for_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
