@@ -38,7 +38,7 @@ def run(command: str, config: Any, directory: Path | None = None, job: int | Non
     if job is not None and hasattr(config, "device"):
         from sascli.training.devices import spread
 
-        spread(job)
+        spread(job, config.device)
     if entry.work.startswith("sascli.measure."):
         from sascli.measure.record import measure
 
