@@ -1,6 +1,6 @@
 # `make` lists the targets; `make setup PYTHON=python3.12` picks another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-all faults figures bench bench-scaling bench-check lint docs check-docs audit clean
+.PHONY: help setup demo test test-slow test-all faults figures bench bench-scaling bench-check gpu-check lint docs check-docs audit clean
 
 PYTHON ?= python3
 STUDY ?= credit
@@ -57,6 +57,9 @@ bench-check: $(READY) ## Compare speed with its bars; fails where one is missed 
 	@missed=; for name in step published recurrent copi startup; do \
 	  $(BIN)/python -m benchmarks.$$name --check || missed="$$missed $$name"; \
 	done; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
+
+gpu-check: ## Check and time a GPU (8 minutes; PYTHON=python3, without make setup)
+	PYTHONPATH=. $(PYTHON) -m benchmarks.gpu
 
 lint: $(READY) ## Check style, types and import layers
 	$(BIN)/ruff check .

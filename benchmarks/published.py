@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+
 from benchmarks import timing
 from sascli import runs
 
@@ -50,7 +52,8 @@ def main() -> None:
     args = parser.parse_args()
     settings = [f"device={args.device}", *(QUICK if args.quick else [])]
     table = runs.rows([{"run": run, **run_once(settings)} for run in range(1, args.runs + 1)])
-    timing.report("quick/published" if args.quick else "published", table)
+    device = torch.device(args.device)
+    timing.report("quick/published" if args.quick else "published", table, device)
     if args.check:
         times, accuracy = table["times"].median(), table["test_accuracy"].min()
         print(

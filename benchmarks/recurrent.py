@@ -59,8 +59,8 @@ def epoch_part(
         for _ in range(BATCHES // PARTS):
             batch = torch.randint(0, IMAGES, (1, BATCH), generator=generator)
             gradients(x[batch], y[batch], draw(BATCH))
-            for grad in gradients.grads.values():
-                clip_spectral_(network.split(grad), 10.0)
+            grads = gradients.grads.values()
+            clip_spectral_([matrix for grad in grads for matrix in network.split(grad)], 10.0)
             optimiser.step()
             network.project_()
         test_x, test_y = x[: IMAGES // PARTS], y[: IMAGES // PARTS]

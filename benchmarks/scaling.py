@@ -51,7 +51,8 @@ def measure(axis: str, value: int, x: Tensor, y: Tensor, rounds: int) -> pd.Data
     start = time.perf_counter()
     variants["gbp"]()
     calls = math.ceil(min(TURN / (time.perf_counter() - start), 20))
-    table = timing.in_turn(variants, rounds, "bp", calls).rename(columns={"variant": "rule"})
+    table = timing.in_turn(variants, rounds, "bp", calls, x.device)
+    table = table.rename(columns={"variant": "rule"})
     variants.clear()  # frees memory of a GPU
     table["ms_per_network"] = table["ms"] / setting.replicas
     table["epoch_s"] = table["ms"] * setting.train_size / BATCH / 1e3
@@ -75,7 +76,13 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @style.styled()
-def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> list[Path]:
+def picture(
+    table: pd.DataFrame,
+    fits: pd.DataFrame,
+    axis: str,
+    out: Path,
+    device: torch.device = timing.CPU,
+) -> list[Path]:
     """Time and memory of a replica along one axis."""
     fig = style.figure()
     upper, lower = style.panels(fig, 3.6, 2, sharex=True)
@@ -103,8 +110,8 @@ def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> li
     style.legend(fig, upper)
     ends = full.iloc[0]
     fig.set_label(
-        f"Training at batch {BATCH} around 784-100-100-10 on {timing.machine()}; exponents from "
-        f"{ends['from']} to {ends['to']}."
+        f"Training at batch {BATCH} around 784-100-100-10 on {timing.machine(device)}; exponents "
+        f"from {ends['from']} to {ends['to']}."
     )
     return style.save(fig, out / axis, Figures(format="png"))
 
@@ -112,13 +119,15 @@ def picture(table: pd.DataFrame, fits: pd.DataFrame, axis: str, out: Path) -> li
 def main() -> None:
     """Measure, print, write tables and pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="folder of the pictures; default outputs/bench")
     parser.add_argument("--quick", action="store_true", help="two points per axis: a smoke run")
     args = parser.parse_args()
     torch.set_flush_denormal(True)
     axes = dict(QUICK if args.quick else AXES)
     device = torch.device(args.device)
+    if device.type == "cuda" and args.out is not None:
+        parser.error("--out replaces the pictures of the CPU: leave it out with --device cuda")
     if device.type == "cuda" and not args.quick:
         axes["replicas"] += ON_GPU
     x, y = images(max(*axes["train_size"], Setting().train_size), device)
@@ -130,12 +139,12 @@ def main() -> None:
     table = pd.concat(tables, ignore_index=True)
     fits = exponents(table)
     folder = "quick/" if args.quick else ""
-    timing.report(f"{folder}scaling", table)
-    path = timing.report(f"{folder}scaling_exponents", fits)
+    timing.report(f"{folder}scaling", table, device)
+    path = timing.report(f"{folder}scaling_exponents", fits, device)
     out = args.out or path.parent
     out.mkdir(parents=True, exist_ok=True)
     for axis in axes:
-        print(*picture(table, fits, axis, out))
+        print(*picture(table, fits, axis, out, device))
 
 
 if __name__ == "__main__":

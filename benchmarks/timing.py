@@ -22,14 +22,26 @@ def parser(doc: str | None, rounds: int) -> argparse.ArgumentParser:
     return parser
 
 
+CPU = torch.device("cpu")
+
+
 def in_turn(
-    variants: Mapping[str, Callable[[], object]], rounds: int, base: str, calls: int = 1
+    variants: Mapping[str, Callable[[], object]],
+    rounds: int,
+    base: str,
+    calls: int = 1,
+    device: torch.device = CPU,
 ) -> pd.DataFrame:
     """Milliseconds per call of each variant, and its ratio to `base`: medians over rounds.
 
     Every round times each variant once, so that all see the same changes of the machine's speed.
+    The clock is read when `device` has no work left.
     """
-    sync = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+
+    def sync() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
     times: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds + WARM_UP):
         for name, variant in variants.items():
@@ -54,9 +66,9 @@ def in_turn(
     )
 
 
-def machine() -> str:
-    """Processor, threads, torch and GPU of the measurement."""
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+def machine(device: torch.device = CPU) -> str:
+    """Processor, threads, torch and the GPU, if any, of the measurement."""
+    gpu = f", {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc").exists() else ():
         if line.startswith("model name"):
@@ -65,12 +77,13 @@ def machine() -> str:
     return f"{model}, {torch.get_num_threads()} threads, torch {torch.__version__}{gpu}"
 
 
-def report(name: str, table: pd.DataFrame) -> Path:
-    """Print a table and write it to outputs/bench/NAME.csv."""
-    print(machine())
+def report(name: str, table: pd.DataFrame, device: torch.device = CPU) -> Path:
+    """Print a table and write it to outputs/bench/NAME.csv, of a GPU to outputs/bench/gpu."""
+    print(machine(device))
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-    path = Path("outputs/bench") / f"{name}.csv"
+    folder = Path("outputs/bench") / ("gpu" if device.type == "cuda" else "")
+    path = folder / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    runs.write_table(path, table.assign(machine=machine()))
+    runs.write_table(path, table.assign(machine=machine(device)))
     print(path)
     return path

@@ -1,8 +1,13 @@
 """Parts about speed, measured by benchmarks/."""
 
+import pandas as pd
+
 from blocks.source import RULES, Blocks, Source, formatted, markdown
 from sascli import runs
 
+EPOCH, MEMORY, LARGEST = "s an epoch", "bytes a replica", "largest population"
+"""What benchmarks.gpu measures."""
+NAMES = RULES | {"copi": "COPI"}
 AXES = {"width": "width", "depth": "depth", "train_size": "T", "replicas": "replicas"}
 SCALING = {
     "": "{axis}",
@@ -86,4 +91,45 @@ def copi_step(source: Source) -> str:
     return formatted(table.assign(variant=table["variant"].map(names)), columns)
 
 
-BLOCKS: Blocks = {block.__name__: block for block in (step, budget, scaling, recurrent, copi_step)}
+def gpu(source: Source) -> str:
+    """The section about GPUs: what each of the tables gpu-<name>.csv has; empty without any."""
+    tables = [runs.read_table(path) for path in sorted(source.directory.glob("gpu-*.csv"))]
+    return "\n\n".join(["## On a GPU", *map(one_gpu, tables)]) if tables else ""
+
+
+def one_gpu(table: pd.DataFrame) -> str:
+    """Times and memory on one GPU, how many checks agree, the largest population."""
+    name, version = table.loc[0, ["gpu", "torch"]]
+    keys = ["model", "rule", "replicas", "precision", "capture"]
+    values = table[table["what"].isin([EPOCH, MEMORY])]
+    wide = values.pivot(index=keys, columns="what", values="value").reindex(
+        pd.MultiIndex.from_frame(values[keys].drop_duplicates())
+    )
+    wide["each"], wide[MEMORY] = (
+        1e3 * wide[EPOCH] / wide.index.get_level_values(2),
+        wide[MEMORY] / 1e6,
+    )
+    columns = {
+        "network": "{model}",
+        "rule": "{rule}",
+        "replicas": "{replicas}",
+        "products": "{precision}",
+        "captured": "{capture}",
+        "s an epoch": "{epoch:.3f}",
+        "ms a network and epoch": "{each:.2f}",
+        "MB a replica": "{memory:.1f}",
+    }
+    rows = wide.reset_index().rename(columns={EPOCH: "epoch", MEMORY: "memory"})
+    rows["rule"], rows["capture"] = rows["rule"].map(NAMES), rows["capture"].eq("always")
+    rows["capture"] = rows["capture"].map({True: "yes", False: "no"})
+    checks = table["agrees"].dropna()
+    text = f"{name}, torch {version}. {checks.sum()} of {len(checks)} checks agree with the CPU."
+    for count in table.loc[table["what"] == LARGEST, "value"]:
+        text += f" The largest population of the published setting that fits: {count:.0f}."
+    note = "`make gpu-check`; an epoch includes the test after it."
+    return "\n\n".join([text, formatted(rows, columns), note])
+
+
+BLOCKS: Blocks = {
+    block.__name__: block for block in (step, budget, scaling, recurrent, copi_step, gpu)
+}

@@ -70,7 +70,7 @@ def _run(command: str, config: Any, directory: Path | None, job: int | None) -> 
     if job is not None and hasattr(config, "device"):
         from sascli.training.devices import spread
 
-        spread(job)
+        spread(job, config.device)
     if entry.work.startswith("sascli.measure."):
         from sascli.measure.record import measure
 

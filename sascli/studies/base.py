@@ -69,7 +69,7 @@ class Reproduction(ABC):
 def reproduce(study: Reproduction) -> Path:
     """Run what is missing, draw every figure, write claims and report; the directory."""
     if study.config.worker is not None:
-        spread(study.config.worker)
+        spread(study.config.worker, study.config.device)
         return share(
             parent_of(study),
             training_directories.same_settings(study.config),

@@ -6,11 +6,13 @@ from sascli.core.precision import set_precision
 from sascli.errors import UserError
 
 
-def spread(number: int) -> None:
-    """Give this process, a worker or a job of this number, one of the visible GPUs."""
-    count = torch.cuda.device_count()
-    if count > 1:
-        torch.cuda.set_device(number % count)
+def spread(number: int | None, device: str) -> None:
+    """Give this process, a worker or a job of this number, one of the visible GPUs.
+
+    It is that of `device=auto` and of `device=cuda`.
+    """
+    if number is not None and device != "cpu" and torch.cuda.device_count() > 1:
+        torch.cuda.set_device(number % torch.cuda.device_count())
 
 
 def describe(device: torch.device, precision: str) -> dict[str, object]:

@@ -184,7 +184,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
                 train_points(points, directory / "runs", update_tables)
 
     if config.worker is not None:
-        spread(config.worker)
+        spread(config.worker, config.device)
         same = same_settings(config)
         directory = share(
             parent, same, start, lambda path: train_points(points, path / "runs"), finish

@@ -26,6 +26,14 @@ LINES = {
     "stop_loss=0.0455 stop_after=0",
 }
 
+RUNS = [
+    name
+    if name in ("gbp", "copi", "digits in time")
+    else pytest.param(name, marks=pytest.mark.slow)
+    for name in LINES
+]
+"""The lines, of which some are trained in the slow tests only."""
+
 
 def made(line: str, device: str) -> tuple[Rule, list[tuple[Tensor, Tensor]]]:
     """The initialised rule of a command line, and the batches of an epoch."""
@@ -39,7 +47,7 @@ def made(line: str, device: str) -> tuple[Rule, list[tuple[Tensor, Tensor]]]:
     return rule, [(x.clone(), y) for x, y in batches]
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", RUNS)
 def test_captured_run_equals_an_eager_one(
     name: str, gpu: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

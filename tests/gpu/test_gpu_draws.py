@@ -1,12 +1,16 @@
 """What a GPU draws: in pieces that all models draw alike, whatever is computed together."""
 
 import os
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from conftest import composed
 
+from sascli import commands
 from sascli.core import streams
 from sascli.core.network import FeedForward
 from sascli.core.precision import dtype_of, set_precision
@@ -112,7 +116,24 @@ def test_workers_and_jobs_are_spread_over_the_gpus(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: current[-1])
-    devices.spread(number)
+    devices.spread(number, "auto")
     for name in ("auto", "cuda"):
         assert training_run.pick_device(name) == torch.device("cuda", index)
     assert training_run.pick_device("cuda:2") == torch.device("cuda", 2)
+    devices.spread(2, "cpu")
+    devices.spread(None, "auto")
+    assert current == [index]
+
+
+def test_job_of_a_multirun_is_given_a_gpu_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[int, str]] = []
+    monkeypatch.setattr(devices, "spread", lambda *call: calls.append(call))
+    monkeypatch.setattr(commands, "function", lambda _: lambda *_: tmp_path)
+    silent = replace(commands.COMMANDS["train"], pictures=(), overview="")
+    monkeypatch.setitem(commands.COMMANDS, "train", silent)
+    config = composed("train", "device=cuda")
+    commands.run("train", config, tmp_path, 3)
+    commands.run("train", config, tmp_path)
+    assert calls == [(3, "cuda")]

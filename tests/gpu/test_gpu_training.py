@@ -31,6 +31,14 @@ LINES = {
     "task": f"{TASK} replicas=2 stop_loss=0.0085 stop_after=0 model.sigma=0.1",
 }
 
+RUNS = [
+    name
+    if name in ("gbp", "copi", "digits in time")
+    else pytest.param(name, marks=pytest.mark.slow)
+    for name in LINES
+]
+"""The lines, of which some are trained in the slow tests only."""
+
 
 def settings(line: str, outputs: Path, device: str = "cuda", **changes: Any) -> Train:
     """The settings of a command line."""
@@ -58,7 +66,7 @@ def assert_close(one: Path, other: Path) -> None:
         pd.testing.assert_frame_equal(table, second[name], rtol=1e-6, atol=1e-8, obj=name)
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", RUNS)
 def test_tables_are_those_of_the_cpu(
     name: str, gpu: Any, same_noise: None, tmp_path: Path
 ) -> None:
@@ -99,7 +107,9 @@ def test_recurrent_parameters_are_drawn_in_their_layout(gpu: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(("first", "then"), [("cuda", "cpu"), ("cpu", "cuda")])
+@pytest.mark.parametrize(
+    ("first", "then"), [("cuda", "cpu"), pytest.param("cpu", "cuda", marks=pytest.mark.slow)]
+)
 def test_run_is_resumed_on_another_device(
     first: str, then: str, gpu: Any, same_noise: None, tmp_path: Path
 ) -> None:
@@ -115,7 +125,7 @@ def test_run_is_resumed_on_another_device(
 @pytest.mark.parametrize(
     "error",
     [
-        torch.OutOfMemoryError("CUDA out of memory"),
+        pytest.param(torch.OutOfMemoryError("CUDA out of memory"), marks=pytest.mark.slow),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
     ids=["torch", "cuBLAS"],
@@ -182,6 +192,7 @@ def test_waits_of_an_epoch(gpu: Any) -> None:
     assert waits == [{"data/__init__.py": 1, "training/loop.py": 3}] * 2
 
 
+@pytest.mark.slow
 def test_same_run_twice_is_equal_bit_for_bit(gpu: Any, tmp_path: Path) -> None:
     one, other = (training_run.run(settings(LINES["gbp"], tmp_path)) for _ in range(2))
     assert_same_tables(one, other)

@@ -22,7 +22,7 @@ RULE = '''
 from dataclasses import dataclass
 from math import sqrt
 
-from sascli.core.streams import fill_normal, streams
+from sascli.core.streams import fill_normal, fill_on_cpu, streams
 from sascli.config import Never, RuleSettings, setting
 from sascli.rules.base import Rule
 
@@ -41,7 +41,7 @@ class Toy(Rule):
 
     def initialise(self):
         for layer, variance in zip(self.network.layers, self.setup.m_var):
-            fill_normal(layer.m.data, streams(self.setup.seeds, "init"))
+            fill_on_cpu(fill_normal, layer.m.data, streams(self.setup.seeds, "init"))
             layer.m.data.mul_(sqrt(variance))
 
     def start_epoch(self, epoch):
