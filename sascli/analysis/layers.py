@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from sascli.analysis.replicas import replica_rows
-from sascli.core.network import FeedForward
+from sascli.core.spike_slab import Layered
 from sascli.core.streams import streams
 
 
-def entropies(network: FeedForward, seeds: Sequence[int], estimator: str) -> list[Tensor]:
+def entropies(network: Layered, seeds: Sequence[int], estimator: str) -> list[Tensor]:
     """Entropy of every connection, one (replicas, n_out, n_in) per layer."""
-    generators = streams(seeds, "entropy", device=network.all.device)
+    generators = streams(seeds, "entropy", device=network.layers[0].m.device)
     return [layer.entropy(estimator, generator=generators) for layer in network.layers]
 
 
 @torch.no_grad()
 def layers(
-    network: FeedForward, seeds: Sequence[int], entropy: Sequence[Tensor], tolerance: float = 0.0
+    network: Layered, seeds: Sequence[int], entropy: Sequence[Tensor], tolerance: float = 0.0
 ) -> pd.DataFrame:
     """layers.csv: statistics of every layer, counted from 1."""
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sascli.core.network import FeedForward
+from sascli.core.spike_slab import Layered
 
 Keys = list[NDArray[Any]]
 
@@ -18,7 +18,7 @@ def flat(tensors: Sequence[Tensor]) -> NDArray[Any]:
     return torch.cat([t.detach().flatten(1) for t in tensors], 1).double().cpu().numpy()
 
 
-def keys(network: FeedForward, criterion: str) -> Keys:
+def keys(network: Layered, criterion: str) -> Keys:
     """Sort keys of connections for `np.lexsort`, each (replicas, connections).
 
     Connections remain longest that have the smallest `pi`, the largest signal-to-noise ratio
@@ -38,7 +38,7 @@ def keys(network: FeedForward, criterion: str) -> Keys:
     return [magnitude, snr, -flat([layer.pi for layer in network.layers]), vip]
 
 
-def fractions(network: FeedForward, criterion: str, levels: Sequence[float]) -> list[Tensor]:
+def fractions(network: Layered, criterion: str, levels: Sequence[float]) -> list[Tensor]:
     """Masks of the connections that remain, one (replicas, levels, n_out, n_in) per layer.
 
     Each level is the fraction of all connections that remains, chosen from all layers together.
@@ -48,11 +48,11 @@ def fractions(network: FeedForward, criterion: str, levels: Sequence[float]) -> 
     masks = np.stack([rank >= count - round(level * count) for level in levels], 1)
     shapes = [layer.m.shape[1:] for layer in network.layers]
     parts = torch.from_numpy(masks).split([shape.numel() for shape in shapes], -1)
-    device = network.all.device
+    device = network.layers[0].m.device
     return [p.unflatten(-1, shape).to(device) for p, shape in zip(parts, shapes, strict=True)]
 
 
-def thresholds(network: FeedForward, levels: Sequence[float]) -> list[Tensor]:
+def thresholds(network: Layered, levels: Sequence[float]) -> list[Tensor]:
     """As `fractions`, but the connections whose pi is below each level remain."""
     return [
         torch.stack([layer.pi.detach() < level for level in levels], 1) for layer in network.layers

@@ -59,11 +59,15 @@ def forward(
     a: Tensor, a2: Tensor, mu: Tensor, var: Tensor, eps: Tensor, scale: float
 ) -> tuple[Tensor, Tensor]:
     """Eqs. 2-3: pre-activations z and r = eps / sqrt(sum v a^2), both (replicas, batch, n_out)."""
-    z = product(a, mu.mT)
-    variance = product(a2, var.mT)
+    return add_noise(product(a, mu.mT), product(a2, var.mT), eps, scale)
+
+
+def add_noise(z: Tensor, variance: Tensor, eps: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """z = s (sum mu a + eps sqrt(sum v a^2)) in place of its first sum, and r; any shape."""
     # 1/sqrt(0) = inf becomes 0: the convention for Delta = 0. NaN stays, so divergence is seen.
     r = torch.rsqrt(variance).nan_to_num_(nan=math.nan, posinf=0.0).mul_(eps)
-    return z.addcmul_(variance, r).mul_(scale), r
+    z.addcmul_(variance, r)
+    return (z if scale == 1 else z.mul_(scale)), r
 
 
 def backward(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +115,25 @@ class SpikeSlab(nn.Module):
                 m1, pi1, xi1 = (parameter[index] for parameter in parameters)
                 target[index] = _paper(m1, pi1, xi1, drawn, draws, half_width)
         return value
+
+
+class Layered(Protocol):
+    """A network as its tables and its pruning see it: layers of spike-and-slab weights."""
+
+    @property
+    def layers(self) -> Sequence[SpikeSlab]:
+        """The layers, (replicas, n_out, n_in) each."""
+
+    @property
+    def layer_names(self) -> Sequence[str]:
+        """Their names."""
+
+    @property
+    def scales(self) -> Sequence[float]:
+        """The prefactors of their pre-activations."""
+
+    def mean(self) -> Sequence[Tensor]:
+        """Weights of the mean network, without prefactors."""
 
 
 def _discrete(pi: Tensor) -> Tensor:

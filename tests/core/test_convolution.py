@@ -1,0 +1,156 @@
+"""The mean-field convolution and its closed-form gradients against autograd."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+import torch.nn.functional as F
+from reference import ended_parameters, error, normal, rng, safe_sqrt, smooth_parameters
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from sascli.core.convolution import Settings, mean_field_convolution, output_size
+from sascli.core.mean_field import mean_field_linear
+from sascli.core.spike_slab import SpikeSlab
+
+NAMES = ("a", "m", "pi", "xi")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Shapes of a convolution."""
+
+    kernel: tuple[int, ...] = (3, 3)
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0)
+    dilation: tuple[int, ...] = (1, 1)
+    groups: int = 1
+    size: tuple[int, ...] = (7, 9)
+
+    @property
+    def settings(self) -> Settings:
+        """As the function takes them."""
+        return self.stride, self.padding, self.dilation, self.groups
+
+    def values(self, ended: bool = True) -> tuple[Tensor, ...]:
+        """Inputs, of which one is 0, and parameters."""
+        a = normal(5, 4, *self.size, seed=100).relu()
+        a[2] = 0
+        make = ended_parameters if ended else smooth_parameters
+        return a, *make(6, 4 // self.groups, *self.kernel)
+
+    def plain(self, a: Tensor, m: Tensor, pi: Tensor, xi: Tensor, eps: Tensor | None) -> Tensor:
+        """Eqs. 2-3 by torch's convolutions with a prefactor of 0.3; without noise G alone."""
+        function = (F.conv1d, F.conv2d, F.conv3d)[len(self.kernel) - 1]
+        mean, var = (1 - pi) * m, (1 - pi) * (xi + pi * m**2)
+        g = 0.3 * function(a, mean, None, *self.settings)
+        if eps is None:
+            return g
+        return g + eps * safe_sqrt(0.3**2 * function(a**2, var, None, *self.settings))
+
+
+CASES = {
+    "plain": Case(),
+    "stride": Case(stride=(2, 3)),
+    "padding": Case(padding=(2, 1)),
+    "dilation": Case(dilation=(2, 3), padding=(1, 2)),
+    "groups": Case(groups=2),
+    "not_square": Case(kernel=(2, 5), padding=(0, 1)),
+    "all": Case((2, 3), (2, 1), (1, 2), (3, 2), groups=2),
+    "one_tap": Case(kernel=(1, 1), stride=(2, 2)),
+    "one_axis": Case((4,), (2,), (1,), (2,), size=(12,)),
+    "three_axes": Case((2, 1, 3), (1, 2, 1), (1, 0, 0), (1, 1, 2), size=(3, 4, 6)),
+}
+
+
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_equal_autograd(name: str, ended: bool) -> None:
+    case = CASES[name]
+    values = case.values(ended)
+    want_inputs, inputs = (tuple(v.clone().requires_grad_() for v in values) for _ in range(2))
+    shape = case.plain(*values, None).shape
+    eps, k = normal(*shape, seed=101), normal(*shape, seed=102)
+    z_want = case.plain(*want_inputs, eps)
+    z = mean_field_convolution(*inputs, eps, settings=case.settings, scale=0.3)
+    assert error(z, z_want) < 1e-10
+    want, got = torch.autograd.grad(z_want, want_inputs, k), torch.autograd.grad(z, inputs, k)
+    for kind, g, w in zip(NAMES, got, want, strict=True):
+        assert w.isfinite().all() and w.any(), kind
+        assert error(g, w) < 1e-10, kind
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_output_size_is_that_of_torch(name: str) -> None:
+    case = CASES[name]
+    a, m, pi, xi = case.values()
+    assert output_size(a, m, case.settings) == [*case.plain(a, m, pi, xi, None).shape[2:]]
+
+
+def test_kernel_of_the_image_is_the_linear_map() -> None:
+    a, m, pi, xi = Case(kernel=(7, 9)).values()
+    eps = normal(5, 6, seed=101)
+    z = mean_field_convolution(
+        a, m, pi, xi, eps[..., None, None], settings=Case().settings, scale=0.3
+    )
+    linear = mean_field_linear(
+        a.flatten(1), m.flatten(1), pi.flatten(1), xi.flatten(1), eps, scale=0.3
+    )
+    assert error(z[..., 0, 0], linear) < 1e-12
+
+
+def test_groups_are_replicas_side_by_side() -> None:
+    case = CASES["padding"]
+    populations = [case.values(), tuple(v.flip(0) for v in case.values())]
+    eps = [normal(5, 6, 9, 9, seed=seed) for seed in (1, 2)]
+    alone = [
+        mean_field_convolution(*values, noise, settings=case.settings, scale=0.3)
+        for values, noise in zip(populations, eps, strict=True)
+    ]
+    a = torch.cat([values[0] for values in populations], 1)
+    parameters = [torch.cat(pair) for pair in zip(*(v[1:] for v in populations), strict=True)]
+    together = (*case.settings[:3], 2)
+    z = mean_field_convolution(a, *parameters, torch.cat(eps, 1), settings=together, scale=0.3)
+    assert error(z, torch.cat(alone, 1)) < 1e-12
+
+
+def test_moments_are_those_of_effective_networks() -> None:
+    case, count = CASES["all"], 4000
+    a, *parameters = case.values()
+    layer = SpikeSlab(0, 0)
+    for kind, value in zip(("m", "pi", "xi"), parameters, strict=True):
+        setattr(layer, kind, torch.nn.Parameter(value.expand(count, *value.shape).clone()))
+    weights = layer.sample(generator=rng(3))
+    stride, padding, dilation, _ = case.settings
+    kernels = weights.transpose(0, 1).reshape(2, 3, count, *weights.shape[2:]).transpose(1, 2)
+    z = 0.3 * F.conv2d(a, kernels.flatten(0, 2), None, stride, padding, dilation, 2)
+    z = z.unflatten(1, (2, count, 3)).transpose(2, 3).flatten(1, 2)  # (batch, n_out, count, ...)
+    g = case.plain(a, *parameters, None)
+    variance = (case.plain(a, *parameters, torch.ones_like(g)) - g) ** 2
+    assert ((z.mean(2) - g).abs() <= 5 * (variance / count).sqrt() + 1e-12).all()
+    assert error(z.var(2), variance) < 0.1
+
+
+def test_second_backward_gives_same_gradients() -> None:
+    case = CASES["all"]
+    inputs = tuple(v.requires_grad_() for v in case.values())
+    eps = normal(*case.plain(*inputs, None).shape, seed=101)
+    z = mean_field_convolution(*inputs, eps, settings=case.settings, scale=1.0)
+    first = torch.autograd.grad(z, inputs, eps, retain_graph=True)
+    second = torch.autograd.grad(z, inputs, eps)
+    assert all(torch.equal(f, s) for f, s in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize(("input_gradient", "backward"), [(True, 4), (False, 2)])
+def test_number_of_convolutions(input_gradient: bool, backward: int) -> None:
+    a, *parameters = CASES["padding"].values()
+    inputs = (a.requires_grad_(input_gradient), *(p.requires_grad_() for p in parameters))
+    eps = normal(5, 6, 9, 9, seed=101)
+    with FlopCounterMode(display=False) as one:
+        F.conv2d(a.detach(), parameters[0].detach(), None, *CASES["padding"].settings)
+    with FlopCounterMode(display=False) as count:
+        z = mean_field_convolution(*inputs, eps, settings=CASES["padding"].settings, scale=1.0)
+    assert count.get_total_flops() == 2 * one.get_total_flops()
+    with FlopCounterMode(display=False) as count:
+        z.sum().backward()
+    assert count.get_total_flops() == backward * one.get_total_flops()
