@@ -43,6 +43,7 @@ from sascli.config.temporal import (
     TrajectorySettings,
 )
 from sascli.config.train import (
+    FAN_IN,
     IDENTITY,
     DataSettings,
     Evaluation,

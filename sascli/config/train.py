@@ -18,6 +18,8 @@ from sascli.config.settings import (
 
 IDENTITY = "identity"
 """Instead of a variance of the initial m: m is the identity matrix."""
+FAN_IN = "fan_in"
+"""Instead of a variance of the initial m: 2 / (neurons upstream), in every layer."""
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Model:
     name: str = setting("digits", "name of the model, part of the run's name")
     source: str = setting("digits", "digits, mnist, cifar10, folder or multisensory")
     network: str = setting("feedforward", "feedforward or recurrent", choices=tuple(LAYERS))
+    prefactor: bool = setting(True, "feedforward: pre-activations / root of neurons upstream")
     image_size: int | None = setting(None, "folder: pixels per side, to which images are resized")
     grey: bool = setting(False, "folder: convert colour images to grey")
     n_in: int | None = setting(None, "recurrent: pixels per time step; null: a row", ge=1)
@@ -47,7 +50,10 @@ class Model:
 class Init:
     """The initial parameters (published runs: m ~ N(0, 2/784), pi = 0, Xi ~ Uniform(0, 0.01))."""
 
-    m_var: Any = setting(None, "variance of the initial m; null: 2 / inputs; or by layer")
+    m_var: Any = setting(
+        None,
+        "variance of the initial m; null: 2 / inputs; fan_in: 2 / neurons upstream; or by layer",
+    )
     pi: float = setting(0.0, "initial spike mass, a probability", ge=0, le=1)
     xi_max: Any = setting(0.01, "initial Xi is drawn from Uniform(0, xi_max); or by layer")
 
@@ -57,7 +63,9 @@ class Optim:
     """The settings of the optimiser; rates and decays are `lr` and `decay`."""
 
     name: str = setting(
-        "adamw", "Adam with decoupled, rmsprop with coupled decay", choices=("adamw", "rmsprop")
+        "adamw",
+        "Adam with decoupled, rmsprop with coupled decay; sgd: plain gradient descent",
+        choices=("adamw", "rmsprop", "sgd"),
     )
     beta1: float = setting(0.9, "decay rate of the first moment; adamw only", ge=0, lt=1)
     beta2: float = setting(0.999, "decay rate of the second moment", ge=0, lt=1)
@@ -157,7 +165,7 @@ class Train:
     def _check_numbers(self) -> None:
         """Raises UserError unless rates, decays and initial variances are numbers >= 0."""
         layers = LAYERS[self.model.network]
-        for name, words in (("m_var", (None, IDENTITY) if layers else (None,)), ("xi_max", ())):
+        for name, words in (("m_var", (None, IDENTITY if layers else FAN_IN)), ("xi_max", ())):
             for value in initial(self, name):
                 text = f"init.{name} is a variance, a number >= 0, not {value!r}"
                 require(value in words or is_amount(value), text)

@@ -116,8 +116,8 @@ def make_optimiser(
 ) -> torch.optim.Optimizer:
     """The optimiser of kinds of parameters, the gradients `grads[kind]` attached to them.
 
-    AdamW, theta <- theta - lr (Adam direction + decay theta), or RMSprop with coupled decay. It
-    has one group of parameters for each set of options. Where all layers and replicas have the
+    AdamW, theta <- theta - lr (Adam direction + decay theta), RMSprop with coupled decay, or SGD,
+    theta <- theta - lr (gradient + decay theta). It has one group of parameters for each set of options. Where all layers and replicas have the
     same rate and decay, a group holds whole kinds of parameters, otherwise slices of layers.
     """
     groups: dict[tuple[tuple[str, float], ...], list[Tensor]] = {}
@@ -131,6 +131,8 @@ def make_optimiser(
     if optim.name == "rmsprop":
         optimiser = RMSpropInside if optim.eps_inside else torch.optim.RMSprop
         return optimiser(params, alpha=optim.beta2, eps=optim.eps)
+    if optim.name == "sgd":
+        return torch.optim.SGD(params)
     # fused AdamW is silently wrong on views with gaps
     fused = all(parameter.is_contiguous() for group in groups.values() for parameter in group)
     return torch.optim.AdamW(params, betas=(optim.beta1, optim.beta2), eps=optim.eps, fused=fused)
