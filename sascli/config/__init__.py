@@ -19,8 +19,10 @@ from sascli.config.settings import (
     unknown,
 )
 from sascli.config.sweeps import (
+    AtlasPreset,
     CreditPreset,
     Reproduce,
+    ReproduceAtlas,
     ReproduceCredit,
     SearchPreset,
     SweepDatasize,

@@ -26,9 +26,10 @@ class FeedForward(nn.Module):
     """ReLU layers a = relu(z) under a linear output, each weight a spike and slab.
 
     `layers[l]` has parameters (replicas, widths[l+1], widths[l]); every pre-activation carries
-    the prefactor 1/sqrt(widths[l]), unless `prefactor` is False. All parameters are views of one tensor, `all`, and those of
-    one kind are views of `flat[kind]`, so that optimiser and projection change one tensor instead
-    of three per layer. The network is made on its device and cannot be moved with `.to()`.
+    the prefactor 1/sqrt(widths[l]), unless `prefactor` is False. All parameters are views of one
+    tensor, `all`, and those of one kind are views of `flat[kind]`, so that optimiser and
+    projection change one tensor instead of three per layer. The network is made on its device and
+    cannot be moved with `.to()`.
 
     Activations are (replicas, batch, n). Inputs without the replicas axis are shared by all.
     """

@@ -117,8 +117,9 @@ def make_optimiser(
     """The optimiser of kinds of parameters, the gradients `grads[kind]` attached to them.
 
     AdamW, theta <- theta - lr (Adam direction + decay theta), RMSprop with coupled decay, or SGD,
-    theta <- theta - lr (gradient + decay theta). It has one group of parameters for each set of options. Where all layers and replicas have the
-    same rate and decay, a group holds whole kinds of parameters, otherwise slices of layers.
+    theta <- theta - lr (gradient + decay theta). It has one group of parameters for each set of
+    options. Where all layers and replicas have the same rate and decay, a group holds whole kinds
+    of parameters, otherwise slices of layers.
     """
     groups: dict[tuple[tuple[str, float], ...], list[Tensor]] = {}
     for kind, grad in grads.items():

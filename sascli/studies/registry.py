@@ -81,5 +81,17 @@ STUDIES = {
         ("reliability", "uncertainty", "confusion", "pruning", "sparse", "continual",
          "continual_matrix"),
     ),
+    "atlas": Study(
+        "The atlas of the claims",
+        f"{LI_HUANG}, and of its claims at settings around the published one",
+        "where the paper's claims hold: learning rate, epochs, T, width, depth, decay, data, ...",
+        (
+            ("sas reproduce atlas", "quick: a quarter of an hour on two cores"),
+            ("sas reproduce atlas model=digits preset=smoke", "seconds: does everything run?"),
+            ("sas reproduce atlas preset=paper -m worker=1,2 threads=1 hydra/launcher=local",
+             "two processes share the work"),
+        ),
+        ("atlas", "atlas_steps", "atlas_rate"),
+    ),
 }  # fmt: skip
 """By name: `sas reproduce NAME` makes a study's directory."""

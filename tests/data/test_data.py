@@ -380,33 +380,6 @@ def test_parts_of_a_data_set_are_not_classes(names: tuple[str, str], tmp_path: P
         load("folder", root=tmp_path, train_size="all", test_size="all")
 
 
-def test_hidden_files_and_folders_are_left_out(tree: Path) -> None:
-    before = small("folder", tree)
-    for path in (".git/x.png", ".ipynb_checkpoints/x.png", "cat/.ipynb_checkpoints/0.png",
-                 "cat/._0.png", ".DS_Store"):  # fmt: skip
-        paint(tree / path, 1) if path.endswith("png") else (tree / path).touch()
-    after = small("folder", tree)
-    assert (after.classes, after.warnings) == (("cat", "dog"), ())
-    assert after.checksum == before.checksum
-
-
-def test_files_that_are_not_used_are_counted(tree: Path, parts: Path) -> None:
-    for path in ("cat/a.gif", "cat/b.gif", "dog/notes.txt", "README"):
-        (tree / path).touch()
-    (warning,) = small("folder", tree).warnings
-    assert warning.startswith(f"files of {tree} that are not used: 4 (2 .gif, 1 .txt, 1 no ext")
-    paint(parts / "val" / "a" / "0.png", 1, mode="L")
-    (warning,) = small("folder", parts).warnings
-    assert "1 (1 .png)" in warning
-
-
-def test_class_of_unreadable_kinds_alone_is_named(tree: Path) -> None:
-    for path in (tree / "cat").iterdir():
-        path.rename(path.with_suffix(".gif"))
-    with pytest.raises(UserError, match=r"valid file for the classes cat.*images are .jpg, .jpeg"):
-        small("folder", tree)
-
-
 def test_one_class_is_too_few(tree: Path) -> None:
     shutil.rmtree(tree / "dog")
     with pytest.raises(UserError, match="one class only, cat"):
