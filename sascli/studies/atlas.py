@@ -92,7 +92,8 @@ class Atlas(Credit):
         """A setting with T as a number; with a problem where its images are absent or too few."""
         gbp = with_words(self.base, words)
         listed = len(alternatives(gbp.lr)) > 1
-        bp = with_words(self.base, [word for word in words if listed or not of_gbp_alone(word)])
+        shared = [word for word in words if listed or not of_gbp_alone(word)]
+        bp = with_words(self.base, shared) if len(shared) < len(words) else gbp
         images = self.images(gbp)
         if isinstance(images, UserError):
             return Setting(factor, tuple(words), gbp, bp, 0, str(images))
@@ -210,9 +211,14 @@ class Atlas(Credit):
             yield atlas.judged(setting.factor, setting.name, tables, place)
         for name, factors in self.config.preset.together.items():
             parts = [self.of_gbp(directory, s) for s in self.settings if s.factor in factors]
-            tables = sweep.gathered(list(chain.from_iterable(parts)), parent)
+            points = list(chain.from_iterable(parts))
+            if not points:
+                yield atlas.skipped(name, "all", "none of its settings is trained")
+                continue
+            tables = sweep.gathered(points, parent)
             of_sizes = {key: tables[key] for key in ("datasize", "datasize_layers")}
-            yield atlas.judged(name, "all", of_sizes, reference)
+            over_sizes = reference | {"train_size": 0}  # claims about a single T are asked there
+            yield atlas.judged(name, "all", of_sizes, over_sizes)
 
     def reference_of(self, config: Train) -> dict[str, int]:
         """The point at which a setting's claims are asked.

@@ -23,8 +23,13 @@ NAMES = {
     17: "VIP fraction falls",
 }  # fmt: skip
 """The claims in a few words."""
-SYMBOLS = {"train_size": "T", "depth": "L", "batch_size": "batch", "lr": "η", "optim.": ""}
-SYMBOLS |= {"init.m_var": "Var(m)", "init.xi_max": "max Ξ", "model.": "", "decay.pi": "decay of π"}
+SYMBOLS = {
+    "train_size=": "T = ", "depth=": "L = ", "batch_size=": "batch = ", "lr=": "η = ",
+    "optim.name=": "", "optim.halve_every=": "halved every ", "model=": "", "model.": "",
+    "init.m_var=null": "as published", "init.m_var=": "variance of m = ",
+    "init.xi_max=": "Ξ up to ", "decay.pi=": "decay of π = ",
+}  # fmt: skip
+"""Beginnings of a setting's words, as in pictures."""
 MOST = 10.0  # standard errors of the ends of the colour bar
 STEPS, FALLING = "T at equal steps", "falling rate"
 """The factors of the two questions; further factors of the first begin with its name."""
@@ -32,10 +37,12 @@ STEPS, FALLING = "T at equal steps", "falling rate"
 
 def label(setting: str) -> str:
     """A setting with the symbols of the paper; searched rates are "best η"."""
-    words = re.sub(r"lr=\[[^]]*\]", "best η", setting)
-    for name, symbol in SYMBOLS.items():
-        words = re.sub(rf"(?<![\w.]){re.escape(name)}(?=[=a-z])", symbol, words)
-    return words.replace("=", " = ").replace("  ", " ")
+    words = []
+    for word in setting.split():
+        start = next((name for name in SYMBOLS if word.startswith(name)), "")
+        shown = SYMBOLS.get(start, "") + word.removeprefix(start)
+        words.append("best η" if "[" in word else re.sub(r"(?<! )=", " = ", shown))
+    return ", ".join(words)
 
 
 @picture(
@@ -44,7 +51,7 @@ def label(setting: str) -> str:
     "credit study itself, with all its T and depths) and claims by number (columns). Colour: "
     "distance of the statistic that decides from its bound, beyond what the rule asks, in "
     "standard errors over seeds, cut at {most:g}; blue: holds, red with a dash: does not hold; "
-    "hatched: not measured.",
+    "hatched: not measured; no error bars.",
     on_images=False,
 )
 def atlas(fig: Figure, tables: Tables, reference: Reference) -> Values:
@@ -66,7 +73,8 @@ def atlas(fig: Figure, tables: Tables, reference: Reference) -> Values:
     bar = fig.colorbar(
         panels[0].collections[0], ax=panels, location="bottom", fraction=0.04, aspect=40
     )
-    bar.set_label("does not hold  ←  standard errors from the bound  →  holds")
+    bar.set_label("does not hold  ←  standard errors from the bound  →  holds", fontsize=6.5)
+    bar.ax.tick_params(labelsize=6)
     bar.outline.set_linewidth(0.5)  # type: ignore[operator]
     return {"most": MOST}
 
@@ -74,10 +82,10 @@ def atlas(fig: Figure, tables: Tables, reference: Reference) -> Values:
 def cells(ax: Axes, margins: pd.DataFrame) -> None:
     """The cells of one panel; lines separate factors."""
     values = margins.clip(-MOST, MOST)
-    dashes = np.where(margins < 0, "–", "")
+    dashes = np.where(margins < 0, "-", "")
     sns.heatmap(
         values, ax=ax, cmap="RdBu", vmin=-MOST, vmax=MOST, mask=values.isna(), cbar=False,
-        annot=dashes, fmt="", annot_kws={"fontsize": 5, "color": "black"}, linewidths=0.4,
+        annot=dashes, fmt="", annot_kws={"fontsize": 5}, linewidths=0.4,
     )  # fmt: skip
     size = (len(margins.columns), len(margins))
     ax.add_patch(
@@ -112,14 +120,16 @@ def atlas_steps(fig: Figure, tables: Tables, reference: Reference) -> Values:
     for line, table in (("-", rows(tables, "datasize_layers", rule="gbp")), ("--", equal)):
         shallow = table[table["depth"] == reference["depth"]]
         looks = style.ordered(unique(shallow, "layer"), "layer {}".format)
-        looks = {layer: look | {"linestyle": line} for layer, look in looks.items()}
+        words = {"-": "equal epochs", "--": "equal steps"}[line]
+        panels[0].plot([], [], color="black", linestyle=line, label=words)
+        for look in looks.values():
+            look |= {"linestyle": line, "label": look["label"] if line == "-" else None}
         for ax, (column, text) in zip(panels, labels.items(), strict=False):
             curves(ax, shallow, "train_size", column, "layer", looks)
             ax.set_ylabel(text)
         deep = table[table["depth"] == reference["deep"]]
-        words = {"-": "mean of layers", "--": "equal steps"}[line]
-        look = style.LOOKS[3] | {"linestyle": line, "label": words}
         if not deep.empty:
+            look = style.LOOKS[3] | {"linestyle": line}
             curve(panels[2], deep, "train_size", "entropy", look)
     panels[2].set_ylabel("entropy (nats)")
     size_axis(panels[2], unique(equal, "train_size"))
