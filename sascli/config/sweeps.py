@@ -105,6 +105,7 @@ class AtlasPreset(CreditPreset):
         dict, "factors whose settings are also judged together, by the name of that row"
     )
     setting_seeds: int = setting(3, "seeds of a setting", ge=1)
+    setting_search_seeds: int = setting(1, "seeds of the search of its rates", ge=1)
     setting_samples: int = setting(4, "effective networks and draws of its perturbation", ge=1)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -76,6 +75,7 @@ class Atlas(Credit):
         """Raises UserError for an invalid setting, before any work."""
         super().__init__(config)
         self.loaded: dict[str, Data | UserError] = {config.model.source: self.data}
+        self.made: dict[str, Point] = {}
         self.settings = [
             self.setting(factor, name.split())
             for factor, names in config.preset.vary.items()
@@ -136,14 +136,14 @@ class Atlas(Credit):
             rules = ("gbp", "bp") if setting.rates else ("bp",)
             return [point for name in rules for point in self.searches(setting, name)]
         preset, base = self.config.preset, setting.settings(rule)
-        base = on_held_out(base, base.train_size, setting.available, preset.search_seeds)
+        base = on_held_out(base, base.train_size, setting.available, preset.setting_search_seeds)
         listed = [[rate] for rate in setting.rates] or [scaled(base.lr, preset.rates)]
         known = {identity(point.config): point for point in self.grid.searches()}
         points = []
         for rates in listed:
             config = replace(base, lr={"default": rates})
             suffix = f"search{rates[0]}" if setting.rates else "search"
-            points.append(point(known, setting, config, suffix))
+            points.append(self.point(known, setting, config, suffix))
         return points
 
     def points(
@@ -160,10 +160,20 @@ class Atlas(Credit):
                 rate = best(validation(searches, parent), "lr")
                 config = replace(config, lr={"default": rate})
             rate = population(config)[0].lr["m"]
-            points.append(point(self.known(directory), setting, config, f"lr{rate}"))
+            points.append(self.point(self.known(directory), setting, config, f"lr{rate}"))
         return points
 
-    def known(self, directory: Path) -> Mapping[Any, Point]:
+    def point(
+        self, known: Mapping[str, Point], setting: Setting, config: Train, suffix: str
+    ) -> Point:
+        """The known point of the same numbers, else that of the first setting with them."""
+        words = [word for word in setting.words if "[" not in word]
+        name = "-".join([config.rule.name, ",".join(words), suffix])
+        new = Point(name, replace(config, name=name, resume=False))
+        key = identity(config)
+        return known.get(key) or self.made.setdefault(key, new)
+
+    def known(self, directory: Path) -> Mapping[str, Point]:
         """The points of the credit study, by the identity of their settings."""
         search = runs.read_table(directory / "search.csv")
         points = [*self.grid.gbp(), *self.grid.bp(partial(self.grid.best, search, "bp"))]
@@ -257,7 +267,7 @@ def of_gbp_alone(word: str) -> bool:
     return word.partition("=")[0] in GBP_ONLY
 
 
-def identity(config: Train) -> Any:
+def identity(config: Train) -> str:
     """What two training runs of the same numbers share; seeds of the same network may differ."""
     member = population(config)
     rates = [(replica.lr, replica.decay) for replica in member if replica.seed == member[0].seed]
@@ -265,13 +275,6 @@ def identity(config: Train) -> Any:
         config, name=None, seeds=None, resume=False, checkpoint_every=1, lr=0.0, decay=0.0
     )
     return repr((settings, rates))
-
-
-def point(known: Mapping[Any, Point], setting: Setting, config: Train, suffix: str) -> Point:
-    """The known point of the same numbers, else one named by rule, words and suffix."""
-    words = [word for word in setting.words if "[" not in word]
-    name = "-".join([config.rule.name, ",".join(words), suffix])
-    return known.get(identity(config)) or Point(name, replace(config, name=name, resume=False))
 
 
 def finished(points: Sequence[Point], parent: Path) -> list[Point]:

@@ -75,7 +75,6 @@ def atlas(fig: Figure, tables: Tables, reference: Reference) -> Values:
     )
     bar.set_label("does not hold  ←  standard errors from the bound  →  holds", fontsize=6.5)
     bar.ax.tick_params(labelsize=6)
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
     return {"most": MOST}
 
 
@@ -93,7 +92,7 @@ def cells(ax: Axes, margins: pd.DataFrame) -> None:
     )
     names = [label(factor if name == "all" else name) for factor, name in margins.index]
     ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0, fontsize=5.5)
-    heads = [f"{number} {NAMES.get(number, '')}" for number in margins.columns]
+    heads = [f"{number} {NAMES[int(number)]}" for number in margins.columns]
     ax.set_xticks(np.arange(len(heads)) + 0.5, heads, rotation=90, fontsize=5.5)
     ax.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False, pad=1)
     ax.set(xlabel="", ylabel="")
