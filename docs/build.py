@@ -36,6 +36,7 @@ TABLES = {
     "temporal": "history histograms perturbation redraw entropy_epochs psychometric sigmoids "
     "selectivity responses trajectories synapses components kernel kernel_decay lazy "
     "order_parameters",
+    "atlas": "atlas atlas_layers atlas_search datasize_layers",
     "copi": "history arms rates gains decorrelation decorrelated features compression linear",
 }
 """The tables of a study that the documents show."""
@@ -51,6 +52,7 @@ ROWS = {
         "credit",
         "perturbation",
     ): f"rule == 'gbp' and {POINT} and (layer == 1 or fraction in [0, 1])",
+    ("atlas", "datasize_layers"): "rule == 'gbp'",
     ("use", "confusion"): "rule == 'gbp' and way == 'ensemble'",
     ("temporal", "histograms"): "rule == 'gbp' and model == 'multisensory'",
     ("temporal", "trajectories"): "seed == seed.min()",

@@ -39,6 +39,8 @@ COMMANDS = (
     f"continual {SMALL} tasks=2 seeds=2 lr=[0.01,0.1]",
     f"reproduce credit {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1]",
+    f"reproduce atlas {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
+    "preset.deep_sizes=[0.5,1] preset.vary.T=[] preset.vary.depth=[] preset.vary.optimiser=[]",
     f"reproduce use {SMALL} train_size=60 preset=smoke",
     f"reproduce copi {SMALL} train_size=60 preset=smoke preset.rates=[1,1000]",
     "reproduce temporal model=rnn_digits preset=smoke kernel.lazy.source=digits device=cpu",

@@ -27,7 +27,8 @@ SAME = (4, 5, 6, 7, 9, 12)  # the claims by which two data sets are compared
 Directory = tuple[Mapping[str, pd.DataFrame], Mapping[str, int]]
 Row = dict[str, object]
 EMPTY: Row = {
-    "statistic": "", "mean": np.nan, "std": np.nan, "n_seeds": 0, "verdict": UNMEASURED
+    "statistic": "", "mean": np.nan, "std": np.nan, "margin": np.nan, "n_seeds": 0,
+    "verdict": UNMEASURED,
 }  # fmt: skip
 
 
@@ -44,12 +45,19 @@ def evaluate(
     std (over seeds, ddof 1) and n_seeds are those of the check that decides: the first that
     fails, else the first; detail lists all checks, or what is missing.
     """
-    known = import_module(f"{__name__}.{register}").CLAIMS
-    rows = [_judged(claim, Tables(tables, reference)) for claim in known]
+    rows = judged(tables, reference, register)
     if register == "credit":
-        second = [_judged(claim, Tables(*other)) for claim in known] if other else []
+        second = judged(*other, register) if other else []
         rows.append(_compared(rows, second))
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("claim", ignore_index=True)
+
+
+def judged(
+    tables: Mapping[str, pd.DataFrame], reference: Mapping[str, int], register: str = "credit"
+) -> list[Row]:
+    """The rows of `evaluate` from one directory, with the margin of the check that decides."""
+    known = import_module(f"{__name__}.{register}").CLAIMS
+    return [_judged(claim, Tables(tables, reference)) for claim in known]
 
 
 def as_text(claims: pd.DataFrame) -> str:
@@ -103,6 +111,7 @@ def _judged(claim: Claim, tables: Tables) -> Row:
         "statistic": deciding.what,
         "mean": deciding.mean,
         "std": deciding.std,
+        "margin": deciding.margin,
         "n_seeds": len(deciding.values),
         "verdict": FAILS if failed else HOLDS,
         "detail": "; ".join(map(str, checks)),

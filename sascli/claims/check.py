@@ -43,10 +43,22 @@ class Check:
         return self.std / float(np.sqrt(len(self.values))) if len(self.values) > 1 else 0.0
 
     @property
+    def room(self) -> float:
+        """Distance of the mean from the nearer bound, beyond what it must clear."""
+        distance = min(self.mean - self.above, self.below - self.mean)
+        return distance - self.errors * self.error
+
+    @property
     def holds(self) -> bool:
         """Whether the mean clears both bounds; where errors < 0 it may also touch them."""
-        room = min(self.mean - self.above, self.below - self.mean) - self.errors * self.error
-        return bool(room > 0 or (self.errors < 0 and room == 0))
+        return bool(self.room > 0 or (self.errors < 0 and self.room == 0))
+
+    @property
+    def margin(self) -> float:
+        """`room` in standard errors, infinite where there is none: positive if it holds."""
+        if self.room == 0:
+            return 0.0
+        return self.room / self.error if self.error > 0 else float(np.copysign(np.inf, self.room))
 
     def __str__(self) -> str:
         return f"{self.what}: {number(self.mean, self.std)}{'' if self.holds else ' (fails)'}"

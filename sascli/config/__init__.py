@@ -29,8 +29,10 @@ from sascli.config.settings import (
     unknown,
 )
 from sascli.config.sweeps import (
+    AtlasPreset,
     CreditPreset,
     Reproduce,
+    ReproduceAtlas,
     ReproduceCredit,
     SearchPreset,
     SweepDatasize,
@@ -53,6 +55,7 @@ from sascli.config.temporal import (
     TrajectorySettings,
 )
 from sascli.config.train import (
+    FAN_IN,
     IDENTITY,
     DataSettings,
     Evaluation,

@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from sascli.config.describe import leaves
 from sascli.config.rule import rule_files, rule_schema
-from sascli.config.settings import shown
+from sascli.config.settings import check, plain, shown, typed, unknown
+from sascli.config.train import Train
 from sascli.errors import UserError
 
 VERSION_BASE = "1.3"
@@ -56,6 +57,26 @@ def quoted(text: str) -> str:
 def without_hydra(cfg: DictConfig) -> DictConfig:
     """The settings alone, without Hydra's node."""
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
+def with_words(config: Train, words: Sequence[str]) -> Train:
+    """Settings changed by words `setting=value` or `model=NAME`, checked. Raises UserError."""
+    tree: Any = OmegaConf.create(plain(config))
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "model":
+            models = {path.stem: path for path in (conf_directory("train") / key).glob("*.yaml")}
+            if value not in models:
+                raise unknown(value, models, key)
+            changes: Any = OmegaConf.load(models[value])
+        else:
+            node = OmegaConf.select(tree, key)
+            several = isinstance(node, DictConfig) and "default" in node  # lr, decay
+            changes = OmegaConf.from_dotlist([f"{key}.default={value}" if several else word])
+        tree = OmegaConf.merge(tree, changes)
+    changed = typed(tree, type(config))
+    check(changed)
+    return changed
 
 
 def groups(cfg: DictConfig) -> dict[str, Any]:

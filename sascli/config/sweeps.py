@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from sascli.config.layers import alternatives
 from sascli.config.needs import Never
 from sascli.config.population import first
-from sascli.config.settings import as_list, count_or_all, require, setting
+from sascli.config.settings import as_list, count_or_all, require, setting, unknown
 from sascli.config.train import Train, check_resumes_itself, check_single_rates
 
 
@@ -94,6 +95,37 @@ class ReproduceCredit(Reproduce):
         check_one_rate(self.lr)
         text = "eval.samples must be at least 1: Fig. 2b shows effective networks"
         require(self.eval.samples >= 1, text)
+
+
+@dataclass
+class AtlasPreset(CreditPreset):
+    """How much of the atlas is run: the credit study, and the settings around the published one.
+
+    A setting is written as in `sas train`, its words separated by spaces. `lr=[...]` means the
+    best of these rates on held-out images.
+    """
+
+    vary: dict[str, list[str]] = setting(dict, "settings that are tried, by the factor varied")
+    together: dict[str, list[str]] = setting(
+        dict, "factors whose settings are also judged together, by the name of that row"
+    )
+    setting_seeds: int = setting(3, "seeds of a setting", ge=1)
+    setting_search_seeds: int = setting(1, "seeds of the search of its rates", ge=1)
+    setting_samples: int = setting(4, "effective networks and draws of its perturbation", ge=1)
+
+
+@dataclass
+class ReproduceAtlas(ReproduceCredit):
+    """The claims at settings around the published one."""
+
+    preset: AtlasPreset = setting(AtlasPreset, "group: smoke, quick, paper")
+
+    def constraints(self) -> None:
+        """As `ReproduceCredit`; the factors that are judged together exist."""
+        super().constraints()
+        for factor in chain.from_iterable(self.preset.together.values()):
+            if factor not in self.preset.vary:
+                raise unknown(factor, self.preset.vary, "factor in preset.vary")
 
 
 def scaled(lr: Any, factors: list[float]) -> list[float]:

@@ -24,12 +24,15 @@ LOGGERS = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "
 """The packages of each logger, in the optional extra of its name."""
 IDENTITY = "identity"
 """Instead of a variance of the initial m: m is the identity matrix."""
+FAN_IN = "fan_in"
+"""Instead of a variance of the initial m: 2 / (neurons upstream), in every layer."""
 
 RECURRENT = Need(
     "model.network",
     "it is used by recurrent networks, for example model=rnn_rows",
     "recurrent".__eq__,
 )
+FEEDFORWARD = Need("model.network", "it is used by feed-forward networks", "feedforward".__eq__)
 TASK = Need("model.source", "it is used by model=multisensory", "multisensory".__eq__)
 FOLDER = Need("model.source", "it is used by model=folder", "folder".__eq__)
 FILES = Need(
@@ -38,6 +41,9 @@ FILES = Need(
     lambda source: source not in ("digits", "multisensory"),
 )
 ADAMW = Need("optim.name", "it is used by optim=adamw", "adamw".__eq__)
+MOMENTS = Need(
+    "optim.name", "it is used by optim=adamw and optim=rmsprop", lambda name: name != "sgd"
+)
 RMSPROP = Need("optim.name", "it is used by optim=rmsprop", "rmsprop".__eq__)
 HIDDEN_LAYERS = Need("depth", "there are hidden layers from depth=3 on", lambda depth: depth != 2)
 STOPS = Need("stop_loss", "it is used with stop_loss", lambda loss: loss is not None)
@@ -61,6 +67,9 @@ class Model:
     name: str = setting("digits", "name of the model, part of the run's name")
     source: str = setting("digits", "digits, mnist, cifar10, folder or multisensory")
     network: str = setting("feedforward", "feedforward or recurrent", choices=tuple(LAYERS))
+    prefactor: bool = setting(
+        True, "feedforward: pre-activations / root of neurons upstream", FEEDFORWARD
+    )
     image_size: int | None = setting(
         None, "folder: pixels per side, to which images are resized", FOLDER
     )
@@ -90,7 +99,10 @@ class Model:
 class Init:
     """The initial parameters (published runs: m ~ N(0, 2/784), pi = 0, Xi ~ Uniform(0, 0.01))."""
 
-    m_var: Any = setting(None, "variance of the initial m; null: 2 / inputs; or by layer")
+    m_var: Any = setting(
+        None,
+        "variance of the initial m; null: 2 / inputs; fan_in: 2 / neurons upstream; or by layer",
+    )
     pi: float = setting(0.0, "initial spike mass, a probability", ge=0, le=1)
     xi_max: Any = setting(0.01, "initial Xi is drawn from Uniform(0, xi_max); or by layer")
 
@@ -100,11 +112,13 @@ class Optim:
     """The settings of the optimiser; rates and decays are `lr` and `decay`."""
 
     name: str = setting(
-        "adamw", "Adam with decoupled, rmsprop with coupled decay", choices=("adamw", "rmsprop")
+        "adamw",
+        "Adam with decoupled, rmsprop with coupled decay; sgd: plain gradient descent",
+        choices=("adamw", "rmsprop", "sgd"),
     )
     beta1: float = setting(0.9, "decay rate of the first moment; adamw only", ADAMW, ge=0, lt=1)
-    beta2: float = setting(0.999, "decay rate of the second moment", ge=0, lt=1)
-    eps: float = setting(1e-8, "added to the root of the second moment", ge=0)
+    beta2: float = setting(0.999, "decay rate of the second moment", MOMENTS, ge=0, lt=1)
+    eps: float = setting(1e-8, "added to the root of the second moment", MOMENTS, ge=0)
     eps_inside: bool = setting(
         False, "rmsprop: eps is added inside the root, as published", RMSPROP
     )
@@ -243,7 +257,7 @@ class Train:
     def _check_numbers(self) -> None:
         """Raises UserError unless rates, decays and initial variances are numbers >= 0."""
         layers = LAYERS[self.model.network]
-        for name, words in (("m_var", (None, IDENTITY) if layers else (None,)), ("xi_max", ())):
+        for name, words in (("m_var", (None, IDENTITY if layers else FAN_IN)), ("xi_max", ())):
             for value in initial(self, name):
                 text = f"init.{name} is a variance, a number >= 0, not {value!r}"
                 require(value in words or is_amount(value), text)

@@ -22,9 +22,10 @@ class FeedForward(nn.Module):
     """ReLU layers a = relu(z) under a linear output, each weight a spike and slab.
 
     `layers[l]` has parameters (replicas, widths[l+1], widths[l]); every pre-activation carries
-    the prefactor 1/sqrt(widths[l]). All parameters are views of one tensor, `all`, and those of
-    one kind are views of `flat[kind]`, so that optimiser and projection change one tensor instead
-    of three per layer. The network is made on its device and cannot be moved with `.to()`.
+    the prefactor 1/sqrt(widths[l]), unless `prefactor` is False. All parameters are views of one
+    tensor, `all`, and those of one kind are views of `flat[kind]`, so that optimiser and
+    projection change one tensor instead of three per layer. The network is made on its device and
+    cannot be moved with `.to()`.
 
     Activations are (replicas, batch, n). Inputs without the replicas axis are shared by all.
     """
@@ -36,10 +37,11 @@ class FeedForward(nn.Module):
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        prefactor: bool = True,
     ) -> None:
         super().__init__()
-        self.widths, self.replicas = list(widths), replicas
-        self.scales = [1 / math.sqrt(n) for n in self.widths[:-1]]
+        self.widths, self.replicas, self.prefactor = list(widths), replicas, prefactor
+        self.scales = [1 / math.sqrt(n) if prefactor else 1.0 for n in self.widths[:-1]]
         self.slope, self.r = 0.0, list[Tensor]()
         shapes = [(replicas, n, k) for k, n in zip(self.widths, self.widths[1:], strict=False)]
         self._shapes, self._sizes = shapes, [math.prod(shape) for shape in shapes]
@@ -82,7 +84,9 @@ class FeedForward(nn.Module):
 
     def like(self, replicas: int, device: torch.device | str) -> "FeedForward":
         """A network of the same kind and widths with all numbers 0."""
-        network = FeedForward(self.widths, replicas, device=device, dtype=self.all.dtype)
+        network = FeedForward(
+            self.widths, replicas, device=device, dtype=self.all.dtype, prefactor=self.prefactor
+        )
         if self.r:
             r = [r.new_zeros(replicas, *r.shape[1:], device=device) for r in self.r]
             network.decorrelate(r, self.slope)

@@ -29,3 +29,9 @@ class RMSprop(Eager, torch.optim.RMSprop):
     """torch's RMSprop."""
 
     step = torch.no_grad()(unwrap(torch.optim.RMSprop.step))
+
+
+class SGD(Eager, torch.optim.SGD):
+    """torch's plain gradient descent."""
+
+    step = torch.no_grad()(unwrap(torch.optim.SGD.step))

@@ -116,7 +116,10 @@ def fine_tune(run: TrainedRun, cut: Cut, tune: Tune) -> Cut:
         optim=replace(base.optim, halve_every=None),  # it counts the run's epochs
     )
     m = run.network.flat["m"]
-    network = FeedForward(run.network.widths, len(setup.seeds), device=m.device, dtype=m.dtype)
+    network = FeedForward(
+        run.network.widths, len(setup.seeds), device=m.device, dtype=m.dtype,
+        prefactor=run.network.prefactor,
+    )  # fmt: skip
     for layer, w in zip(network.layers, cut.weights, strict=True):
         layer.m.data.copy_(w.flatten(0, 1))
     rule = FineTuning(network, setup, cut.masks)

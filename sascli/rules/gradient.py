@@ -12,7 +12,7 @@ from torch import Tensor
 from sascli.config import Optim, RuleSettings
 from sascli.core.backprop import Gradients
 from sascli.core.network import FeedForward
-from sascli.core.optimisers import AdamW, RMSprop
+from sascli.core.optimisers import SGD, AdamW, RMSprop
 from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab
@@ -140,9 +140,10 @@ def make_optimiser(
 ) -> torch.optim.Optimizer:
     """The optimiser of kinds of parameters, the gradients `grads[kind]` attached to them.
 
-    AdamW, theta <- theta - lr (Adam direction + decay theta), or RMSprop with coupled decay. It
-    has one group of parameters for each set of options. Where all layers and replicas have the
-    same rate and decay, a group holds whole kinds of parameters, otherwise slices of layers.
+    AdamW, theta <- theta - lr (Adam direction + decay theta), RMSprop with coupled decay, or SGD,
+    theta <- theta - lr (gradient + decay theta). It has one group of parameters for each set of
+    options. Where all layers and replicas have the same rate and decay, a group holds whole kinds
+    of parameters, otherwise slices of layers.
     """
     groups: dict[tuple[tuple[str, float], ...], list[Tensor]] = {}
     for kind, grad in grads.items():
@@ -156,6 +157,8 @@ def make_optimiser(
     if optim.name == "rmsprop":
         optimiser = RMSpropInside if optim.eps_inside else RMSprop
         return optimiser(params, alpha=optim.beta2, eps=optim.eps, capturable=on_gpu)
+    if optim.name == "sgd":
+        return SGD(params)
     # fused AdamW is silently wrong on views with gaps
     fused = all(parameter.is_contiguous() for group in groups.values() for parameter in group)
     betas = (optim.beta1, optim.beta2)

@@ -57,5 +57,10 @@ STUDIES = {
         ("reliability", "uncertainty", "confusion", "pruning", "sparse", "continual",
          "continual_matrix"),
     ),
+    "atlas": Study(
+        "The atlas of the claims",
+        f"{LI_HUANG}, and of its claims at settings around the published one",
+        ("atlas", "atlas_steps", "atlas_rate"),
+    ),
 }  # fmt: skip
 """By name: `sas reproduce NAME` makes a study's directory."""

@@ -53,7 +53,7 @@ class Plan:
     @property
     def held_out(self) -> int:
         """The number of training images on which rates are compared."""
-        return min(10_000, self.available // 5)
+        return held_out(self.available)
 
     def searched_size(self, size: int) -> int:
         """T of the search for networks trained on `size` images."""
@@ -63,13 +63,7 @@ class Plan:
         """All rates side by side, tested on held-out training images, never on the test set."""
         preset = cast(SearchPreset, self.config.preset)
         base = self.base(rule, scaled(self.config.lr, preset.rates))
-        return point(
-            base,
-            train_size=self.searched_size(size),
-            test_size=self.held_out,
-            seeds=list(range(preset.search_seeds)),
-            data=replace(base.data, split="validation"),
-        )
+        return point(on_held_out(base, size, self.available, preset.search_seeds))
 
     def best(self, search: pd.DataFrame, rule: str, size: int) -> float:
         """The best learning rate for networks trained on `size` images."""
@@ -77,22 +71,40 @@ class Plan:
         return best(search[searched & (search["rule"] == rule)], "lr")
 
 
+def held_out(available: int) -> int:
+    """The number of `available` training images on which rates are compared."""
+    return min(10_000, available // 5)
+
+
+def on_held_out(base: Train, size: int, available: int, seeds: int) -> Train:
+    """The settings of the search for networks trained on `size` of `available` images."""
+    test_size, data = held_out(available), replace(base.data, split="validation")
+    train_size = min(size, available - test_size)
+    return replace(
+        base, train_size=train_size, test_size=test_size, seeds=list(range(seeds)), data=data
+    )
+
+
 def train_search(points: Sequence[Point], directory: Path) -> pd.DataFrame:
     """Train all rates and write search.csv: accuracy on the held-out images by rate and seed.
 
     The accuracy is the mean of the last epochs.
     """
-    parent = directory / "runs"
-    sweep.train_points(points, parent)
+    sweep.train_points(points, directory / "runs")
+    table = validation(points, directory / "runs")
+    runs.write_table(directory / "search.csv", table)
+    return table
+
+
+def validation(points: Sequence[Point], parent: Path) -> pd.DataFrame:
+    """Accuracy on the held-out images by rate and seed, the mean of the last epochs."""
     history = sweep.gather("history", points, parent)
     rates = {p.name: [replica.lr["m"] for replica in population(p.config)] for p in points}
     pairs = zip(history["point"], history["replica"], strict=True)
     history["lr"] = [rates[name][replica] for name, replica in pairs]
     keys = ["rule", "depth", "train_size", "lr", "seed"]
     mean = runs.last_epochs(history, LAST).groupby(keys)["test_accuracy"].mean()
-    table = mean.rename("validation_accuracy").reset_index()
-    runs.write_table(directory / "search.csv", table)
-    return table
+    return mean.rename("validation_accuracy").reset_index()
 
 
 def best(trials: pd.DataFrame, column: str) -> float:

@@ -34,6 +34,8 @@ def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None
     header = {"format": str(FORMAT), "widths": json.dumps(network.widths)}
     if isinstance(network, Recurrent):
         header["dynamics"] = json.dumps(asdict(network.dynamics))
+    if not network.prefactor:
+        header["prefactor"] = "none"
     if network.r:
         header["slope"] = str(network.slope)
     header["seeds"] = json.dumps(list(seeds))
@@ -102,7 +104,7 @@ def _network(
         time = Dynamics(**json.loads(header["dynamics"]))
         empty: FeedForward = Recurrent(widths, time, 0, dtype=m.dtype)
     else:
-        empty = FeedForward(widths, 0, dtype=m.dtype)
+        empty = FeedForward(widths, 0, dtype=m.dtype, prefactor="prefactor" not in header)
     if "layers.1.r" in tensors:
         r = [m.new_empty(0, n, n) for n in widths[:-1]]
         empty.decorrelate(r, float(header["slope"]))

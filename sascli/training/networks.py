@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sascli.config import IDENTITY, Train, hidden_widths, initial
+from sascli.config import FAN_IN, IDENTITY, Train, hidden_widths, initial
 from sascli.core.network import FeedForward
 from sascli.core.precision import dtype_of
 from sascli.core.recurrent import Dynamics, Recurrent
@@ -23,7 +23,10 @@ def network_maker(config: Train, data: Data) -> Callable[[int, torch.device], Fe
     hidden, dtype = hidden_widths(config.width, config.depth), dtype_of(config.precision)
     if config.model.network == "feedforward":
         widths = [data.train_x.shape[1], *hidden, len(data.classes)]
-        return lambda replicas, device: FeedForward(widths, replicas, device=device, dtype=dtype)
+        prefactor = config.model.prefactor
+        return lambda replicas, device: FeedForward(
+            widths, replicas, device=device, dtype=dtype, prefactor=prefactor
+        )
     n_in, model = step_size(config, data), config.model
     widths = [n_in, *hidden, len(data.classes)]
     time = Dynamics(
@@ -68,12 +71,15 @@ def initial_variances(config: Train, data: Data) -> list[float | None]:
     sequence, w_rec being the identity; 1 / (neurons upstream) for the multisensory task.
     """
     settings = initial(config, "m_var")
-    defaults: list[float | str] = [2 / data.train_x.shape[1]] * len(settings)
+    inputs, hidden = data.train_x.shape[1], hidden_widths(config.width, config.depth)
+    defaults: list[float | str] = [2 / inputs] * len(settings)
     if config.model.network == "recurrent":
-        n_in, (n_rec,) = step_size(config, data), hidden_widths(config.width, config.depth)
+        n_in, (n_rec,) = step_size(config, data), hidden
         defaults = [n_in / n_rec, IDENTITY, n_in / n_rec]
         if isinstance(data, Task):
             defaults = [1 / n_in, 1 / n_rec, 1 / n_rec]
+    elif config.init.m_var == FAN_IN:
+        settings = [2 / n for n in (inputs, *hidden)]
     pairs = zip(settings, defaults, strict=True)
     values = [default if setting is None else setting for setting, default in pairs]
     return [None if value == IDENTITY else float(value) for value in values]

@@ -136,12 +136,17 @@ def datasize(history: pd.DataFrame, ensemble: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([error, sampled.add_prefix("sampled_error_")], axis=1).reset_index()
 
 
-def write_gathered(points: Sequence[Point], parent: Path, directory: Path) -> None:
-    """Write the tables of all points together, datasize.csv and datasize_layers.csv."""
+def gathered(points: Sequence[Point], parent: Path) -> dict[str, pd.DataFrame]:
+    """The tables of all points together, with datasize and datasize_layers."""
     tables = {name: gather(name, points, parent) for name in GATHERED}
     tables["datasize"] = datasize(tables["history"], tables["ensemble"])
     tables["datasize_layers"] = tables["layers"][LAYER_COLUMNS]
-    for name, table in tables.items():
+    return tables
+
+
+def write_gathered(points: Sequence[Point], parent: Path, directory: Path) -> None:
+    """Write the tables of all points together, datasize.csv and datasize_layers.csv."""
+    for name, table in gathered(points, parent).items():
         runs.write_table(directory / f"{name}.csv", table)
 
 

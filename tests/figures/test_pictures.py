@@ -6,6 +6,7 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
+import atlas_tables
 import copi_tables
 import matplotlib as mpl
 import numpy as np
@@ -57,6 +58,8 @@ def single_run(rule: str, replicas: int, layers: int = 3) -> maker.Tables:
 def tables_for(name: str, seeds: int = 3) -> maker.Tables:
     if name in STUDIES["use"].figures:
         return use_tables.tables(seeds)
+    if name in STUDIES["atlas"].figures:
+        return atlas_tables.tables(seeds)
     if name in COPI:
         return copi_tables.tables(seeds)
     if name in STUDIES["temporal"].figures:
@@ -182,9 +185,12 @@ def test_axes_are_labelled(name: str) -> None:
         "decorrelated": {"image $x$", "trained $R$", "whitened\n(ZCA)"},
         "features": set(),
         "compression": {"layers replaced $k$", "test accuracy (%)", "parameters"},
+        "atlas": {"does not hold  ←  standard errors from the bound  →  holds"},
+        "atlas_steps": {"number of training images $T$", "sparsity", "entropy (nats)"},
+        "atlas_rate": {"layer", "sparsity"},
     }  # fmt: skip
     assert wanted[name] <= labels
-    assert figure.get_figwidth() == 3.4
+    assert figure.get_figwidth() == (6.8 if name == "atlas" else 3.4)  # both columns of a page
 
 
 @pytest.mark.parametrize("name", figures.pictures())

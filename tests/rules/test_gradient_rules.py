@@ -161,6 +161,17 @@ def test_rmsprop_steps_with_coupled_decay_and_plain_descent_on_pi(pi: str | None
             assert torch.allclose(flat[kind], want, rtol=1e-12, atol=1e-14)
 
 
+def test_sgd_steps_down_the_gradient_with_decay() -> None:
+    rule = begun("gbp", replace(SETUP, optim=Optim(name="sgd")))
+    before = {kind: rule.network.flat[kind].clone() for kind in KINDS}
+    rule.step(*batch(1))
+    for kind, (low, high) in {"m": (-99, 99), "pi": (0, 1), "xi": (0, 99)}.items():
+        lr, decay = (rates_by_parameter(rule, of[kind]) for of in (SETUP.lr, SETUP.decay))
+        g = rule.gradients.grads[kind]  # type: ignore[attr-defined]
+        want = (before[kind] - lr * (g + decay * before[kind])).clamp(low, high)
+        assert torch.allclose(rule.network.flat[kind], want, rtol=1e-12, atol=1e-14)
+
+
 def test_bp_keeps_pi_and_xi_at_zero_for_any_init() -> None:
     rule = begun("bp")
     for t in range(5):

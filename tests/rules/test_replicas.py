@@ -32,6 +32,7 @@ CASES: dict[str, tuple[dict[str, Any], Setup]] = {
     "gbp": ({"name": "gbp"}, SETUP),
     "gbp, rates": ({"name": "gbp"}, replace(SETUP, lr=DIFFERENT)),
     "gbp, rmsprop": ({"name": "gbp"}, replace(SETUP, lr=DIFFERENT, optim=RMSPROP)),
+    "gbp, sgd": ({"name": "gbp"}, replace(SETUP, lr=DIFFERENT, optim=Optim(name="sgd"))),
     "bp, rates": ({"name": "bp"}, replace(SETUP, lr=DIFFERENT)),
     "copi": ({"name": "copi", "credit": "fa", "decorrelation_epochs": 0, "gain": 1.0}, SETUP),
     "bp_decor": ({"name": "bp_decor", "adam": True, "decorrelation_epochs": 0}, SETUP),

@@ -53,6 +53,14 @@ def test_loaded_weights_equal_the_saved_ones_bit_for_bit(run: Path, network: Fee
     assert loaded.all.dtype == torch.float64 and torch.equal(loaded.all, network.all)
 
 
+def test_network_without_prefactor_is_loaded_without(tmp_path: Path) -> None:
+    for prefactor, scales in ((False, [1.0, 1.0]), (True, [5**-0.5, 4**-0.5])):
+        made = FeedForward([5, 4, 3], 2, prefactor=prefactor)
+        checkpoint.save_weights(tmp_path / checkpoint.WEIGHTS, made, [3, 8])
+        loaded = checkpoint.load_weights(tmp_path / checkpoint.WEIGHTS)
+        assert loaded.scales == pytest.approx(scales, rel=1e-15)
+
+
 def test_weights_are_readable_without_sas(run: Path, network: FeedForward) -> None:
     with safe_open(run / "weights.safetensors", framework="numpy") as file:
         names = [f"layers.{layer}.{kind}" for layer in (1, 2) for kind in ("m", "pi", "xi")]

@@ -82,6 +82,18 @@ def test_feedforward_layers_share_one_variance() -> None:
     assert initial_variances(config, data) == [0.25] * 4
 
 
+def test_variance_by_the_neurons_upstream() -> None:
+    words = ["model=digits", "depth=5", "width=[7,6,5]", "init.m_var=fan_in"]
+    _, config, data = made(images(8, 8), *words)
+    assert initial_variances(config, data) == [2 / 64, 2 / 7, 2 / 6, 2 / 5]
+
+
+def test_network_without_prefactor() -> None:
+    network, _, _ = made(images(8, 8), "model=digits", "width=[7,6]", "model.prefactor=false")
+    network.flat["m"].fill_(1.0)
+    assert (network(torch.ones(1, 64)) == 64 * 7 * 6).all()
+
+
 def test_variance_of_a_layer_overrides_the_default() -> None:
     words = ["model=rnn_rows", "init.m_var.rec=0.1", "init.m_var.out=identity"]
     _, config, data = made(images(28, 28), *words)

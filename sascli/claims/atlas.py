@@ -1,0 +1,93 @@
+"""The atlas: the credit study's claims at settings around the published one, also in words.
+
+The rules are those of `sascli.claims.credit`, unchanged. A setting is asked at its own depth, T
+and number of steps; a claim about several T or depths is not measured where there is one.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from sascli import claims
+from sascli.claims.credit import CLAIMS as CLAIMS
+
+PUBLISHED = "published"
+"""The factor and the setting of the credit study itself, with all its T and depths."""
+COLUMNS = ["factor", "setting", "claim", "statistic", "mean", "se", "n_seeds", "margin"]
+COLUMNS += ["verdict", "detail"]
+
+
+def judged(
+    factor: str, setting: str, tables: Mapping[str, pd.DataFrame], reference: Mapping[str, int]
+) -> pd.DataFrame:
+    """The rows of atlas.csv of one setting, whose tables these are."""
+    table = pd.DataFrame(claims.judged(tables, reference, "atlas"))
+    several = table["n_seeds"] > 1  # as in a check, one seed has no error
+    error = (table["std"] / np.sqrt(table["n_seeds"])).where(several, 0.0)
+    se = error.where(table["verdict"] != claims.UNMEASURED)
+    return table.assign(factor=factor, setting=setting, se=se)[COLUMNS]
+
+
+def skipped(factor: str, setting: str, why: str) -> pd.DataFrame:
+    """The rows of a setting that could not be trained, with the reason."""
+    nowhere = dict.fromkeys(("depth", "train_size", "deep"), 0)
+    return judged(factor, setting, {}, nowhere).assign(detail=why)
+
+
+def in_words(atlas: pd.DataFrame) -> list[str]:
+    """A line for each claim: where it holds."""
+    return [
+        f"{claim.number}. {claim.statement} {extent(atlas[atlas['claim'] == claim.number])}"
+        for claim in CLAIMS
+    ]
+
+
+def extent(rows: pd.DataFrame) -> str:
+    """Where a claim holds, from its rows of atlas.csv: the published verdict, then by factor."""
+    published = rows[rows["factor"] == PUBLISHED]["verdict"]
+    everywhere, nowhere = list[str](), list[str]()
+    parts = [f"Published: {', '.join(published)}."]
+    measured = rows[(rows["verdict"] != claims.UNMEASURED) & (rows["factor"] != PUBLISHED)]
+    for factor, group in measured.groupby("factor", sort=False):
+        holds = list(group["verdict"] == claims.HOLDS)
+        if all(holds) or not any(holds):
+            (everywhere if all(holds) else nowhere).append(f"{factor} ({len(holds)})")
+        else:
+            parts.append(f"{factor}: {boundary(list(group['setting']), holds)}.")
+    if everywhere:
+        parts.append(f"Holds at every setting of {', '.join(everywhere)}.")
+    if nowhere:
+        parts.append(f"Holds at no setting of {', '.join(nowhere)}.")
+    return " ".join(parts)
+
+
+def boundary(settings: Sequence[str], holds: Sequence[bool]) -> str:
+    """Where it holds and where it does not, by an inequality where one number orders them."""
+    words = [setting.split()[0].partition("=") for setting in settings]
+    (key, *_), numbers = words[0], [number(value) for _, _, value in words]
+    change = [a != b for a, b in pairwise(holds)]
+    if sum(change) == 1 and {name for name, _, _ in words} == {key} and ascending(numbers):
+        last = change.index(True)  # before the change
+        if holds[0]:
+            return f"holds for {key} <= {words[last][2]}, lost beyond"
+        return f"holds for {key} >= {words[last + 1][2]}, not below"
+    lists = [
+        ", ".join(setting for setting, held in zip(settings, holds, strict=True) if held is value)
+        for value in (True, False)
+    ]
+    return f"holds at {lists[0]}; not at {lists[1]}"
+
+
+def number(text: str) -> float:
+    """A setting's value as a number, NaN if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def ascending(numbers: Sequence[float]) -> bool:
+    """Whether every number is above the one before; not where one is NaN."""
+    return all(a < b for a, b in pairwise(numbers))

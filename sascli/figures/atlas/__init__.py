@@ -1,0 +1,1 @@
+"""Figures of the atlas: claims at many settings."""
