@@ -43,7 +43,7 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Train]:
     """The settings with which `sas train` would have trained."""
     configs: list[Train] = []
-    replace_work(monkeypatch, lambda command, config, job=None: configs.append(config))
+    replace_work(monkeypatch, lambda command, config, *job: configs.append(config))
     return configs
 
 
@@ -57,7 +57,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> list[int]:
     """Make `sas train` fail at seed 0; return the seeds of the jobs that began."""
     seeds: list[int] = []
 
-    def work(command: str, config: Train, job: Path | None = None) -> None:
+    def work(command: str, config: Train, *job: object) -> None:
         seeds.append(config.seed)
         if config.seed == 0:
             raise error
@@ -458,7 +458,7 @@ def test_pickled_job_keeps_the_command_line(
     monkeypatch.setattr(sys, "argv", ["worker"])
     job = pickle.loads(pickle.dumps(Job("train", ("sas", "train", "lr=0.1"), {})))
     cfg = Composer("train").compose()
-    cfg.hydra.runtime.output_dir = str(tmp_path)
+    cfg.hydra.runtime.output_dir, cfg.hydra.job.num = str(tmp_path), 0
     monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg.copy())
     job(cfg)
     assert words == [["sas", "train", "lr=0.1"]]

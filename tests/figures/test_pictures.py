@@ -562,7 +562,7 @@ def test_missing_rows_are_named_with_their_maker(tmp_path: Path) -> None:
 
 def test_tables_of_one_run_have_no_paper_figure(tmp_path: Path) -> None:
     source = maker.directory(tmp_path, single_run("gbp", 1))
-    with pytest.raises(UserError, match="no column 'rule'"):
+    with pytest.raises(UserError, match="no column rule"):
         figures.plot(["fig3a"], source, tmp_path)
 
 

@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,9 +229,8 @@ def patches(mode: Pretended) -> dict[Any, dict[str, Any]]:
     answers = {"_lazy_init": None, "is_available": True, "device_count": 1, "current_device": 0}
     answers |= {"get_device_name": "pretended", "empty_cache": None, "synchronize": None}
     answers |= {"reset_peak_memory_stats": None, "max_memory_allocated": 1}
-    answers |= {
-        "memory_allocated": 0,
-    }
+    answers |= {"memory_allocated": 0}
+    answers |= {"get_device_properties": SimpleNamespace(total_memory=2**36)}
     graphs = {"CUDAGraph": Graph, "graph": recording, "Stream": Stream, "stream": _nothing}
     methods = {
         "to": to,

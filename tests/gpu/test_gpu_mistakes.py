@@ -9,7 +9,7 @@ import torch
 from conftest import composed
 from torch import Tensor
 
-from sascli.core import network
+from sascli.core import backprop
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators, streams
 from sascli.data import Data
@@ -20,7 +20,7 @@ from sascli.training import run as training_run
 
 pytestmark = pytest.mark.gpu
 SMALL = "width=6 train_size=60 test_size=40 batch_size=30 epochs=1 eval.samples=1 threads=1"
-start_epoch, cross_entropy, rates = GradientRule.start_epoch, network.cross_entropy, COPI._rates
+start_epoch, cross_entropy, rates = GradientRule.start_epoch, backprop.cross_entropy, COPI._rates
 
 
 def noise_on_cpu(self: Any, epoch: int) -> None:
@@ -53,7 +53,7 @@ def order_on_cpu(
 
 MISTAKES: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "noise": (GradientRule, "start_epoch", noise_on_cpu, ""),
-    "labels": (network, "cross_entropy", labels_on_cpu, ""),
+    "labels": (backprop, "cross_entropy", labels_on_cpu, ""),
     "numpy": (loop, "evaluate", numpy_of_device, ""),
     "rates": (COPI, "_rates", rates_on_cpu, "rule=copi replicas=2"),
     "test noise": (FeedForward, "draw_noise", evaluation_noise_on_cpu, ""),

@@ -25,6 +25,8 @@ def curve(
     color: Any = look["color"]
     unmarked: Look = {"marker": "" if len(at) > 1 else "o", "mec": "white"}
     ax.plot(at, mean, mew=0.75, **look | (unmarked if band else {"mfc": "white"}))
+    if std.isna().all():
+        return
     if band:
         ax.fill_between(at, mean - std, mean + std, color=color, alpha=0.25, linewidth=0)
     else:
