@@ -102,12 +102,14 @@ def one_gpu(table: pd.DataFrame) -> str:
     name, version = table.loc[0, ["gpu", "torch"]]
     keys = ["model", "rule", "replicas", "precision", "capture"]
     values = table[table["what"].isin([EPOCH, MEMORY])]
-    wide = values.pivot(index=keys, columns="what", values="value").reindex(
-        pd.MultiIndex.from_frame(values[keys].drop_duplicates())
-    )
-    wide["each"], wide[MEMORY] = (
-        1e3 * wide[EPOCH] / wide.index.get_level_values(2),
-        wide[MEMORY] / 1e6,
+    order = pd.MultiIndex.from_frame(values[keys].drop_duplicates())
+    wide = values.pivot(index=keys, columns="what", values="value").loc[order].reset_index()
+    rows = wide.assign(
+        rule=wide["rule"].map(NAMES),
+        capture=wide["capture"].map({"always": "yes", "never": "no"}),
+        epoch=wide[EPOCH],
+        per_network=1e3 * wide[EPOCH] / wide["replicas"],
+        memory=wide[MEMORY] / 1e6,
     )
     columns = {
         "network": "{model}",
@@ -116,14 +118,12 @@ def one_gpu(table: pd.DataFrame) -> str:
         "products": "{precision}",
         "captured": "{capture}",
         "s an epoch": "{epoch:.3f}",
-        "ms a network and epoch": "{each:.2f}",
+        "ms a network and epoch": "{per_network:.2f}",
         "MB a replica": "{memory:.1f}",
     }
-    rows = wide.reset_index().rename(columns={EPOCH: "epoch", MEMORY: "memory"})
-    rows["rule"], rows["capture"] = rows["rule"].map(NAMES), rows["capture"].eq("always")
-    rows["capture"] = rows["capture"].map({True: "yes", False: "no"})
     checks = table["agrees"].dropna()
-    text = f"{name}, torch {version}. {checks.sum()} of {len(checks)} checks agree with the CPU."
+    text = f"{name}, torch {version}. {checks.sum()} of {len(checks)} checks agree: the "
+    text += "CPU with the GPU, captured with eager steps."
     for count in table.loc[table["what"] == LARGEST, "value"]:
         text += f" The largest population of the published setting that fits: {count:.0f}."
     note = "`make gpu-check`; an epoch includes the test after it."

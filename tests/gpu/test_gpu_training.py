@@ -168,12 +168,13 @@ def test_steps_do_not_wait_for_the_device(name: str, gpu: Any) -> None:
     rule.start_epoch(1)
     batches = data.batches(rule.setup.seeds, 1, 10)
     rule.step(*next(batches))  # the optimiser makes its state
-    clip = rule.setup.optim.clip
+    clips = rule.setup.optim.clip is not None
+    if clips:
+        rule.setup.optim.clip = 1e6  # no gradient needs a decomposition
     for x, y in batches:
         gpu.waits.clear()
         rule.step(x, y)
-        read_back = sum(n for (kind, _), n in gpu.waits.items() if "svd" not in kind)
-        assert read_back == (0 if clip is None else 1), gpu.waits
+        assert gpu.waits.total() == clips, gpu.waits
 
 
 def test_waits_of_an_epoch(gpu: Any) -> None:
