@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import product
 
 from omegaconf import OmegaConf
 
@@ -11,7 +12,7 @@ from sascli import __version__, output
 from sascli.cli.composition import Composer, validated, values
 from sascli.cli.help import WORDS, command_help, completion, overview, parsed
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_study
-from sascli.config import unknown
+from sascli.config import Plan, unknown
 from sascli.config.composition import quoted, without_hydra
 from sascli.config.describe import as_typed
 from sascli.errors import UserError
@@ -38,9 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def dispatch(words: list[str]) -> None:
-    """Do what the command line says."""
+def dispatch(words: list[str], plan: bool = False) -> None:
+    """Do what the command line says; with `plan` only say what it would train."""
     match with_study(words):
+        case ["plan", command, *rest] if not plan and not command.startswith("-"):
+            dispatch([command, *rest], plan=True)
         case [] | ["--help" | "-h", *_] | ["help"]:
             print(overview())
         case ["help", command, *rest]:
@@ -53,7 +56,7 @@ def dispatch(words: list[str]) -> None:
             key = COMMANDS[command].argument
             if key and rest and not rest[0].startswith("-") and "=" not in rest[0]:
                 rest[0] = f"{key}={quoted(rest[0])}"
-            launch(command, rest)
+            launch(command, rest, plan)
         case [command, "--help" | "-h", *_] if command == REPRODUCE:
             print(overview(REPRODUCE))
         case [command, *rest] if command == REPRODUCE:
@@ -66,11 +69,14 @@ def dispatch(words: list[str]) -> None:
             raise unknown(command, [*COMMANDS, *WORDS], "command")
 
 
-def launch(command: str, words: Sequence[str]) -> None:
-    """Show help or settings, or run a command once or as a multirun."""
+def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
+    """Show help or settings, or run or `plan` a command once or as a multirun."""
     args = parsed(words)
     composer = Composer(command, args.config_dir)
     overrides = composer.overrides(args.settings)
+    if args.multirun and plan:
+        jobs = [composer.compose(lines) for lines in product(*map(values, overrides))]
+        return run("plan", Plan(command, [validated(command, job) for job in jobs]))
     if args.multirun:
         from sascli.cli.multirun import launch_jobs  # pandas
 
@@ -92,4 +98,5 @@ def launch(command: str, words: Sequence[str]) -> None:
             raise UserError(f"--package: there is no setting {args.package}")
         print(OmegaConf.to_yaml(node, resolve=args.resolve), end="")
     else:
-        run(command, validated(command, cfg))
+        config = validated(command, cfg)
+        run(*("plan", Plan(command, [config])) if plan else (command, config))

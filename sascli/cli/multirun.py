@@ -1,10 +1,8 @@
 """A multirun: jobs checked, named and submitted, then handed to Hydra."""
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from sascli.config.composition import CONF, VERSION_BASE, quoted
 from sascli.errors import UserError
 from sascli.jobs import multirun
 from sascli.jobs.record import recorded
-from sascli.jobs.submit import check_launcher, submit
+from sascli.jobs.submit import check_launcher, job_name, submit
 from sascli.training.signals import Stopped
 
 SWEEPER = "hydra_plugins.sas_sweeper.Submitted"
@@ -101,10 +99,3 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
             raise
         line = str(error).strip().splitlines()[0]
         raise UserError(f"SLURM: {line}; `sas collect {directory}` shows more") from error
-
-
-def job_name(lines: Sequence[str]) -> str:
-    """The folder of a job: its overrides in characters that shells and Hydra leave alone."""
-    text = "+".join(line.lstrip("+") for line in lines).replace(".default=", "=")
-    name = re.sub(r"[^\w.+-]+", "-", re.sub(r"[][{}'\"]", "", text)) or "job"
-    return name if len(name) <= 200 else f"{name[:190]}-{sha256(name.encode()).hexdigest()[:8]}"

@@ -189,6 +189,23 @@ COMMANDS = {
             ("sas runs format=json", "for other programs, as csv"),
         ),
     ),
+    "clean": Command(
+        "old versions of run directories and what deleting them would free",
+        "sascli.jobs.clean:clean",
+        (
+            ("sas clean", "list them; measured runs and the newest finished ones are kept"),
+            ("sas clean confirm=true", "delete them"),
+        ),
+    ),
+    "plan": Command(
+        "what a command would train: runs, steps, time and disk; trains nothing",
+        "sascli.commands.plan:print_plan",
+        (
+            ("sas plan train model=mnist", "time from a few real steps"),
+            ("sas plan reproduce credit preset=paper", "every run of a study"),
+        ),
+        argument="command",
+    ),
     "collect": Command(
         "one table from the tables of a multirun's jobs, and the status of every job",
         "sascli.jobs.collect:run",

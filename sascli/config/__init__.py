@@ -3,7 +3,7 @@
 from sascli.config.continual import METHODS, Continual, strengths
 from sascli.config.copi import Compress, Decorrelation, Features, ReproduceCopi
 from sascli.config.layers import RATES, alternatives, per_kind
-from sascli.config.listings import Collect, Runs
+from sascli.config.listings import Clean, Collect, Plan, Runs
 from sascli.config.measurements import Claims, Entropy, FromRun, OnImages, Perturb, Plot
 from sascli.config.population import population, replica_count, varied
 from sascli.config.rule import RuleSettings, rule_schema, rule_settings

@@ -1,7 +1,9 @@
 """Submission of a multirun: claim its directory, copy its settings, list its unfinished jobs."""
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from sascli import runs
@@ -52,3 +54,10 @@ def check_launcher(target: str) -> None:
     """Raises UserError where the launcher is SLURM's and there is no SLURM."""
     if target.endswith(".SlurmLauncher") and shutil.which("sbatch") is None:
         raise UserError("there is no SLURM here (no sbatch): use hydra/launcher=local")
+
+
+def job_name(lines: Sequence[str]) -> str:
+    """The folder of a job: its overrides in characters that shells and Hydra leave alone."""
+    text = "+".join(line.lstrip("+") for line in lines).replace(".default=", "=")
+    name = re.sub(r"[^\w.+-]+", "-", re.sub(r"[][{}'\"]", "", text)) or "job"
+    return name if len(name) <= 200 else f"{name[:190]}-{sha256(name.encode()).hexdigest()[:8]}"
