@@ -11,8 +11,8 @@ import pandas as pd
 
 from sascli import runs
 from sascli.cli.composition import configuration
-from sascli.cli.multirun import job_name
 from sascli.errors import UserError
+from sascli.jobs.submit import job_name
 from sascli.training import run as training_run
 
 VARIANTS = (
