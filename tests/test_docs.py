@@ -43,7 +43,8 @@ def command_lines(document: Path) -> list[str]:
 
 def settings_of(line: str) -> tuple[str, list[str]]:
     """The command of a line and its settings, of a multirun the first job's."""
-    command, *words = with_study(shlex.split(line, comments=True)[1:])
+    words = shlex.split(line.replace("sas plan", "sas"), comments=True)
+    command, *words = with_study(words[1:])
     first = [re.sub(r"=([^\[,]+),.*", r"=\1", word) for word in words]
     return command, [word for word in first if "=" in word]
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import Making, paint
 
 from sascli import runs
+from sascli.cli import main
 from sascli.config import DataSettings, Model
 from sascli.training import run as training_run
 
@@ -78,3 +80,53 @@ def test_resume_beside_a_damaged_manifest_warns(
     second = training_run.run(tiny(epochs=1, resume=True))
     assert second.name == "v002"
     assert f"warning: {first / runs.MANIFEST} is damaged" in capsys.readouterr().err
+
+
+SMALL = ["width=8", "train_size=60", "test_size=20", "batch_size=20", "eval.samples=1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "code", "text"),
+    [
+        (
+            ["lr=0.1", "lr=0.2"],
+            "entropy run=digits-gbp-L4-T60",
+            2,
+            "different settings: v002",
+        ),
+        (["lr=0.1", "lr=0.2"], "entropy run=digits-gbp-L4-T60/v001", 0, "/entropy.csv"),
+        (["lr=1e30"], "entropy run=digits-gbp-L4-T60", 2, "v001 has failed, give a finished run"),
+        (["lr=1e30"], "entropy run={}/v001/", 2, "v001 has failed, give a finished run: training"),
+        (["epochs=1"], "evaluate run={}/", 0, "/evaluation.csv"),
+        (["damaged"], "train resume=true", 0, "manifest.json is damaged"),
+        ([], "train threads=1000000", 0, "warning: threads=1000000, but there are"),
+        ([], "train width=100000000", 2, "one replica would take at least 240 PB"),
+        (["", "entropy", "epochs=3 resume={}/v001"], "runs", 0, "outdated"),
+    ],
+)
+def test_silent_cases_of_the_command_line(
+    before: list[str], words: str, code: int, text: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("SAS_OUTPUTS", str(tmp_path))
+    monkeypatch.setattr("sascli.figures.plot", lambda *_, **__: [])
+    name = str(tmp_path / "train/digits-gbp-L4-T60")
+    for line in before:
+        command, settings = ("entropy", []) if line == "entropy" else ("train", SMALL)
+        more = line.format(name).split() if "=" in line else []
+        if "epochs=" not in line and command == "train":
+            more += ["epochs=2"]
+        main([command, *settings, *more])
+        if line == "damaged":
+            (Path(name) / "v001" / runs.MANIFEST).write_text("{")
+    capsys.readouterr()
+    command, *settings = words.format(name).split()
+    small = [
+        word for word in SMALL if command == "train" and word.split("=")[0] + "=" not in words
+    ]
+    epochs = ["epochs=2"] if command == "train" else []
+    threads = torch.get_num_threads()
+    assert main([command, *small, *epochs, *settings]) == code
+    torch.set_num_threads(threads)
+    out, err = capsys.readouterr()
+    assert text in out + err

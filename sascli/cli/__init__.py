@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import product
 
 from omegaconf import OmegaConf
 
@@ -11,7 +12,7 @@ from sascli import __version__, output
 from sascli.cli.composition import Composer, validated, values
 from sascli.cli.help import WORDS, command_help, completion, overview, parsed
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_argument, with_study
-from sascli.config import unknown
+from sascli.config import Plan, unknown
 from sascli.config.composition import without_hydra
 from sascli.config.describe import as_typed, typed_values
 from sascli.errors import UserError
@@ -38,9 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def dispatch(words: list[str]) -> None:
-    """Do what the command line says."""
+def dispatch(words: list[str], plan: bool = False) -> None:
+    """Do what the command line says; with `plan` only say what it would train."""
     match with_study(words):
+        case ["plan", command, *rest] if not plan and not command.startswith("-"):
+            dispatch([command, *rest], plan=True)
         case [] | ["--help" | "-h", *_] | ["help"]:
             print(overview())
         case ["help", command, *rest]:
@@ -50,7 +53,7 @@ def dispatch(words: list[str]) -> None:
         case ["completion", *rest]:
             print(completion(rest))
         case [command, *rest] if command in COMMANDS:
-            launch(command, with_argument(command, rest))
+            launch(command, with_argument(command, rest), plan)
         case [command, "--help" | "-h", *_] if command == REPRODUCE:
             print(overview(REPRODUCE))
         case [command, *rest] if command == REPRODUCE:
@@ -63,11 +66,14 @@ def dispatch(words: list[str]) -> None:
             raise unknown(command, [*COMMANDS, *WORDS], "command")
 
 
-def launch(command: str, words: Sequence[str]) -> None:
-    """Show help or settings, or run a command once or as a multirun."""
+def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
+    """Show help or settings, or run or `plan` a command once or as a multirun."""
     args = parsed(words)
     composer = Composer(command, args.config_dir)
     overrides = composer.overrides(args.settings)
+    if args.multirun and plan:
+        jobs = [composer.compose(lines) for lines in product(*map(values, overrides))]
+        return run("plan", Plan(command, [validated(command, job) for job in jobs]))
     if args.multirun:
         from sascli.cli.multirun import launch_jobs  # pandas
 
@@ -97,4 +103,4 @@ def launch(command: str, words: Sequence[str]) -> None:
         config = validated(command, cfg, overrides)
         if settings := composer.published(cfg):
             print(settings, flush=True)
-        run(command, config)
+        run(*("plan", Plan(command, [config])) if plan else (command, config))

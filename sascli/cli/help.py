@@ -129,7 +129,7 @@ def candidates(line: str) -> list[str]:
     done = line.split()
     word = "" if not done or line[-1:].isspace() else done.pop()
     words: list[str] = []
-    match with_study(done[1:]):
+    match with_study(done[1 + (done[1:2] == ["plan"]) :]):
         case [] | ["help"]:
             words = [*(name.split()[0] for name in COMMANDS), *WORDS]
         case [command] | ["help", command] if command == REPRODUCE:

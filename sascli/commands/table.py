@@ -111,5 +111,7 @@ COMMANDS = {
     ),
     "claims": Command("sascli.commands.claims:print_claims"),
     "runs": Command("sascli.commands.runs:print_runs"),
+    "clean": Command("sascli.jobs.clean:clean"),
+    "plan": Command("sascli.commands.plan:print_plan", argument="command"),
     "collect": Command("sascli.jobs.collect:run", argument="sweep"),
 }

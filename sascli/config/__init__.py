@@ -4,7 +4,7 @@ from sascli.config.continual import METHODS, Continual, strengths
 from sascli.config.copi import Compress, Decorrelation, Features, ReproduceCopi
 from sascli.config.figures import Figures
 from sascli.config.layers import RATES, alternatives, per_kind
-from sascli.config.listings import Collect, Runs
+from sascli.config.listings import Clean, Collect, Plan, Runs
 from sascli.config.measurements import (
     Claims,
     Compare,

@@ -11,7 +11,7 @@ import torch
 
 from sascli import runs
 from sascli.analysis.forgetting import KEYS, summary
-from sascli.config import Continual, alternatives, seed_list, strengths
+from sascli.config import METHODS, Continual, alternatives, seed_list, strengths, training_of
 from sascli.continual.learner import Learner
 from sascli.continual.sequence import sequence
 from sascli.data import Data
@@ -19,6 +19,7 @@ from sascli.training import run as training_run
 from sascli.training.devices import describe
 from sascli.training.directories import RESUME, begin, resumed
 from sascli.training.progress import Progress
+from sascli.training.sweep import Point
 
 SEARCH, MATRIX, SUMMARY = (f"continual{end}.csv" for end in ("_search", "", "_summary"))
 
@@ -87,6 +88,24 @@ def compare(config: Continual, images: Data, held_out: Data, directory: Path) ->
         learn = partial(matrix, replace(config, lr=lr), images, method, [strength])
         complete(directory / MATRIX, config.task, method, learn)
         runs.write_table(directory / SUMMARY, summary(runs.read_table(directory / MATRIX)))
+
+
+def populations(config: Continual, images: Data) -> list[Point]:
+    """What `compare` trains, each population as if its tasks were one, for an estimate."""
+    tasks = len(images.train_y) // (len(images.classes) // 2 if config.task == "split" else 1)
+    base = replace(training_of(config), train_size=tasks, epochs=config.epochs * config.tasks)
+    points = []
+    for method in config.methods:
+        rates = alternatives(config.lr)
+        trained = {"": (rates[0], seed_list(config.seeds))}
+        if len(choices(config, method)) > 1:
+            seeds = [*range(len(strengths(config, method)) * config.search_seeds)]
+            trained |= {f" search {number}": (lr, seeds) for number, lr in enumerate(rates)}
+        for label, (lr, seeds) in trained.items():
+            settings = replace(base, rule={"name": METHODS[method]}, lr=lr, seeds=seeds)
+            name = f"{config.task} {method}{label}"
+            points.append(Point(name, settings, name.rstrip(" 0123456789"), saved=False))
+    return points
 
 
 def complete(

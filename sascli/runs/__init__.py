@@ -12,6 +12,7 @@ from sascli.runs.directories import (
     describe,
     differences,
     find,
+    finished,
     locate,
     manifest_of,
     now,

@@ -40,6 +40,10 @@ class Reproduction(ABC):
         """The point at which figures are drawn and claims judged, kept in the manifest."""
 
     @abstractmethod
+    def planned(self) -> list[Point]:
+        """What `train` trains at most: the outcome of a search decides about some points."""
+
+    @abstractmethod
     def train(self, directory: Path) -> Mapping[str, object]:
         """Train everything and gather the tables; return further entries of the manifest.
 

@@ -211,6 +211,18 @@ class Copi(Reproduction):
         model = self.comparison.model
         return {key: getattr(model, key) for key in ("depth", "width", "train_size")}
 
+    def planned(self) -> list[Point]:
+        """The trials, and every arm, also at another rate than the published one."""
+        comparison, preset = self.comparison, self.config.preset
+        other = next((factor for factor in preset.rates if factor != 1), 1.0)
+        arms = comparison.arms(dict.fromkeys(preset.searched, other))
+        points = [point for _, point in comparison.trials()]
+        for arm, settings in arms.items():
+            points += comparison.points(arm, settings, comparison.seeds)
+        return list(
+            {point.name: point for point in (*points, *comparison.compared(arms))}.values()
+        )
+
     def train(self, directory: Path) -> Mapping[str, object]:
         """Every arm at its published rate, and at the best of the trials if that differs.
 

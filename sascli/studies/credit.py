@@ -89,6 +89,11 @@ class Credit(Reproduction):
             reference["published_steps"] = PUBLISHED_STEPS[config.model.name]
         return reference
 
+    def planned(self) -> list[Point]:
+        """The search, and the grid at any rate."""
+        rate = self.grid.base("bp").lr["default"]
+        return [*self.grid.searches(), *self.grid.gbp(), *self.grid.bp(lambda size: rate)]
+
     def train(self, directory: Path) -> Mapping[str, object]:
         """gBP keeps the published rate, at which the paper's figures are drawn; BP has its best.
 

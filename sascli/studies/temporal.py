@@ -97,6 +97,10 @@ class Temporal(Reproduction):
             for name in [f"{model.model.name}-{rule}"]
         ]
 
+    def planned(self) -> list[Point]:
+        """All models."""
+        return self.points()
+
     def train(self, directory: Path) -> Mapping[str, object]:
         """All models."""
         points = self.points()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sascli import runs
 from sascli.config import Prune, ReproduceUse, check
-from sascli.continual import continual
+from sascli.continual import continual, populations
 from sascli.continual.sequence import sequence
 from sascli.measure.evaluate import evaluate
 from sascli.measure.prune import prune
@@ -47,6 +47,13 @@ class Use(Reproduction):
         size = self.plan.reference
         rates = {"gbp": None, "bp": self.plan.best(search, "bp", size)}
         return [point(self.plan.base(rule, lr), train_size=size) for rule, lr in rates.items()]
+
+    def planned(self) -> list[Point]:
+        """The search, both rules at any rate, and the tasks in sequence."""
+        size = self.plan.reference
+        rules = [point(self.plan.base(rule), train_size=size) for rule in ("gbp", "bp")]
+        tasks = [p for protocol in self.config.continual for p in populations(protocol, self.data)]
+        return [self.plan.search("bp", size), *rules, *tasks]
 
     def train(self, directory: Path) -> Mapping[str, object]:
         """Returns the rate of each rule."""

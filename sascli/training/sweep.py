@@ -37,12 +37,14 @@ LAYER_COLUMNS += ["variance_mean", "entropy", "vip_fraction", "uip_fraction"]
 class Point:
     """One configuration of a sweep; its seeds train side by side in one run directory.
 
-    `group` names the point in tables, by default `name`; several points may share it.
+    `group` names the point in tables, by default `name`; several points may share it. One that
+    is not `saved` is for an estimate alone: its networks leave no run directory.
     """
 
     name: str
     config: Train
     group: str | None = None
+    saved: bool = True
 
     @property
     def key(self) -> dict[str, Any]:
@@ -160,9 +162,8 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
 
     `resume=true` continues the newest of these settings; workers of the same settings share one.
     """
-    base = replace(training_of(config), seeds=seed_list(config.seeds))
-    sizes, depths = train_sizes(config, base), list(dict.fromkeys(as_list(config.depth)))
-    points = [point(base, depth=depth, train_size=size) for depth in depths for size in sizes]
+    points = points_of(config)
+    sizes, depths = ([getattr(p.config, key) for p in points] for key in ("train_size", "depth"))
     name = config.name or f"{config.model.name}-{config.rule.name}"
     parent = Path(config.outputs) / "sweep-datasize" / name
 
@@ -171,7 +172,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
             "kind": "sweep-datasize",
             "model": config.model.name,
             "rule": config.rule.name,
-            "seeds": base.seeds,
+            "seeds": seed_list(config.seeds),
             "reference": {"depth": min(depths), "train_size": max(sizes), "deep": max(depths)},
         }
         begin(directory, config, entries)
@@ -199,6 +200,13 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
         finish(directory)
     print(f"{directory}/datasize.csv")
     return directory
+
+
+def points_of(config: SweepDatasize) -> list[Point]:
+    """Every depth with every T. Raises UserError for a T above what is available."""
+    base = replace(training_of(config), seeds=seed_list(config.seeds))
+    sizes, depths = train_sizes(config, base), list(dict.fromkeys(as_list(config.depth)))
+    return [point(base, depth=depth, train_size=size) for depth in depths for size in sizes]
 
 
 def train_sizes(config: SweepDatasize, base: Train) -> list[int]:

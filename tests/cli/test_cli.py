@@ -21,12 +21,13 @@ from sascli.cli import main
 from sascli.cli import multirun as jobs
 from sascli.cli.composition import Composer, configuration, values
 from sascli.cli.help import parsed
-from sascli.cli.multirun import Job, job_name
+from sascli.cli.multirun import Job
 from sascli.commands import COMMANDS, schema_of, with_argument, with_study
 from sascli.config import Figures, RuleSettings, Train, composition
 from sascli.config.composition import conf_directory
 from sascli.config.describe import written
 from sascli.errors import UserError
+from sascli.jobs.submit import job_name
 from sascli.training import run as training_run
 
 

@@ -279,6 +279,12 @@ def test_trials_keep_tables_and_discard_weights(unbroken: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_run_of_a_study_was_planned(unbroken: Path) -> None:
+    planned = {point.name for point in Copi(settings(unbroken.parents[3])).planned()}
+    assert {path.name for path in (unbroken / "runs").iterdir()} <= planned
+
+
+@pytest.mark.slow
 def test_every_network_is_listed_with_its_rate(unbroken: Path) -> None:
     made = tables(unbroken)
     arms, history = made["arms"], made["history"]

@@ -1,6 +1,7 @@
 """`sas reproduce credit`: the runs of a preset, resuming, kills at any moment."""
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -253,6 +254,15 @@ def test_tables_of_a_study(unbroken: tuple[Path, float]) -> None:
         list(made["claims"]["claim"]) == list(range(1, 18))
         and (directory / "report.html").stat().st_size > 100_000
     )
+
+
+@pytest.mark.slow
+def test_every_run_of_a_study_was_planned(unbroken: tuple[Path, float]) -> None:
+    directory, _ = unbroken
+    planned = {point.name for point in Credit(settings(directory.parents[3])).planned()}
+    trained = {path.name for path in (directory / "runs").iterdir()}
+    rate = re.compile(r"-lr.*")  # BP's is searched
+    assert {rate.sub("", name) for name in trained} == {rate.sub("", name) for name in planned}
 
 
 @pytest.mark.slow

@@ -1,0 +1,128 @@
+"""Time and disk that runs will take, measured by a few real steps of a population like theirs."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from sascli import runs
+from sascli.config import Train, decisive, plain, replica_count
+from sascli.core.streams import streams
+from sascli.data import Data
+from sascli.training import checkpoint, loop
+from sascli.training import run as training_run
+
+SECONDS, MOST = 0.3, 20
+"""How long steps are measured, and how many of them at most."""
+TABLES, ROW = 35_000, 55
+"""Bytes of the tables of a replica besides history.csv, and of a row of that, both measured."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of a step, an epoch's end, a test and a checkpoint; bytes of weights and state."""
+
+    step: float
+    measurements: float
+    test: float
+    checkpoint: float
+    weights: int
+    state: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take."""
+
+    steps: int
+    seconds: float
+    bytes: int
+
+
+class Estimator:
+    """Estimates runs; data sets and networks of the same shape are loaded and measured once."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, Data] = {}
+        self._costs: dict[str, Costs] = {}
+
+    def estimate(self, config: Train) -> Estimate:
+        """The estimate of a run. Raises UserError as the run would before training."""
+        data = self.data(config)
+        batch, _ = training_run.batch_size(config, len(data.train_y))
+        batches = -(-len(data.train_y) // batch)
+        steps = min(batches, config.batches or batches)
+        costs = self.costs(config, data, batch)
+        epochs, tests = config.epochs, 1 + 1 / config.eval.mean_every
+        saved = -(-epochs // (config.checkpoint_every or epochs))
+        seconds = epochs * (steps * costs.step + tests * costs.test + costs.measurements)
+        seconds += saved * costs.checkpoint + config.eval.samples * costs.test
+        snapshots = epochs // config.snapshot_every + 1 if config.snapshot_every else 0
+        size = costs.state + costs.weights * (1 + snapshots)
+        size += (TABLES + ROW * epochs) * replica_count(config)
+        return Estimate(epochs * steps, seconds, size)
+
+    def data(self, config: Train) -> Data:
+        """The run's data; of training and test images the first, as many as it has."""
+        complete = replace(config, train_size="all", test_size="all")
+        sized = type(config.train_size) is int
+        if sized:  # of a sweep or a study, whose held-out images are like the test images
+            complete = replace(complete, data=replace(config.data, split="test"))
+        else:
+            complete = replace(complete, test_size=config.test_size)
+        key = json.dumps(plain(replace(complete, rule=None))["model"] | plain(complete.data))
+        key += f"{complete.precision} {complete.test_size}"
+        device = training_run.pick_device(config.device)
+        if key not in self._data:
+            self._data[key] = training_run.load_data(complete, device)
+        data, size = self._data[key], config.train_size
+        if size == "all":
+            return data
+        return replace(data, train_x=data.train_x[:size], train_y=data.train_y[:size])
+
+    def costs(self, config: Train, data: Data, batch: int) -> Costs:
+        """The costs of a population of these settings, by real steps from its initial state."""
+        settings = decisive(plain(config)) | {"batch_size": batch, "lr": replica_count(config)}
+        for name in ("name", "epochs", "train_size", "seed", "seeds", "replicas", "decay"):
+            settings.pop(name)
+        key = json.dumps([settings, len(data.test_y)])
+        if key not in self._costs:
+            self._costs[key] = measure(config, data)
+        return self._costs[key]
+
+
+def measure(config: Train, data: Data) -> Costs:
+    """Make the population, train a few steps, test it, and save it to a temporary folder."""
+    device = data.train_x.device
+    setup = training_run.setup(config, data)
+    rule = training_run.rule_maker(config, data)(setup, device)
+    rule.initialise()
+    rule.start_epoch(1)
+    x, y = next(data.batches(setup.seeds, 1, setup.batch_size))
+    noise = streams(setup.seeds, "evaluation", 1, device=device)
+
+    def seconds(work: Callable[[], object], most: int = 1) -> float:
+        count, start = 0, time.perf_counter()
+        while count < most and (count < 1 or time.perf_counter() - start < SECONDS):
+            work()
+            count += 1
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return (time.perf_counter() - start) / count
+
+    rule.step(x, y)  # the first step is slower
+    step = seconds(lambda: rule.step(x, y), MOST)
+    test = seconds(lambda: data.accuracy(lambda images: rule.logits(images, noise)), 2)
+    measurements = seconds(lambda: rule.measure(data.train_x[: loop.MEASURED]))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        state = {"rule": rule.state()}
+        save = seconds(lambda: checkpoint.save_state(folder, 1, state))
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        checkpoint.save_weights(folder / runs.WEIGHTS, rule.network, setup.seeds)
+        weights = (folder / runs.WEIGHTS).stat().st_size
+    return Costs(step, measurements, test, save, weights, size)
