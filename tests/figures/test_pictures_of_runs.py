@@ -154,3 +154,13 @@ def test_numbers_have_one_notation() -> None:
     assert not any(" " in label for label in labels) and any(
         label.endswith("k") for label in labels
     )
+
+
+def test_psychometric_of_other_frequencies_shows_them_all() -> None:
+    made = temporal_tables.tables(1)
+    table = made["psychometric"]
+    made["psychometric"] = table[~table["frequency"].between(11, 14)]
+    ax = drawn("psychometric", made).axes[0]
+    ends = made["psychometric"]["frequency"]
+    assert ax.get_xlim() == pytest.approx((ends.min() - 0.1, ends.max() + 0.1))
+    assert len(np.asarray(ax.get_lines()[0].get_xdata())) == ends.nunique()

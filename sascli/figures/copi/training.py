@@ -55,8 +55,7 @@ def copi_accuracy(fig: Figure, tables: Tables, reference: Reference) -> Values:
         if not part.empty:  # a run that diverged has no rows
             accuracy(ax, part, look)
             ends.append(100 * runs.last_epochs(part)["test_accuracy"].mean())
-    look: style.Look = {"color": style.BLACK, "linewidth": 0.8, "linestyle": ":"}
-    ax.axhline(linear, label="logistic", **look)
+    ax.axhline(linear, color=style.BLACK, linewidth=0.8, linestyle=":", label="logistic")
     floor = max(0.0, min(ends) - MARGIN)
     epoch_axis(ax, ylim=(floor, max(ends) + 1), ylabel="test accuracy (%)")
     style.legend(fig, ax, ncols=3)
