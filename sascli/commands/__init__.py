@@ -82,7 +82,8 @@ def _run(command: str, config: Any, directory: Path | None, job: int | None) -> 
         from sascli import figures
 
         possible = figures.possible(entry.pictures, result)
-        print(*figures.plot(possible, result, result, config.figures, reference={}), sep="\n")
+        for path in figures.plot(possible, result, result, config.figures, reference={}):
+            print(path)
         if entry.overview:
             summary = function(entry.overview)(figures.read_tables(result))
             if text := summary if isinstance(summary, str) else as_text(summary):

@@ -101,7 +101,7 @@ def comparison(
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """comparison.csv for the terminal, the best accuracy first."""
     table = tables["comparison"].sort_values("test_accuracy", ascending=False)
-    rates = table["rates"].fillna("")
+    rates = table["rates"].astype(object).fillna("")
     names = table["run"].str.cat(rates.where(rates == "", ", " + rates))
     short = table.rename(columns={"test_accuracy": "accuracy", "test_accuracy_std": "std"})
     columns = ["rule", "networks", "epochs", "train_loss", "accuracy", "std", "sparsity"]

@@ -376,7 +376,7 @@ def test_copi_accuracy_has_a_curve_for_every_run_that_did_not_diverge() -> None:
     figure = drawn("copi_accuracy", made)
     (ax,) = figure.axes
     *lines, linear = ax.get_lines()
-    labels = ["COPI-BP", "COPI-FA", "COPI, local", "BP, decorrelated", "BP, Adam"]
+    labels = ["COPI-BP", "COPI-FA", "COPI, local", "BP, decor.", "BP, Adam"]
     labels += ["COPI-FA, best", "BP, Adam, best", "gBP"]
     assert [line.get_label() for line in lines] == labels  # bp-plain has no rows
     assert set(np.asarray(linear.get_ydata())) == {92.0}

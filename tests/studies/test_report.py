@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import tables as maker
 
 from sascli import claims, figures
+from sascli.config import Figures
 from sascli.errors import UserError
-from sascli.studies import report
+from sascli.studies import base, report
+from sascli.studies.registry import STUDIES
 
 VOID = {"meta", "img", "br"}
 
@@ -73,6 +76,16 @@ def test_report_includes_every_picture_with_its_caption(source: Path) -> None:
         assert base64.b64decode(data) == path.read_bytes()
     assert "error bars: standard deviation over 2 seeds" in page.text
     assert f"sas plot figure=fig3c from={source}" in page.text
+
+
+def test_report_has_pngs_beside_the_formats_of_the_settings(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STUDIES, "credit", replace(STUDIES["credit"], figures=("fig4b",)))
+    base.present(source, Figures(format="svg", width=5))
+    assert {path.name for path in (source / "pictures").iterdir()} == {"fig4b.svg", "fig4b.png"}
+    page = parsed(source / "report.html")
+    assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["fig4b"]
 
 
 def test_report_fetches_and_runs_nothing(source: Path) -> None:

@@ -21,7 +21,7 @@ POINTS: dict[str, style.Look] = {
         ("copi-bp", "COPI-BP", style.BLUE, "-"),
         ("copi-fa", "COPI-FA", style.BLUE, "--"),
         ("copi-local", "COPI, local", style.BLUE, ":"),
-        ("bp-decor", "BP, decorrelated", style.RED, "-"),
+        ("bp-decor", "BP, decor.", style.RED, "-"),
         ("bp-plain", "BP, plain", style.RED, ":"),
         ("bp-adam", "BP, Adam", style.RED, "--"),
         ("copi-bp-best", "COPI-BP, best", style.YELLOW, "-"),
@@ -55,7 +55,7 @@ def copi_accuracy(fig: Figure, tables: Tables, reference: Reference) -> Values:
         if not part.empty:  # a run that diverged has no rows
             accuracy(ax, part, look)
             ends.append(100 * runs.last_epochs(part)["test_accuracy"].mean())
-    ax.axhline(linear, color=style.BLACK, linewidth=0.8, linestyle=":")
+    ax.axhline(linear, color=style.BLACK, linewidth=0.8, linestyle=":", label="logistic")
     floor = max(0.0, min(ends) - MARGIN)
     epoch_axis(ax, ylim=(floor, max(ends) + 1), ylabel="test accuracy (%)")
     style.legend(fig, ax, ncols=3)

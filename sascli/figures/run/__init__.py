@@ -1,1 +1,1 @@
-"""The figure of a single run."""
+"""Figures of one's own runs and of what was measured of them."""

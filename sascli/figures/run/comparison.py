@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sascli import runs
 from sascli.figures.draw import histograms, style
-from sascli.figures.draw.curves import accuracy, curve, epoch_axis, unique
+from sascli.figures.draw.curves import accuracy, curve, epoch_axis
 from sascli.figures.draw.picture import Values, picture
 from sascli.figures.draw.rows import Reference, Tables, rows, seeds, stopping
 from sascli.figures.run.overview import PARAMETERS
@@ -53,8 +53,9 @@ def comparison(fig: Figure, tables: Tables, reference: Reference) -> Values:
             curve(ax, layers[name], "layer", column, look)
         ax.set(xlabel="layer", ylabel=label)
         if names == histograms.RECURRENT:
-            ax.set_xticks(unique(tables["layers"], "layer"), [*names.values()], fontsize="x-small")
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            ax.set_xticks([*names], [*names.values()], fontsize="x-small")
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return {
         "count": len(looks),
         "stops": stopping(tables["history"]),

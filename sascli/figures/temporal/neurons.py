@@ -33,7 +33,9 @@ OTHERS = "0.75"
 def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of panels per modality, a column per prediction mode."""
     table, fits = rows(tables, "psychometric"), rows(tables, "sigmoids")
-    table = table[table["frequency"].between(*NEAR)]
+    near = table[table["frequency"].between(*NEAR)]
+    table = table if near.empty else near
+    f = np.linspace(table["frequency"].min(), table["frequency"].max(), 200)
     modes = [mode for mode in MODES if (table["way"] == mode).any()]
     present = {key: look for key, look in MODALITIES.items() if (table["modality"] == key).any()}
     fig.set_figheight(1.0 + 1.05 * len(present))
@@ -44,10 +46,10 @@ def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
             _choices(ax, part, look["color"])
             for other in present:
                 fit = rows({"sigmoids": fits}, "sigmoids", way=mode, modality=other)
-                _sigmoid(ax, fit, look["color"] if other == modality else OTHERS)
+                _sigmoid(ax, f, fit, look["color"] if other == modality else OTHERS)
             ax.axvline(BOUNDARY, zorder=0, **LIMIT)
         axes[0].set_ylabel(TITLES[modality])
-    grid[0, 0].set(ylim=(-5, 105), xlim=(NEAR[0] - 0.1, NEAR[1] + 0.1), yticks=[0, 50, 100])
+    grid[0, 0].set(ylim=(-5, 105), xlim=(f[0] - 0.1, f[-1] + 0.1), yticks=[0, 50, 100])
     for ax, mode in zip(grid[0], modes, strict=True):
         ax.set_title(NAMES[mode].replace(" ", "\n", 1), fontsize="medium")
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -71,9 +73,8 @@ def _choices(ax: Axes, table: pd.DataFrame, colour: str) -> None:
     ax.errorbar(mean.index, mean, ends if std.any() else None, **look)
 
 
-def _sigmoid(ax: Axes, fit: pd.DataFrame, colour: str) -> None:
+def _sigmoid(ax: Axes, f: np.ndarray, fit: pd.DataFrame, colour: str) -> None:
     """The logistic curve of the median threshold and slope, grey ones below the others."""
-    f = np.linspace(*NEAR, 200)
     z = fit["slope"].median() * (f - fit["threshold"].median())
     order = 1 if colour == OTHERS else 2
     ax.plot(f, 100 / (1 + np.exp(-z)), linewidth=0.9, zorder=order, color=colour)

@@ -34,6 +34,8 @@ def kernel(fig: Figure, tables: Tables, reference: Reference) -> Values:
         curve(below, decay[decay["alpha"] == alpha], "width", "deviation", look)
     middle = np.exp(np.log(decay["deviation"] * np.sqrt(decay["width"])).mean())
     below.plot(widths, middle / np.sqrt(widths), color="0.6", linewidth=0.8, zorder=0)
+    above.plot([], [], color="black", linewidth=0.8, label="infinite width")
+    above.plot([], [], color="0.6", linewidth=0.8, label="width$^{-1/2}$")
     above.set_xticks(np.pi * np.arange(5) / 2, ["0", "π/2", "π", "3π/2", "2π"])
     above.set(xlabel=r"angle of the input $\varphi$ (rad)", ylabel=r"kernel $\Theta$")
     below.set(xscale="log", yscale="log", xlabel="width (neurons)", ylabel="relative deviation")

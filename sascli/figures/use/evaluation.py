@@ -24,10 +24,16 @@ def reliability(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A curve for each prediction mode, and for BP where there is one."""
     table = rows(tables, "reliability")
     ax = style.panel(fig, 2.9)
-    ax.plot([0, 100], [0, 100], color="0.5", linestyle="--", linewidth=0.8)
     for look, part in by_mode(table[table["count"] >= LEAST]):
         confidence = 100 * part.groupby("bin_left")["confidence"].transform("mean")
         curve(ax, part.assign(mean=confidence), "mean", "accuracy", look, scale=100)
+    ideal: style.Look = {
+        "color": "0.5",
+        "linestyle": "--",
+        "linewidth": 0.8,
+        "label": "calibrated",
+    }
+    ax.plot([0, 100], [0, 100], **ideal)
     errors = ", ".join(
         f"{look['label']} {100 * part['calibration_error'].mean():.2f} %"
         for look, part in by_mode(rows(tables, "evaluation"))

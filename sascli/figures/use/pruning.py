@@ -46,7 +46,7 @@ def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
         for (rule, name), look in zip(present, style.LOOKS, strict=False):
             label = {"label": f"{style.rule_name(rule)}, {CRITERIA[name]}"}
             curve(ax, parts[rule, name], "level", "test_accuracy", look | label, scale=100)
-        ax.axhline(dense, color="0.5", linestyle=":", linewidth=0.8)
+        ax.axhline(dense, color="0.5", linestyle=":", linewidth=0.8, label="gBP, unpruned")
         text = f"fine-tuned, epochs: {after}" if after else "not fine-tuned"
         ax.text(0.03, 0.06, text, transform=ax.transAxes)
         ax.set_ylabel("test accuracy (%)")
@@ -80,7 +80,7 @@ def sparse(fig: Figure, tables: Tables, reference: Reference) -> Values:
     for column, look in style.labelled(COSTS).items():
         relative = table[column] / table["replica"].map(dense[column])
         curve(ax, table.assign(cost=relative), "level", "cost", look, scale=100)
-    ax.axhline(100, color="0.5", linestyle=":", linewidth=0.8)
+    ax.axhline(100, color="0.5", linestyle=":", linewidth=0.8, label="dense network")
     ax.set(yscale="log", ylabel="of the dense network (%)")
     ax.yaxis.set_major_formatter("{x:g}")
     level_axis(ax, unique(table, "level"))

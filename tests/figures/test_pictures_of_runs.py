@@ -1,0 +1,166 @@
+"""The pictures of one's own runs, and the keys and captions of the others."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import temporal_tables
+import use_tables
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from test_pictures import bars, drawn, layers, single_run, tables_for, texts
+
+from sascli.figures.draw import style
+
+
+def legend(figure: Figure) -> list[str]:
+    """The texts of a figure's legends, those of its parts included."""
+    boxes = [*figure.legends, *(box for part in figure.subfigs for box in part.legends)]
+    return [text.get_text() for box in boxes for text in box.get_texts()]
+
+
+def test_perturbation_has_a_row_per_layer_and_rate() -> None:
+    table = tables_for("perturbation")["perturbation"]
+    names = {1: "in", 2: "rec", 3: "out"}
+    parts = [table.assign(lr=lr, layer_name=table["layer"].map(names)) for lr in (0.1, 0.2)]
+    figure = drawn("perturbation", {"perturbation": pd.concat(parts)})
+    titles = [ax.get_title(loc="left") for ax in figure.axes[::2]]
+    assert titles[:2] == ["in → rec, lr 0.1", "in → rec, lr 0.2"] and len(titles) == 6
+    assert list(bars(figure.axes[1])) == ["random off", "others off", "UIPs on"]
+    assert "without \u201cVIPs off\u201d." in str(figure.get_label())
+
+
+def test_perturbation_of_one_kind_or_without_f_0_has_one_panel() -> None:
+    table = tables_for("perturbation")["perturbation"].query("layer == 1")
+    for part in (table.query("kind == 'uip_on'"), table.query("fraction > 0")):
+        figure = drawn("perturbation", {"perturbation": part})
+        assert len(figure.axes) == 1 and "Right" not in str(figure.get_label())
+    assert "UIPs are switched on" in str(figure.get_label())
+
+
+def test_entropy_of_a_recurrent_run_over_the_epochs() -> None:
+    made = single_run("gbp", 2)
+    made["entropy"] = pd.DataFrame({"layer": [1, 2, 3], "layer_name": ["in", "rec", "out"]})
+    made["entropy_epochs"] = pd.DataFrame(
+        [{"seed": seed, "epoch": epoch, "layer": layer, "estimator": "paper",
+          "mean": epoch + layer + 0.1 * seed}
+         for seed in (0, 1) for epoch in (0, 5) for layer in (1, 2, 3)]
+    )  # fmt: skip
+    figure = drawn("entropy", made)
+    above, below = figure.axes
+    assert legend(figure) == ["in → rec", "rec → rec", "rec → out"]
+    assert len(above.patches) == 3
+    assert np.asarray(below.get_lines()[1].get_ydata()).tolist() == pytest.approx([2.05, 7.05])
+    caption = str(figure.get_label())
+    assert "connections of 2 networks pooled" in caption and "Below: its mean" in caption
+
+
+def test_comparison_has_a_look_for_each_run() -> None:
+    made = tables_for("comparison")
+    made["history"].loc[made["history"]["run"] == "b", "test_accuracy"] -= 0.1
+    figure = drawn("comparison", made)
+    assert legend(figure) == ["a", "b"]
+    accuracy, *panels, sparsity, _ = figure.axes
+    first, second = (np.asarray(line.get_ydata(), float) for line in accuracy.get_lines())
+    assert first - second == pytest.approx(np.full(len(first), 10))
+    assert np.asarray(sparsity.get_lines()[0].get_ydata()) == pytest.approx([0.11, 0.21, 0.31])
+    assert len(panels) == 9 and all(len(panel.patches) == 2 for panel in panels)
+    assert str(figure.get_label()).startswith("2 runs.")
+
+
+def test_comparison_of_numbers_shows_their_spread_instead_of_pi() -> None:
+    made = single_run("bp", 1) | {"layers": layers(1)}
+    made = {name: pd.concat([t.assign(run="a"), t.assign(run="b")]) for name, t in made.items()}
+    figure = drawn("comparison", made)
+    assert len(figure.axes) == 2 + 3
+    assert figure.axes[-1].get_ylabel() == "standard deviation of $w$"
+    assert "sparsity" not in str(figure.get_label())
+
+
+@pytest.mark.parametrize("name", ["fig4b", "fig4a", "pruning", "compression"])
+def test_one_seed_has_no_error_bars_in_the_legend(name: str) -> None:
+    figure = drawn(name, tables_for(name, seeds=1))
+    assert not any(isinstance(c, ErrorbarContainer) for ax in figure.axes for c in ax.containers)
+    assert not [ax for ax in figure.axes if ax.collections]  # nor bands
+
+
+def test_psychometric_choices_stay_within_0_and_100_percent() -> None:
+    made = temporal_tables.tables(3)
+    table = made["psychometric"]
+    table["high"] = np.where(table["seed"] == 0, 1.0, table["high"])  # a wide spread
+    figure = drawn("psychometric", made)
+    modes = table["way"].nunique()
+    assert len(figure.axes) == 3 * modes
+    ends = [
+        np.asarray(bar.get_segments())[..., 1]
+        for ax in figure.axes for box in ax.containers for bar in box.lines[2]  # type: ignore[attr-defined]
+    ]  # fmt: skip
+    lengths = np.concatenate([np.ptp(end, axis=1) for end in ends])
+    assert max(lengths) > 20
+    assert min(end.min() for end in ends) >= 0 and max(end.max() for end in ends) <= 100
+    assert "cut off at 0 and 100 %" in str(figure.get_label())
+    for ax in figure.axes:  # a modality each, with the curves of the others in grey
+        assert len(ax.containers) == 1
+        greys = [line for line in ax.get_lines() if line.get_color() == "0.75"]
+        greys = [line for line in greys if len(np.asarray(line.get_xdata()))]  # not the key's
+        assert len(greys) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("trajectories", ["9 events / s", "16 events / s", "beginning", "end of the decision"]),
+        ("neurons", ["visual (v)", "auditory (a)", "both (va)", "high choice", "low choice",
+                     "stimulus"]),
+        ("synapses", ["seed 0", "seed 1", "seed 2", "epoch 10", "last epoch"]),
+        ("psychometric", ["mean over seeds", "logistic curve", "other modalities", "boundary"]),
+        ("temporal_entropy", ["in → rec", "rec → rec", "rec → out"]),
+    ],
+)  # fmt: skip
+def test_keys_are_inside_the_picture(name: str, labels: list[str]) -> None:
+    assert legend(drawn(name, temporal_tables.tables(3))) == labels
+
+
+def test_panels_and_rows_of_images_say_what_they_are() -> None:
+    titles = [ax.get_title() for ax in drawn("decorrelation", tables_for("decorrelation")).axes]
+    assert titles == ["inputs of each layer, $x$", "decorrelated inputs, $R\\,x$"]
+    assert "chance" in legend(drawn("uncertainty", use_tables.tables()))
+    words = [text.get_text() for text in texts(drawn("uncertainty", use_tables.tables()))]
+    assert {"wrongly classified", "pixels shuffled"} <= {*words}
+
+
+def test_caption_of_order_parameters_follows_the_table() -> None:
+    made = temporal_tables.tables(3)
+    table = made["order_parameters"]
+    same = table["parameter"].isin(["pi", "xi"])
+    table.loc[same, ["to_start", "to_others"]] = 0.5
+    caption = str(drawn("order_parameters", made).get_label())
+    assert "The lines of π and Ξ coincide (start, others)" in caption
+    table.loc[table["parameter"] == "pi", "to_start"] = 0.8
+    assert "coincide (others)" in str(drawn("order_parameters", made).get_label())
+    table.loc[table["parameter"] == "pi", "to_others"] = 0.2
+    assert "coincide" not in str(drawn("order_parameters", made).get_label())
+    made["order_parameters"] = table[table["seed"] == 0].assign(to_others=np.nan)
+    caption = str(drawn("order_parameters", made).get_label())
+    assert "other networks" not in caption and "One network; one network: no band" in caption
+
+
+def test_numbers_have_one_notation() -> None:
+    assert [style.plain(x) for x in (0, 0.3, -10.0, 1.0)] == ["0", "0.3", "\N{MINUS SIGN}10", "1"]
+    assert [style.power(x) for x in (1e-5, 1e-4, 3e-4)] == [
+        "$10^{-5}$", "$10^{-4}$", "$3\\cdot 10^{-4}$"
+    ]  # fmt: skip
+    below = drawn("compression", tables_for("compression")).axes[1]
+    labels = [label.get_text() for label in below.get_yticklabels()]
+    assert not any(" " in label for label in labels) and any(
+        label.endswith("k") for label in labels
+    )
+
+
+def test_psychometric_of_other_frequencies_shows_them_all() -> None:
+    made = temporal_tables.tables(1)
+    table = made["psychometric"]
+    made["psychometric"] = table[~table["frequency"].between(11, 14)]
+    ax = drawn("psychometric", made).axes[0]
+    ends = made["psychometric"]["frequency"]
+    assert ax.get_xlim() == pytest.approx((ends.min() - 0.1, ends.max() + 0.1))
+    assert len(np.asarray(ax.get_lines()[0].get_xdata())) == ends.nunique()
