@@ -86,4 +86,16 @@ def copi_step(source: Source) -> str:
     return formatted(table.assign(variant=table["variant"].map(names)), columns)
 
 
-BLOCKS: Blocks = {block.__name__: block for block in (step, budget, scaling, recurrent, copi_step)}
+def startup(source: Source) -> str:
+    """CPU time of a first epoch beside the import of torch."""
+    columns = {
+        "process": "`{variant}`",
+        "CPU time, s": "{cpu_s:.1f}",
+        "ratio": "{cpu_ratio:.2f}",
+    }
+    return formatted(runs.read_table(source.directory / "startup.csv"), columns)
+
+
+BLOCKS: Blocks = {
+    block.__name__: block for block in (step, budget, scaling, recurrent, copi_step, startup)
+}
