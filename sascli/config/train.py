@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
@@ -17,8 +16,6 @@ from sascli.config.settings import (
     unknown,
 )
 
-LOGGERS = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
-"""The packages of each logger, in the optional extra of its name."""
 IDENTITY = "identity"
 """Instead of a variance of the initial m: m is the identity matrix."""
 
@@ -129,7 +126,9 @@ class Train:
     name: str | None = setting(None, "run name; null: <model>-<rule>-L<depth>-T<train_size>")
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")
     logger: str | None = setting(
-        None, "also show training in tensorboard or mlflow; null: neither", choices=tuple(LOGGERS)
+        None,
+        "also show training in tensorboard or mlflow; null: neither",
+        choices=("tensorboard", "mlflow"),
     )
 
     def __post_init__(self) -> None:
@@ -148,9 +147,6 @@ class Train:
         require(rmsprop or self.optim.pi is None, "optim.pi is null or, with optim=rmsprop, sgd")
         text = "optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false"
         require(rmsprop or not self.optim.eps_inside, text)
-        missing = [name for name in LOGGERS.get(self.logger or "", ()) if not find_spec(name)]
-        text = f"logger={self.logger} needs pip install 'sas-credit[{self.logger}]'"
-        require(not missing, text)
         if self.seeds is not None:
             seeds = seed_list(self.seeds)
             different = len(set(seeds)) == len(seeds) and min(seeds) >= 0
