@@ -130,6 +130,16 @@ def one_gpu(table: pd.DataFrame) -> str:
     return "\n\n".join([text, formatted(rows, columns), note])
 
 
+def startup(source: Source) -> str:
+    """CPU time of a first epoch beside the import of torch."""
+    columns = {
+        "process": "`{variant}`",
+        "CPU time, s": "{cpu_s:.1f}",
+        "ratio": "{cpu_ratio:.2f}",
+    }
+    return formatted(runs.read_table(source.directory / "startup.csv"), columns)
+
+
 BLOCKS: Blocks = {
-    block.__name__: block for block in (step, budget, scaling, recurrent, copi_step, gpu)
+    block.__name__: block for block in (step, budget, scaling, recurrent, copi_step, startup, gpu)
 }

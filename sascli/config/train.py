@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from sascli.config.figures import Figures
@@ -20,8 +19,6 @@ from sascli.config.settings import (
 )
 
 MOST_LAYERS = 10_000
-LOGGERS = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
-"""The packages of each logger, in the optional extra of its name."""
 IDENTITY = "identity"
 """Instead of a variance of the initial m: m is the identity matrix."""
 FAN_IN = "fan_in"
@@ -213,7 +210,9 @@ class Train:
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")
     figures: Figures = setting(Figures, "pictures")
     logger: str | None = setting(
-        None, "also show training in tensorboard or mlflow; null: neither", choices=tuple(LOGGERS)
+        None,
+        "also show training in tensorboard or mlflow; null: neither",
+        choices=("tensorboard", "mlflow"),
     )
 
     def __post_init__(self) -> None:
@@ -237,9 +236,6 @@ class Train:
         require(rmsprop or self.optim.pi is None, "optim.pi is null or, with optim=rmsprop, sgd")
         text = "optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false"
         require(rmsprop or not self.optim.eps_inside, text)
-        missing = [name for name in LOGGERS.get(self.logger or "", ()) if not find_spec(name)]
-        text = f"logger={self.logger} needs pip install 'sas-credit[{self.logger}]'"
-        require(not missing, text)
         if self.seeds is not None:
             seeds = seed_list(self.seeds)
             different = len(set(seeds)) == len(seeds) and min(seeds) >= 0

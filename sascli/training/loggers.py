@@ -6,16 +6,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from sascli import runs
 from sascli.config import Train
 from sascli.config.describe import leaves
+from sascli.errors import UserError
 
 Show = Callable[[int, Mapping[str, float]], None]
 """Shows values, by their names, of an epoch."""
+PACKAGES = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
+"""The packages of each logger, in the optional extra of its name."""
 PATIENCE = 60.0
 """Seconds for which a run waits while another one makes the database."""
+
+
+def check_packages(name: str | None) -> None:
+    """Raises UserError where a package of a logger is missing."""
+    if not all(find_spec(package) for package in PACKAGES.get(name or "", ())):
+        raise UserError(f"logger={name} needs pip install 'sas-credit[{name}]'")
 
 
 def logger(config: Train, directory: Path) -> AbstractContextManager[Show | None]:

@@ -40,6 +40,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     """
     if config.model.network not in rules.rule_class(config.rule).networks:
         raise UserError(f"rule={config.rule.name} cannot train a {config.model.network} network")
+    loggers.check_packages(config.logger)
     device = pick_device(config.device)
     set_threads(config.threads)
     used = devices.describe(device, config.precision)

@@ -8,9 +8,8 @@ import pytest
 from conftest import Making
 
 from sascli import runs
-from sascli.config import check
-from sascli.config import train as train_config
 from sascli.errors import UserError
+from sascli.training import loggers
 from sascli.training import run as training_run
 from sascli.training.signals import Stopped
 
@@ -82,11 +81,12 @@ def test_mlflow_shows_the_tables_of_a_resumed_run_once(tiny: Making, signal_in: 
 def test_missing_logger_is_named_before_any_work(
     tiny: Making, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in train_config.LOGGERS:
-        monkeypatch.setitem(train_config.LOGGERS, name, ("no_such_package",))
+    for name in loggers.PACKAGES:
+        monkeypatch.setitem(loggers.PACKAGES, name, ("no_such_package",))
+        config = tiny(logger=name)
         with pytest.raises(UserError, match=rf"pip install 'sas-credit\[{name}\]'"):
-            check(tiny(logger=name))
-    check(tiny())
+            training_run.run(config)
+        assert not Path(config.outputs).exists()
 
 
 def test_run_is_the_same_with_and_without_a_logger(
@@ -105,7 +105,8 @@ def test_run_is_the_same_with_and_without_a_logger(
         def __exit__(self, *_: Any) -> None: ...
 
     plain = training_run.run(tiny())
-    monkeypatch.setattr(training_run.loggers, "tensorboard", Recorder)
+    monkeypatch.setitem(loggers.PACKAGES, "tensorboard", ())
+    monkeypatch.setattr(loggers, "tensorboard", Recorder)
     logged = training_run.run(tiny(logger="tensorboard", resume=False))
     assert shown == [1, 2, 3, 4]
     for name in ("layers", "ensemble", "histograms"):
