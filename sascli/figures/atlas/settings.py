@@ -26,7 +26,7 @@ NAMES = {
 SYMBOLS = {
     "train_size=": "T = ", "depth=": "L = ", "batch_size=": "batch = ", "lr=": "η = ",
     "optim.name=": "", "optim.halve_every=": "halved every ", "model=": "", "model.": "",
-    "init.m_var=null": "as published", "init.m_var=": "variance of m = ",
+    "init.m_var=null": "m as published", "init.m_var=": "variance of m = ",
     "init.xi_max=": "Ξ up to ", "decay.pi=": "decay of π = ",
 }  # fmt: skip
 """Beginnings of a setting's words, as in pictures."""
@@ -90,7 +90,7 @@ def cells(ax: Axes, margins: pd.DataFrame) -> None:
     ax.add_patch(
         Rectangle((0, 0), *size, hatch="/" * 7, facecolor="white", edgecolor="0.7", zorder=0)
     )
-    names = [label(factor if name == "all" else name) for factor, name in margins.index]
+    names = [factor if name == "all" else label(name) for factor, name in margins.index]
     ax.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0, fontsize=5.5)
     heads = [f"{number} {NAMES[int(number)]}" for number in margins.columns]
     ax.set_xticks(np.arange(len(heads)) + 0.5, heads, rotation=90, fontsize=5.5)
