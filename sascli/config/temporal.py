@@ -190,12 +190,11 @@ class TemporalPreset(Preset):
 class ReproduceTemporal(Reproduce):
     """The study of the recurrent network: a model of images in sequence, and the task."""
 
-    needs = Reproduce.needs | {
-        **dict.fromkeys(
-            ("pixels.[!e]*", "pixels.eval*"), Need("pixels.epochs", "add pixels.epochs=N")
-        ),
-        "data.root": Need("kernel", "lazy training uses it"),
-    }
+    needs = {
+        key: need for key, need in Reproduce.needs.items() if key != "data.root"
+    } | dict.fromkeys(
+        ("pixels.[!e]*", "pixels.eval*"), Need("pixels.epochs", "add pixels.epochs=N")
+    )
     preset: TemporalPreset = setting(TemporalPreset, "group: smoke, quick, paper")
     task: OtherModel = setting(OtherModel, "settings of `sas train model=multisensory`")
     pixels: OtherModel = setting(OtherModel, "settings of `sas train model=rnn_pixels`")
