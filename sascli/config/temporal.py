@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sascli.config.measurements import FromRun, Where
-from sascli.config.needs import Need, Never
+from sascli.config.needs import Need, Never, without
 from sascli.config.settings import require, seed_list, setting
 from sascli.config.sweeps import Preset, Reproduce
 from sascli.config.train import Train, check_single_rates
@@ -190,9 +190,7 @@ class TemporalPreset(Preset):
 class ReproduceTemporal(Reproduce):
     """The study of the recurrent network: a model of images in sequence, and the task."""
 
-    needs = {
-        key: need for key, need in Reproduce.needs.items() if key != "data.root"
-    } | dict.fromkeys(
+    needs = without(Reproduce.needs, "data.root") | dict.fromkeys(
         ("pixels.[!e]*", "pixels.eval*"), Need("pixels.epochs", "add pixels.epochs=N")
     )
     preset: TemporalPreset = setting(TemporalPreset, "group: smoke, quick, paper")
