@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sascli.config.measurements import OnImages
-from sascli.config.needs import Never
+from sascli.config.needs import Never, without
 from sascli.config.rule import RuleSettings, rule_settings
 from sascli.config.settings import count_or_all, require, setting
 from sascli.config.sweeps import Preset, Reproduce
@@ -67,7 +67,7 @@ class CopiPreset(Preset):
 class ReproduceCopi(Reproduce):
     """The study of COPI beside BP and gBP."""
 
-    needs = {key: need for key, need in Reproduce.needs.items() if key != "rule"} | {
+    needs = without(Reproduce.needs, "rule") | {
         **dict.fromkeys(("lr.m", "lr.pi", "lr.xi"), Never(words="lr and lr.r are the rates")),
         **dict.fromkeys(("decay.pi", "decay.xi"), Never(words="decay is that of COPI's weights")),
         "eval.samples": Never(words="COPI's networks have no distribution"),

@@ -37,3 +37,8 @@ class Never(Need):
     def unmet(self, config: Any) -> str:
         """Why the setting has no effect."""
         return f"here: {self.words}"
+
+
+def without(needs: Mapping[str, Need], key: str) -> dict[str, Need]:
+    """The needs of a command but for one key."""
+    return {pattern: need for pattern, need in needs.items() if pattern != key}

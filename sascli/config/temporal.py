@@ -5,7 +5,7 @@ from typing import Any
 
 from sascli.config.figures import Figures
 from sascli.config.measurements import FromRun, Where
-from sascli.config.needs import Need, Never
+from sascli.config.needs import Need, Never, without
 from sascli.config.settings import require, seed_list, setting
 from sascli.config.sweeps import Preset, Reproduce
 from sascli.config.train import Train, check_single_rates
@@ -193,12 +193,9 @@ class TemporalPreset(Preset):
 class ReproduceTemporal(Reproduce):
     """The study of the recurrent network: a model of images in sequence, and the task."""
 
-    needs = Reproduce.needs | {
-        **dict.fromkeys(
-            ("pixels.[!e]*", "pixels.eval*"), Need("pixels.epochs", "add pixels.epochs=N")
-        ),
-        "data.root": Need("kernel", "lazy training uses it"),
-    }
+    needs = without(Reproduce.needs, "data.root") | dict.fromkeys(
+        ("pixels.[!e]*", "pixels.eval*"), Need("pixels.epochs", "add pixels.epochs=N")
+    )
     preset: TemporalPreset = setting(TemporalPreset, "group: smoke, quick, paper")
     task: OtherModel = setting(OtherModel, "settings of `sas train model=multisensory`")
     pixels: OtherModel = setting(OtherModel, "settings of `sas train model=rnn_pixels`")

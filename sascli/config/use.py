@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sascli.config.continual import PROTOCOLS, Continual, Strength
 from sascli.config.measurements import OnImages
-from sascli.config.needs import Need
+from sascli.config.needs import Need, without
 from sascli.config.settings import check, setting
 from sascli.config.sweeps import Reproduce, SearchPreset, check_one_rate, scaled
 from sascli.config.train import training_of
@@ -88,7 +88,7 @@ class UsePreset(SearchPreset):
 class ReproduceUse(Reproduce):
     """The study of what credit is good for."""
 
-    needs = Reproduce.needs | {"data.root": Need("preset.against", "other images use it")}
+    needs = without(Reproduce.needs, "data.root")  # there are also the images of preset.against
     preset: UsePreset = setting(UsePreset, "group: smoke, quick, paper")
 
     def constraints(self) -> None:

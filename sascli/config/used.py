@@ -34,11 +34,11 @@ def without_effect(configs: Sequence[Any], typed: Mapping[str, Any]) -> str:
         if reasons and all(reasons):
             return f"{key}={shown(value)} has no effect {reasons[0]}"
     source = typed.get("model.source")
-    if source is not None and "model.name" not in typed:
+    if source is not None and not typed.keys() & {"name", "model.name"}:
         for model in (config.model for config in configs if config.model.name != source):
             return (
                 f"model.source={source} would keep the network and the name of {model.name}: "
-                f"write model={source}, or add model.name=NAME"
+                f"write model={source}, or add name=NAME"
             )
     return ""
 

@@ -238,7 +238,7 @@ def test_run_stopped_by_a_signal_resumes_bit_for_bit(
         directory = Path(config.outputs) / "train/digits-gbp-L4-T120/v001"
         assert status(directory) == "interrupted"
         assert tables(directory)["history"]["epoch"].max() == epoch
-        message = f"stopped; resume with sas train ... resume={directory}\n"
+        message = f"stopped; resume with sas train resume={directory}\n"
         assert capsys.readouterr().out.endswith(message)
         assert training_run.run(replace(config, resume=True)) == directory
         assert status(directory) == "finished"
