@@ -23,7 +23,11 @@ def parser(doc: str | None, rounds: int) -> argparse.ArgumentParser:
 
 
 def in_turn(
-    variants: Mapping[str, Callable[[], object]], rounds: int, base: str, calls: int = 1
+    variants: Mapping[str, Callable[[], object]],
+    rounds: int,
+    base: str,
+    calls: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> pd.DataFrame:
     """Milliseconds per call of each variant, and its ratio to `base`: medians over rounds.
 
@@ -34,12 +38,12 @@ def in_turn(
     for number in range(rounds + WARM_UP):
         for name, variant in variants.items():
             sync()
-            start = time.perf_counter()
+            start = clock()
             for _ in range(calls):
                 variant()
             sync()
             if number >= WARM_UP:
-                times[name].append((time.perf_counter() - start) / calls * 1e3)
+                times[name].append((clock() - start) / calls * 1e3)
     table = pd.DataFrame(times)
     ratio = table.div(table[base], axis=0)
     return pd.DataFrame(
