@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
+from itertools import pairwise
 
 import pandas as pd
 import torch
@@ -36,7 +37,7 @@ def linear() -> tuple[nn.Module, Tensor]:
 def convolutional(channels: int, side: int) -> tuple[nn.Module, Tensor]:
     """Three convolutions, each pooled, and a read-out; 100 images."""
     widths, blocks = (channels, 32, 64, 128), list[nn.Module]()
-    for n_in, n_out in zip(widths, widths[1:], strict=False):
+    for n_in, n_out in pairwise(widths):
         blocks += [nn.Conv2d(n_in, n_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
     read_out = nn.Linear(128 * (side // 8) ** 2, 10)
     return nn.Sequential(*blocks, nn.Flatten(), read_out), torch.rand(100, channels, side, side)

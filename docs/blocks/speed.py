@@ -86,4 +86,17 @@ def copi_step(source: Source) -> str:
     return formatted(table.assign(variant=table["variant"].map(names)), columns)
 
 
-BLOCKS: Blocks = {block.__name__: block for block in (step, budget, scaling, recurrent, copi_step)}
+def converted(source: Source) -> str:
+    """Time of a step of a model in plain torch and converted."""
+    columns = {
+        "model": "{model}",
+        "variant": "{variant}",
+        "ms a step": "{ms:.1f}",
+        "ratio to plain torch": "{ratio:.2f}",
+        "quartiles": "{ratio_low:.2f} to {ratio_high:.2f}",
+    }
+    return formatted(runs.read_table(source.directory / "layers.csv"), columns)
+
+
+MEASURED = (step, budget, scaling, recurrent, copi_step, converted)
+BLOCKS: Blocks = {block.__name__: block for block in MEASURED}
