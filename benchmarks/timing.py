@@ -31,6 +31,7 @@ def in_turn(
     base: str,
     calls: int = 1,
     device: torch.device = CPU,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> pd.DataFrame:
     """Milliseconds per call of each variant, and its ratio to `base`: medians over rounds.
 
@@ -46,12 +47,12 @@ def in_turn(
     for number in range(rounds + WARM_UP):
         for name, variant in variants.items():
             sync()
-            start = time.perf_counter()
+            start = clock()
             for _ in range(calls):
                 variant()
             sync()
             if number >= WARM_UP:
-                times[name].append((time.perf_counter() - start) / calls * 1e3)
+                times[name].append((clock() - start) / calls * 1e3)
     table = pd.DataFrame(times)
     ratio = table.div(table[base], axis=0)
     return pd.DataFrame(

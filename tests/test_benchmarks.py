@@ -1,5 +1,6 @@
 """The benchmarks measure what they claim to; no test asserts a speed."""
 
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import scaling, step
+from benchmarks import layers, scaling, step
 from benchmarks.setting import RULES, Setting, Steps, images, memory_per_replica
 
 CPU = torch.device("cpu")
@@ -81,3 +82,18 @@ def test_every_axis_has_a_picture(table: pd.DataFrame, tmp_path: Path) -> None:
         assert path == tmp_path / f"{axis}.png"
         with Image.open(path) as image:
             assert "exponents from" in image.info["Description"]
+
+
+@pytest.mark.parametrize("name", layers.MODELS)
+def test_converted_models_have_the_same_weights_and_train(name: str) -> None:
+    model, x = layers.MODELS[name]()
+    converted = layers.to_spike_slab(deepcopy(model))
+    x = x[:20]
+    assert torch.equal(converted.eval()(x), model(x))
+    before = [p.clone() for p in converted.parameters()]
+    layers.step(converted.train(), x)()
+    changed = [
+        float((p != b).double().mean())
+        for p, b in zip(converted.parameters(), before, strict=True)
+    ]
+    assert len(changed) == 2 * len([*model.parameters()]) and min(changed) > 0.1

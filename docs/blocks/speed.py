@@ -140,6 +140,17 @@ def startup(source: Source) -> str:
     return formatted(runs.read_table(source.directory / "startup.csv"), columns)
 
 
-BLOCKS: Blocks = {
-    block.__name__: block for block in (step, budget, scaling, recurrent, copi_step, startup, gpu)
-}
+def converted(source: Source) -> str:
+    """Time of a step of a model in plain torch and converted."""
+    columns = {
+        "model": "{model}",
+        "variant": "{variant}",
+        "ms a step": "{ms:.1f}",
+        "ratio to plain torch": "{ratio:.2f}",
+        "quartiles": "{ratio_low:.2f} to {ratio_high:.2f}",
+    }
+    return formatted(runs.read_table(source.directory / "layers.csv"), columns)
+
+
+MEASURED = (step, budget, scaling, recurrent, copi_step, startup, gpu, converted)
+BLOCKS: Blocks = {block.__name__: block for block in MEASURED}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sascli.core.mean_field import Moments, add_noise, chain, moments
+from sascli.core.mean_field import Moments, add_noise, moments, parameter_gradients
 
 Settings = tuple[Sequence[int], Sequence[int], Sequence[int], int]
 """Stride, padding and dilation by axis; groups."""
@@ -60,7 +60,7 @@ class _MeanFieldConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_z: Tensor) -> tuple[Tensor | None, ...]:
         a, a2, m, r, *rest = ctx.saved_tensors
-        w = Moments(*(t.clone() for t in rest))  # `chain` works in place; backward may run twice
+        w = Moments(*rest)
         k = grad_z if ctx.scale == 1 else grad_z * ctx.scale
         needed = ctx.needs_input_grad[0]
         grad_a, grad_mu = convolution_backward(k, a, w.mu, ctx.settings, input_gradient=needed)
@@ -69,9 +69,7 @@ class _MeanFieldConvolution(torch.autograd.Function):
         )
         if grad_a is not None and half is not None:
             grad_a.addcmul_(a, half)
-        grads = (torch.empty_like(m), torch.empty_like(m), torch.empty_like(m))
-        chain(m, w, grad_mu, grad_var, grads)
-        return grad_a, *grads, None, None, None
+        return grad_a, *parameter_gradients(m, w, grad_mu, grad_var), None, None, None
 
 
 def mean_field_convolution(

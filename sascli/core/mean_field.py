@@ -98,7 +98,7 @@ def chain(m: Tensor, w: Moments, grad_mu: Tensor, grad_var: Tensor, out: Iterabl
     """Eqs. 7: gradients of m, pi and Xi into `out` from dC/dmu and 2 dC/dv.
 
     dmu/dm = 1 - pi, dv/dm = 2 pi m (1 - pi); dmu/dpi = -m, dv/dpi = m^2 (1 - 2 pi) - Xi, which is
-    m mu - (Xi + pi m^2); dv/dXi = 1 - pi. Overwrites grad_var and the moments.
+    m mu - (Xi + pi m^2); dv/dXi = 1 - pi. Overwrites grad_var and `w.pi_m`.
     """
     grad_m, grad_pi, grad_xi = out
     grad_var.mul_(0.5)
@@ -126,16 +126,23 @@ class _MeanFieldLinear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_z: Tensor) -> tuple[Tensor | None, ...]:
         a, a2, m, r, *rest = ctx.saved_tensors
-        w = Moments(*(t.clone() for t in rest))  # `chain` works in place; backward may run twice
+        w = Moments(*rest)
         grad_mu, grad_var = torch.empty_like(m), torch.empty_like(m)
-        k = grad_z * ctx.scale
+        k = grad_z if ctx.scale == 1 else grad_z * ctx.scale
         grad_a = backward(
             k, a, a2, w.mu, w.var, r.clone(), grad_mu, grad_var,
             input_gradient=ctx.needs_input_grad[0],
         )  # fmt: skip
-        grads = (torch.empty_like(m), torch.empty_like(m), torch.empty_like(m))
-        chain(m, w, grad_mu, grad_var, grads)
-        return grad_a, *grads, None, None
+        return grad_a, *parameter_gradients(m, w, grad_mu, grad_var), None, None
+
+
+def parameter_gradients(
+    m: Tensor, w: Moments, grad_mu: Tensor, grad_var: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`chain` into new tensors, with the moments unchanged for a second backward pass."""
+    grads = (torch.empty_like(m), torch.empty_like(m), torch.empty_like(m))
+    chain(m, w._replace(pi_m=w.pi_m.clone()), grad_mu, grad_var, grads)
+    return grads
 
 
 def mean_field_linear(

@@ -165,7 +165,7 @@ def test_state_of_another_device_is_kept_for_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("sascli.nn.noise.stream", on_cpu)
     layer, gpu = SpikeSlabLinear(7, 3, generator=rng()), torch.device("cuda", 1)
     draws = [torch.randn(3, generator=layer.noise.generator(gpu)) for _ in range(2)]
-    assert not torch.equal(draws[0], noise_of(layer, torch.Size([3])))
+    assert not torch.equal(draws[0], torch.randn(3, generator=stream(layer.noise.seed, "noise")))
     before = pickle.loads(pickle.dumps(SpikeSlabLinear(7, 3, generator=rng())))
     torch.randn(3, generator=before.noise.generator(gpu))
     again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(before))))  # never used between
