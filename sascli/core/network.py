@@ -162,9 +162,9 @@ class FeedForward(nn.Module):
             size = min(unit, batch - start)
             flat = self.all.new_empty(self.replicas, size * self.noise_size)
             parts.append(self.split_noise(fill_normal(flat, generator), size))
-        return (
-            parts[0] if len(parts) == 1 else [torch.cat(n, -2) for n in zip(*parts, strict=True)]
-        )
+        if len(parts) == 1:
+            return parts[0]
+        return [torch.cat(noise, -2) for noise in zip(*parts, strict=True)]
 
     def forward(self, x: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
         """Logits (replicas, batch, classes): mean field with `eps`, the mean network without."""

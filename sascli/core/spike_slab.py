@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from sascli.core.streams import Generators, fill_normal, fill_uniform
 
 LOG_2PI = math.log(2 * math.pi)
+ON_GPU = 2**23
+"""Connections whose entropy a GPU estimates together, at least those of one replica."""
 
 
 class SpikeSlab(nn.Module):
@@ -106,7 +108,7 @@ class SpikeSlab(nn.Module):
         if estimator == "paper":
             general = (pi > 0) & (pi < 1) & (xi > 0)  # Eq. 8 needs draws for these alone
             generators = [generator] if isinstance(generator, torch.Generator) else generator or ()
-            together = 1 if m.device.type == "cpu" else len(generators)  # a GPU: all replicas
+            together = 1 if m.device.type == "cpu" else max(1, ON_GPU // m[0].numel())
             parts = [t.unflatten(0, (len(generators), -1)) for t in (general, m, pi, xi, value)]
             for start in range(0, len(generators), together):
                 mask, *parameters, target = (part[start : start + together] for part in parts)
@@ -156,7 +158,7 @@ def _paper(
 ) -> Tensor:
     """Eq. 8; one draw for all connections at a time, so memory does not grow with `draws`.
 
-    Each generator draws for as many connections as stand beside it.
+    Each generator draws for the number of connections beside it.
     """
     peak = (1 - pi) / (2 * math.pi * xi).sqrt()
     at_zero = pi + peak * torch.exp(-(m**2) / (2 * xi))

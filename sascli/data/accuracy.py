@@ -20,8 +20,11 @@ ON_GPU = 2**15
 @torch.no_grad()
 def accuracy(logits: Logits, x: Tensor, y: Tensor) -> Tensor:
     """Fraction of images (V, n) for which the largest logit is the label; (replicas,)."""
-    classes = torch.cat([outputs.argmax(-1) for outputs in in_chunks(logits, x)], -1)
-    return (classes == y).sum(-1).double() / len(y)
+    correct, rest = torch.zeros((), device=y.device, dtype=torch.long), y
+    for outputs in in_chunks(logits, x):
+        labels, rest = rest[: outputs.shape[-2]], rest[outputs.shape[-2] :]
+        correct = correct + (outputs.argmax(-1) == labels).sum(-1)
+    return correct.double() / len(y)
 
 
 def in_chunks(logits: Logits, x: Tensor) -> Iterator[Tensor]:

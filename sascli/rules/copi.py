@@ -139,7 +139,7 @@ class DecorrelatedRule(Rule):
         before = [self.network.per_replica(x), *map(self.layers.outputs, activations[:-1])]
         named = {"correlation": inputs, "correlation_before": before}
         keys = [(name, layer) for name in named for layer, _ in enumerate(named[name], 1)]
-        values = torch.stack([correlation(tensor) for ts in named.values() for tensor in ts])
+        values = torch.stack([correlation(named[name][layer - 1]) for name, layer in keys])
         return [
             {"replica": replica, "layer": layer, "name": name, "value": value}
             for (name, layer), row in zip(keys, values.tolist(), strict=True)
