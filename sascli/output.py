@@ -5,7 +5,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TextIO
 
 from sascli.errors import UserError
@@ -63,14 +63,15 @@ def guarded(tolerant: bool = False) -> Iterator[None]:
     before = sys.stdout, sys.stderr
     if sys.stdout is None:  # closed before the start
         LOST.append("standard output was closed: there is no log")
-    streams = [stream or open(os.devnull, "w") for stream in before]  # noqa: SIM115
-    raw = [stream.stream if isinstance(stream, Output) else stream for stream in streams]
-    sys.stdout, sys.stderr = Output(raw[0], tolerant), Output(raw[1], True)
-    try:
-        yield
-        sys.stdout.flush()
-    finally:
-        sys.stdout, sys.stderr = before
+    with ExitStack() as stack:
+        streams = [stream or stack.enter_context(open(os.devnull, "w")) for stream in before]
+        raw = [stream.stream if isinstance(stream, Output) else stream for stream in streams]
+        sys.stdout, sys.stderr = Output(raw[0], tolerant), Output(raw[1], True)
+        try:
+            yield
+            sys.stdout.flush()
+        finally:
+            sys.stdout, sys.stderr = before
 
 
 def lost() -> list[str]:

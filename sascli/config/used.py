@@ -1,7 +1,7 @@
 """Nothing that was typed is silently ignored: a setting without effect is refused."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,11 +26,11 @@ def check_used(configs: Sequence[Any], typed: Mapping[str, Any]) -> None:
 def without_effect(configs: Sequence[Any], typed: Mapping[str, Any]) -> str:
     """Which typed setting none of the configurations uses, and why; empty if there is none.
 
-    `typed` has the values by dotted key. null and false turn a setting off, and so say what
-    happens.
+    `typed` has the values by dotted key. null turns a setting off, and so does false where that is
+    the default: they say what happens.
     """
     for key, value in typed.items():
-        reasons = [reason(config, key, off=value is None or value is False) for config in configs]
+        reasons = [reason(config, key, off=is_off(config, key, value)) for config in configs]
         if reasons and all(reasons):
             return f"{key}={shown(value)} has no effect {reasons[0]}"
     source = typed.get("model.source")
@@ -61,15 +61,26 @@ def reason(config: Any, key: str, *, off: bool = False) -> str:
     return f"with {names}: it is used by {users(key)}"
 
 
+def is_off(config: Any, key: str, value: Any) -> bool:
+    """Whether a value turns a setting off: null, and false where that is the default."""
+    on = any(entry.default is True for entry in fields_of(config, key))
+    return value is None or (value is False and not on)
+
+
 def field_needs(config: Any, key: str) -> Iterator[Need]:
     """The needs declared beside the fields on the way to a key."""
+    needs = (entry.metadata.get("need") for entry in fields_of(config, key))
+    return (need for need in needs if need)
+
+
+def fields_of(config: Any, key: str) -> Iterator[Field[Any]]:
+    """The fields on the way to a key."""
     node = config
     for name in key.split("."):
         entry = {f.name: f for f in fields(node)}.get(name) if is_dataclass(node) else None
         if entry is None:
             return
-        if need := entry.metadata.get("need"):
-            yield need
+        yield entry
         node = getattr(node, name)
 
 

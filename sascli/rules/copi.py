@@ -25,8 +25,9 @@ class COPISettings(RuleSettings):
     """
 
     needs = dict.fromkeys(
-        ("lr.pi", "lr.xi", "decay.pi", "decay.xi", "init*", "optim*", "eval.redraw"), Never()
-    )
+        ("lr.pi", "lr.xi", "decay.pi", "decay.xi", "init*", "optim*", "eval.redraw",
+         "model.prefactor"), Never()
+    )  # fmt: skip
     credit: str = setting(
         "bp",
         "how p is carried down: bp, through W and R; fa, through fixed random matrices",

@@ -295,7 +295,7 @@ def test_interrupted_study_resumes_without_repetition(
     counted(loop, "train", lambda config, directory, *_: directory.name)
     counted(credit, "entropy", lambda run: run.directory.name)
     counted(credit, "perturbation", lambda *_, layer, draw, **__: (layer, draw))
-    monkeypatch.setattr(base, "present", lambda directory: None)
+    monkeypatch.setattr(base, "present", lambda *_: None)
     config = few(tmp_path)
     signal_in(1)
     with pytest.raises(Stopped):

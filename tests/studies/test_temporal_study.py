@@ -168,7 +168,7 @@ def test_finished_study_is_not_computed_again(
     for module, name in ((loop, "train"), (curves, "choices_of"), (temporal, "entropies"),
                          (task, "trajectories"), (theory, "kernel_tables")):  # fmt: skip
         monkeypatch.setattr(module, name, refused)
-    monkeypatch.setattr(base, "present", lambda directory: None)
+    monkeypatch.setattr(base, "present", lambda *_: None)
 
     def selectivity(*args: Any) -> dict[str, Any]:
         done.append("selectivity")
@@ -195,7 +195,7 @@ def test_interrupted_measurements_resume_with_the_same_tables(
             (run / f"{name}.csv").unlink()
     for name in (*names, "psychometric", "sigmoids"):
         (broken / f"{name}.csv").unlink()
-    monkeypatch.setattr(base, "present", lambda directory: None)
+    monkeypatch.setattr(base, "present", lambda *_: None)
     write, written = runs.write_table, []
 
     def killed(path: Path, *rest: Any) -> None:

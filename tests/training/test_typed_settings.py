@@ -18,7 +18,9 @@ from sascli.training import run as training_run
 from sascli.training.loop import one_epoch
 
 ALIKE = {
-    "device", "threads", "precision", "outputs", "name", "resume", "seed", "replicas", "seeds",
+    "device", "threads", "precision", "capture", "outputs", "logger",
+    "figures.width", "figures.format", "figures.font_size", "name", "resume", "seed", "replicas",
+    "seeds",
     "model.name", "model.source", "model.network", "depth", "train_size", "test_size", "epochs",
     "batch_size", "batches", "checkpoint_every", "snapshot_every", "stop_loss", "stop_after",
     "data.split", "data.root", "eval.samples", "eval.mean_every", "rule.name", "rule.adam",
@@ -31,7 +33,7 @@ OTHERS: dict[str, Any] = {
     "name": "rmsprop", "beta1": 0.5, "beta2": 0.7, "eps": 1e-2, "eps_inside": True, "sgd": "sgd",
     "clip": 1e-3, "halve_every": 1, "halve": ["xi"], "halve_early": True,
     "image_size": 4, "grey": True, "n_in": 4, "dt": 0.5, "tau": 7.0, "sigma": 0.5, "start": 0.5,
-    "loss": "half_per_step", "ordinary_inputs": True, "redraw": "step",
+    "prefactor": False, "loss": "half_per_step", "ordinary_inputs": True, "redraw": "step",
     "credit": "fa", "decorrelation": "local", "decorrelation_epochs": 0,
     "gain": 30.0, "slope": 0.3,
 }  # fmt: skip
@@ -40,6 +42,7 @@ SMALL = ("train_size=60", "test_size=20", "batch_size=20", "width=6", "epochs=2"
 FAST = ["rule=gbp", "rule=bp", "rule=copi", "rule=bp_decor rule.adam=true"]
 SLOW = [
     "rule=gbp optim=rmsprop",
+    "rule=gbp optim=sgd",
     "rule=gbp optim.halve_every=1",
     "rule=copi lr.r=0",
     "rule=bp_decor",

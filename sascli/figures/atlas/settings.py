@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -80,6 +79,8 @@ def atlas(fig: Figure, tables: Tables, reference: Reference) -> Values:
 
 def cells(ax: Axes, margins: pd.DataFrame) -> None:
     """The cells of one panel; lines separate factors."""
+    import seaborn as sns  # takes half a second
+
     values = margins.clip(-MOST, MOST)
     dashes = np.where(margins < 0, "-", "")
     sns.heatmap(
