@@ -54,6 +54,15 @@ def test_entropy_of_a_recurrent_run_over_the_epochs() -> None:
     assert "connections of 2 networks pooled" in caption and "Below: its mean" in caption
 
 
+def test_entropy_of_numbers_is_a_spike_on_a_readable_axis() -> None:
+    made = single_run("bp", 1)
+    table = made["histograms"].query("parameter == 'm'").assign(parameter="entropy")
+    table[["bin_left", "bin_right"]] *= 1e-8
+    (ax,) = drawn("entropy", {"histograms": table}).axes
+    assert ax.get_xlim() == (-1, 1)
+    assert ax.patches[0].get_data().edges.tolist() == [-0.01, 0.01]  # type: ignore[attr-defined]
+
+
 def test_comparison_has_a_look_for_each_run() -> None:
     made = tables_for("comparison")
     made["history"].loc[made["history"]["run"] == "b", "test_accuracy"] -= 0.1

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -13,6 +14,9 @@ def entropy_outlines(ax: Axes, table: pd.DataFrame, looks: Mapping[int, Look]) -
     """Draw the distribution of the entropy in each layer over a logarithmic density."""
     for layer, look in looks.items():
         density, edges = pooled(table[table["layer"] == layer])
+        if np.ptp(edges) < 1e-5:  # numbers, all of entropy 0: a spike without a width
+            edges, density = np.array([-0.01, 0.01]), np.array([50.0])
+            ax.set_xlim(-1, 1)
         line = {key: look[key] for key in ("color", "linestyle", "label")}
         ax.stairs(density, edges, baseline=None, **line)
     ax.set(

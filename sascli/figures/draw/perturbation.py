@@ -49,7 +49,7 @@ def perturbed(fig: Figure, parts: Mapping[str, pd.DataFrame]) -> str:
             curves(axes[1], changes[title], "fraction", "change", "kind", weak, scale=100)
             axes[1].set_ylabel("change (points)")
     for ax in grid[-1]:
-        ax.set_xlabel("fraction perturbed $f$")
+        ax.set(xlabel="fraction perturbed $f$", xlim=(-0.05, 1.05), xticks=[0, 0.5, 1])
     style.legend(fig, grid[0, 0])
     text = f"{'; '.join(MEANINGS[kind] for kind in present)}."
     if strongest is None:
