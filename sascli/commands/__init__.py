@@ -29,16 +29,12 @@ def with_study(words: Sequence[str]) -> list[str]:
     return [" ".join(words[:2]), *words[2:]] if is_study else list(words)
 
 
-def run(command: str, config: Any, directory: Path | None = None, job: int | None = None) -> None:
+def run(command: str, config: Any, directory: Path | None = None) -> None:
     """Run a command with checked settings, draw its pictures and print its overview.
 
-    `directory` and `job` are those of a multirun's job, the latter its number.
+    `directory` is that of a multirun's job.
     """
     entry, work = COMMANDS[command], function(COMMANDS[command].work)
-    if job is not None and hasattr(config, "device"):
-        from sascli.training.devices import spread
-
-        spread(job, config.device)
     if entry.work.startswith("sascli.measure."):
         from sascli.measure.record import measure
 
