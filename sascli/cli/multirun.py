@@ -22,6 +22,7 @@ from sascli.config.composition import CONF, VERSION_BASE, quoted
 from sascli.config.describe import typed_values
 from sascli.errors import UserError
 from sascli.jobs import multirun
+from sascli.jobs.gpus import with_gpu
 from sascli.jobs.record import recorded
 from sascli.jobs.submit import check_launcher, check_shared, job_name, submit
 from sascli.training.signals import Stopped
@@ -40,11 +41,10 @@ class Job:
     def __call__(self, cfg: DictConfig) -> None:
         """Run the command; Hydra records a failure and continues with the other jobs."""
         sys.argv = list(self.argv)
-        job = HydraConfig.get()
-        directory = Path(job.runtime.output_dir)
+        directory = Path(HydraConfig.get().runtime.output_dir)
         try:
             with recorded(directory, self.command, self.version):
-                run(self.command, validated(self.command, cfg), directory, job.job.num)
+                run(self.command, with_gpu(validated(self.command, cfg)), directory)
         except Stopped as stopped:
             if runs.slurm.preempts(stopped):
                 runs.slurm.wait_for_end()

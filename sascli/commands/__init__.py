@@ -47,15 +47,15 @@ def with_argument(command: str, words: Sequence[str]) -> list[str]:
     return [f"{argument}=[{','.join(map(quoted, values))}]", *words[len(values) :]]
 
 
-def run(command: str, config: Any, directory: Path | None = None, job: int | None = None) -> None:
+def run(command: str, config: Any, directory: Path | None = None) -> None:
     """Run a command with checked settings, draw its pictures and print its overview.
 
-    `directory` and `job` are those of a multirun's job, the latter its number.
+    `directory` is that of a multirun's job.
     """
     prints = COMMANDS[command].work.startswith(("sascli.commands.", "sascli.jobs."))
     with output.guarded(tolerant=not prints):
         try:
-            _run(command, config, directory, job)
+            _run(command, config, directory)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -64,13 +64,9 @@ def run(command: str, config: Any, directory: Path | None = None, job: int | Non
             raise UserError(f"{text} ({reason})") from error
 
 
-def _run(command: str, config: Any, directory: Path | None, job: int | None) -> None:
+def _run(command: str, config: Any, directory: Path | None) -> None:
     """As `run`."""
     entry, work = COMMANDS[command], function(COMMANDS[command].work)
-    if job is not None and hasattr(config, "device"):
-        from sascli.training.devices import spread
-
-        spread(job, config.device)
     if entry.work.startswith("sascli.measure."):
         from sascli.measure.record import measure
 

@@ -1,21 +1,20 @@
 """What a GPU draws: in pieces that all models draw alike, whatever is computed together."""
 
 import os
-from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import composed
+from omegaconf import OmegaConf
 
-from sascli import commands
 from sascli.core import streams
 from sascli.core.network import FeedForward
 from sascli.core.precision import dtype_of, set_precision
 from sascli.core.streams import fill_normal, fill_uniform, stream
 from sascli.errors import UserError
+from sascli.jobs import gpus
 from sascli.training import devices
 from sascli.training import run as training_run
 
@@ -125,15 +124,14 @@ def test_workers_and_jobs_are_spread_over_the_gpus(
     assert current == [index]
 
 
-def test_job_of_a_multirun_is_given_a_gpu_by_its_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_job_of_a_multirun_is_given_a_gpu_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, str]] = []
     monkeypatch.setattr(devices, "spread", lambda *call: calls.append(call))
-    monkeypatch.setattr(commands, "function", lambda _: lambda *_: tmp_path)
-    silent = replace(commands.COMMANDS["train"], pictures=(), overview="")
-    monkeypatch.setitem(commands.COMMANDS, "train", silent)
+    job = OmegaConf.create({"job": {"num": 3}})
+    monkeypatch.setattr(gpus.HydraConfig, "get", lambda: job)
     config = composed("train", "device=cuda")
-    commands.run("train", config, tmp_path, 3)
-    commands.run("train", config, tmp_path)
+    assert gpus.with_gpu(config) is config
+    job.job.num = "???"  # of a job that Hydra does not launch
+    gpus.with_gpu(config)
+    gpus.with_gpu(composed("plot"))
     assert calls == [(3, "cuda")]
