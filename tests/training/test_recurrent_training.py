@@ -129,8 +129,9 @@ def test_input_mask_remains_after_training(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", ["gbp", "bp"])
-@pytest.mark.parametrize("line", ["digits", "sgd"])
+@pytest.mark.parametrize(
+    ("line", "rule"), [("digits", "gbp"), ("digits", "bp"), ("sgd", "gbp"), ("task", "bp")]
+)
 def test_sweeps_entropies_and_perturbations_of_recurrent_models(
     line: str, rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
