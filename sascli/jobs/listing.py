@@ -23,8 +23,8 @@ COLUMNS = ["directory", "command", "model", *SETTINGS, "seeds", "status", "accur
 COLUMNS += ["start", "age"]
 SHORT = {"directory": "run", "depth": "L", "train_size": "T", "accuracy": "acc."}
 """Names of columns on a terminal."""
-SEEDS, RUN = 9, 20
-"""Characters of seeds at most, and of a run at least, on a terminal."""
+MOST, RUN = {"seeds": 9, "lr": 9, "L": 5, "T": 7}, 20
+"""Characters of these columns at most, and of a run at least, on a terminal."""
 STATUSES = (
     "finished", "outdated", "running", "waiting", "failed", "interrupted", "preempted", "killed",
     "damaged", "other format",
@@ -142,7 +142,8 @@ def as_text(table: pd.DataFrame, outputs: Path, width: int | None = None) -> str
     text["age"] = [value if value == "" else in_words(value) for value in text["age"]]
     text = text.rename(columns=SHORT).astype(str)
     if width is not None:
-        text["seeds"] = [cut(value, SEEDS) for value in text["seeds"]]
+        for name, most in MOST.items():
+            text[name] = [cut(value, most) for value in text[name]]
         columns = [[str(name), *text[name]] for name in text.columns[1:]]
         left = width - sum(max(map(len, column)) + 1 for column in columns)
         text["run"] = [cut(value, max(left, RUN)) for value in text["run"]]

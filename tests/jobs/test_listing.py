@@ -1,6 +1,7 @@
 """`sas runs`: a row for every run directory, in any state and during deletions."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -111,8 +112,8 @@ def test_settings_that_distinguish_runs_fit_80_columns(run: Path, tiny: Making) 
     assert {"0.05", "[0.01,0.03]"} <= set(table["lr"]) and "2-8 11 12" in set(table["seeds"])
     plain = table.drop(str(run.with_name("v009"))).reset_index()
     lines = listing.as_text(plain, outputs, 80).splitlines()
-    assert max(map(len, lines)) == 80
-    assert any(line.startswith("nnnnnnnnn..nnnnn/v001 gbp") for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert any(re.match(r"n+\.\.n+/v001 +gbp ", line) for line in lines)
     assert f"{'n' * 50}/v001" in listing.as_text(plain, outputs)
 
 
