@@ -53,6 +53,7 @@ TYPES = {
 }
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
 KEYED |= {"decorrelation", "redraw", "entropy_epochs"}
+MEASURED = ("perturb", "entropy")
 GATHERING = ("sweep-datasize", "reproduce")
 IN_DOCS = {"times", "ablation", "faults", "temporal"}  # see tests/test_documents.py
 
@@ -100,8 +101,8 @@ def test_every_column_is_documented_with_its_type(outputs: Path) -> None:
         manifest = manifest_of(path.parent)
         if path.stem == "perturbation" and "temporal" not in path.parts:
             expected.pop("criterion", None)
-        if manifest["kind"] in GATHERING:
-            expected.pop("layer_name" if path.stem in ("perturbation", "entropy") else "", None)
+        if path.stem in ("perturbation", "entropy") and manifest["kind"] not in MEASURED:
+            expected.pop("layer_name")
         if path.stem in KEYED and manifest["kind"] in GATHERING:
             expected = keys | expected
             if manifest.get("study") == "temporal":
