@@ -36,7 +36,7 @@ COMMANDS = (
     "selectivity run=task trials=1 permutations=9 dt=20",
     "trajectories run=task trials=1 dt=20",
     f"sweep-datasize {SMALL} train_size=[40,60] seeds=2",
-    f"continual {SMALL} tasks=2 seeds=2 lr=[0.01,0.1]",
+    f"continual {SMALL} tasks=2 seeds=2 lr=[0.01,0.1]".replace(" eval.samples=2", ""),
     f"reproduce credit {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1]",
     f"reproduce atlas {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
@@ -55,6 +55,7 @@ TYPES = {
 }
 KEYED = {"history", "layers", "histograms", "ensemble", "entropy", "perturbation"}
 KEYED |= {"decorrelation", "redraw", "entropy_epochs"}
+MEASURED = ("perturb", "entropy")
 GATHERING = ("sweep-datasize", "reproduce")
 IN_DOCS = {"times", "ablation", "faults", "temporal"}  # see tests/test_documents.py
 
@@ -102,8 +103,8 @@ def test_every_column_is_documented_with_its_type(outputs: Path) -> None:
         manifest = manifest_of(path.parent)
         if path.stem == "perturbation" and "temporal" not in path.parts:
             expected.pop("criterion", None)
-        if manifest["kind"] in GATHERING:
-            expected.pop("layer_name" if path.stem in ("perturbation", "entropy") else "", None)
+        if path.stem in ("perturbation", "entropy") and manifest["kind"] not in MEASURED:
+            expected.pop("layer_name")
         if path.stem in KEYED and manifest["kind"] in GATHERING:
             expected = keys | expected
             if manifest.get("study") == "temporal":
