@@ -16,7 +16,6 @@ from sascli import figures, runs
 from sascli.claims import atlas
 from sascli.config import (
     ReproduceAtlas,
-    RuleSettings,
     Train,
     alternatives,
     population,
@@ -62,7 +61,7 @@ class Setting:
 
     def settings(self, rule: str) -> Train:
         """The settings of a rule."""
-        return replace({"gbp": self.gbp, "bp": self.bp}[rule], rule=RuleSettings(rule))
+        return replace({"gbp": self.gbp, "bp": self.bp}[rule], rule={"name": rule})
 
 
 class Atlas(Credit):
