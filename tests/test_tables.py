@@ -15,7 +15,8 @@ from sascli.commands import schema_of
 from sascli.rules.gbp import GBP
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "tables.md"
-SMALL = "model=digits epochs=1 width=4 test_size=40 batch_size=20 eval.samples=2 device=cpu"
+UNSAMPLED = "model=digits epochs=1 width=4 test_size=40 batch_size=20 device=cpu"
+SMALL = f"{UNSAMPLED} eval.samples=2"
 COMMANDS = (
     f"train {SMALL} train_size=60 replicas=2",
     f"train {SMALL} train_size=60 lr=[0.1,0.2] decay=[0.0,0.1] name=varied",
@@ -36,13 +37,13 @@ COMMANDS = (
     "selectivity run=task trials=1 permutations=9 dt=20",
     "trajectories run=task trials=1 dt=20",
     f"sweep-datasize {SMALL} train_size=[40,60] seeds=2",
-    f"continual {SMALL} tasks=2 seeds=2 lr=[0.01,0.1]".replace(" eval.samples=2", ""),
+    f"continual {UNSAMPLED} tasks=2 seeds=2 lr=[0.01,0.1]",
     f"reproduce credit {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1]",
     f"reproduce atlas {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1] preset.vary.T=[] preset.vary.depth=[] preset.vary.optimiser=[]",
     f"reproduce use {SMALL} train_size=60 preset=smoke",
-    f"reproduce copi {SMALL} train_size=60 preset=smoke preset.rates=[1,1000]",
+    f"reproduce copi {UNSAMPLED} train_size=60 preset=smoke preset.rates=[1,1000]",
     "reproduce temporal model=rnn_digits preset=smoke kernel.lazy.source=digits device=cpu",
 )
 TYPES = {

@@ -163,6 +163,7 @@ def test_absent_data_are_skipped_with_a_note(
     assert study.of_gbp(tmp_path, study.settings[0]) == [] and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_interrupted_study_resumes_with_the_same_tables(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +184,7 @@ def test_interrupted_study_resumes_with_the_same_tables(
     assert_same_tables(unbroken, directory)
 
 
+@pytest.mark.slow
 def test_workers_share_the_settings(tmp_path: Path) -> None:
     """The second worker trains nothing again that the first has trained, and finishes."""
     config = replace(settings(tmp_path, {"learning rate": ["lr=0.1"]}), worker=1)
