@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sascli.commands import schema_of
 from sascli.rules.gbp import GBP
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "tables.md"
+pytestmark = pytest.mark.slow  # every command, a minute
 UNSAMPLED = "model=digits epochs=1 width=4 test_size=40 batch_size=20 device=cpu"
 SMALL = f"{UNSAMPLED} eval.samples=2"
 COMMANDS = (
@@ -144,7 +146,7 @@ def test_config_json_has_every_setting(outputs: Path) -> None:
     for path in outputs.rglob("config.json"):
         manifest = manifest_of(path.parent)
         command = " ".join(filter(None, (manifest["kind"], manifest.get("study"))))
-        settings = schema_of(command).__dataclass_fields__
+        settings = [field.name for field in fields(schema_of(command))]
         assert set(json.loads(path.read_text())) == set(settings)
 
 

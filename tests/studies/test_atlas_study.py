@@ -66,6 +66,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return reproduce(Atlas(settings(tmp_path_factory.mktemp("atlas"))))
 
 
+@pytest.mark.slow
 def test_published_rows_equal_the_credit_study(unbroken: Path, tmp_path: Path) -> None:
     directory = reproduce(Credit(settings(tmp_path, command="reproduce credit")))
     expected, rows = judge(directory).query("claim != 15"), tables(unbroken)["atlas"]
