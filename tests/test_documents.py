@@ -145,6 +145,7 @@ def test_unknown_block_is_an_error(docs: Path, tool: ModuleType) -> None:
     assert tool.main(["what"], docs) == 2
 
 
+@pytest.mark.slow
 def test_ablation_gathers_its_variants(
     tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ SPARSE = next(block for block in blocks("docs/tables.md") if "csr_array" in bloc
     scope="module",
     params=[
         "epochs=12",
-        "model=multisensory width=12 epochs=1 replicas=2",
+        pytest.param("model=multisensory width=12 epochs=1 replicas=2", marks=pytest.mark.slow),
         pytest.param("model=mnist train_size=1000 epochs=12", marks=pytest.mark.mnist),
     ],
     ids=["digits", "task", "mnist"],

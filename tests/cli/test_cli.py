@@ -225,6 +225,7 @@ def test_rule_sets_its_published_settings_and_what_is_typed_wins(
     assert main(["train", "model=mnist"]) == 0 and not capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_jobs_share_settings_that_one_of_them_uses(
     tasks: list[Train], monkeypatch: pytest.MonkeyPatch
 ) -> None:

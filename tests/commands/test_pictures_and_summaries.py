@@ -121,6 +121,7 @@ def test_compare_joins_runs_in_one_table_and_one_picture(outputs: Path, capsys: 
     assert main(["plot", f"from={made}"]) == 0 and (made / "comparison.png").exists()
 
 
+@pytest.mark.slow
 def test_compare_names_versions_and_refuses_one_run(outputs: Path, capsys: Screen) -> None:
     place = f"outputs={outputs}"
     assert main(["train", *TINY, "name=b", "rule=bp", "seed=4", place]) == 0

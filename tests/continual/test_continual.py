@@ -267,6 +267,7 @@ def test_rule_is_decided_by_the_methods() -> None:
         check(replace(small(), rule={"name": "gbp"}))
 
 
+@pytest.mark.slow
 def test_all_training_images_are_allowed_without_a_search(tmp_path: Path) -> None:
     words = f"tasks=2 epochs=1 seeds=1 methods=[bp] lr=0.05 train_size=1297 outputs={tmp_path}"
     assert main(["continual", *words.split()]) == 0

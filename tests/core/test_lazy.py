@@ -76,6 +76,7 @@ def test_projection_is_optional(project: bool) -> None:
     assert (network.layers[0].pi == 0).all() and (network.layers[2].xi == 0).all()
 
 
+@pytest.mark.slow
 def test_wider_networks_follow_their_kernel_more_closely() -> None:
     distance = []
     for width in (30, 1000):

@@ -529,6 +529,7 @@ def test_pictures_are_reproducible_bytes(tmp_path: Path) -> None:
         assert image.info["Description"].endswith("Data: mnist.")
 
 
+@pytest.mark.slow
 def test_reference_point_of_the_directory_comes_first(tmp_path: Path) -> None:
     about = {"kind": "continual", "reference": {"depth": 3, "train_size": 70}}
     source = maker.directory(tmp_path / "run", use_tables.tables(1), **about)

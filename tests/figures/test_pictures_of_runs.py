@@ -137,6 +137,7 @@ def test_panels_and_rows_of_images_say_what_they_are() -> None:
     assert {"wrongly classified", "pixels shuffled"} <= {*words}
 
 
+@pytest.mark.slow
 def test_caption_of_order_parameters_follows_the_table() -> None:
     made = temporal_tables.tables(3)
     table = made["order_parameters"]

@@ -75,6 +75,7 @@ def test_evaluation_has_the_accuracies_of_the_run(
     assert (about["kind"], about["run"], about["status"]) == ("evaluate", str(run), "finished")
 
 
+@pytest.mark.slow
 def test_evaluation_of_other_images(run: Path, tree: Path, tmp_path: Path) -> None:
     words = ["model=folder", f"data.root={tree}", "samples=2"]
     other = tables(made("evaluate", tmp_path / "outputs", *words))
@@ -96,6 +97,7 @@ def test_folders_exclude_the_training_images(tree: Path, tiny: Making, tmp_path:
     assert len(other_images(run, "folder", tmp_path / "other")[0]) == 60
 
 
+@pytest.mark.slow
 def test_changed_images_raise_an_error(
     tree: Path, tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -310,6 +312,7 @@ def test_fine_tuning_does_not_halve_rates(run: Path) -> None:
         assert torch.equal(w, other)
 
 
+@pytest.mark.slow
 def test_warning_for_a_rule_without_probabilities(
     tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

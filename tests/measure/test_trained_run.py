@@ -121,6 +121,7 @@ def test_invalid_settings(
     assert not (tmp_path / "outputs" / command).exists()
 
 
+@pytest.mark.slow
 def test_run_keeps_its_copy_of_the_images(tiny: Making, tmp_path: Path) -> None:
     def tree(name: str, value: int) -> None:
         for part, name_of_class in product(("train", "test"), CIFAR_CLASSES):

@@ -202,6 +202,7 @@ def test_workers_share_the_settings(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- settings as words
 
 
+@pytest.mark.slow
 def test_words_change_settings_as_on_the_command_line() -> None:
     train = training_of(composed("reproduce atlas", "model=mnist", "preset=paper"))
     train = replace(train, seeds=None)
@@ -239,6 +240,7 @@ def test_factor_that_does_not_exist(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("preset", "number"), [("quick", 600), ("paper", 2000)])
+@pytest.mark.slow
 def test_settings_of_a_preset(preset: str, number: int, tmp_path: Path) -> None:
     config: ReproduceAtlas = composed("reproduce atlas", f"preset={preset}", "model=mnist")
     check(config)

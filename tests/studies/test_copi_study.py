@@ -362,6 +362,7 @@ def test_diverged_seed_does_not_stop_the_study(
     assert (directory / "pictures" / "copi_accuracy.png").exists()
 
 
+@pytest.mark.slow
 def test_study_fails_where_copi_diverges_with_every_seed(tmp_path: Path) -> None:
     few = ["lr=300", "preset.rates=[1]", "preset.rate_seeds=1", "seeds=1"]
     with pytest.raises(UserError, match="copi-bp diverged"):

@@ -140,6 +140,7 @@ def test_documents_of_replicas_that_stopped_early(blocks: ModuleType, tmp_path: 
     assert f"| 13 to 20 | {final.mean():.2f} ± {final.std():.2f} |" in text
 
 
+@pytest.mark.slow
 def test_runs_are_gathered_at_the_last_epoch_of_each_replica(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

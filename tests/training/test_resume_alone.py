@@ -42,6 +42,7 @@ def test_directory_alone_resumes_with_its_settings(
     assert_same_run(directory, training_run.run(tiny(**changes)))
 
 
+@pytest.mark.slow
 def test_name_alone_resumes_and_typed_settings_are_compared(
     tiny: Making, signal_in: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
