@@ -1,6 +1,7 @@
 """Commands: the table of them, and how a command runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -52,38 +53,39 @@ def run(command: str, config: Any, directory: Path | None = None) -> None:
 
     `directory` is that of a multirun's job.
     """
-    prints = COMMANDS[command].work.startswith(("sascli.commands.", "sascli.jobs."))
-    with output.guarded(tolerant=not prints):
-        try:
-            _run(command, config, directory)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            reason = str(error).splitlines()[0] if str(error) else "out of memory"
-            text = "memory is not sufficient: lower replicas, width, batch_size, samples or images"
-            raise UserError(f"{text} ({reason})") from error
-
-
-def _run(command: str, config: Any, directory: Path | None) -> None:
-    """As `run`."""
     entry, work = COMMANDS[command], function(COMMANDS[command].work)
-    if entry.work.startswith("sascli.measure."):
-        from sascli.measure.record import measure
+    prints = entry.work.startswith(("sascli.commands.", "sascli.jobs."))
+    with output.guarded(tolerant=not prints), memory_errors():
+        if entry.work.startswith("sascli.measure."):
+            from sascli.measure.record import measure
 
-        result = measure(command, work, config, directory)
-        print(*sorted(result.glob("*.csv")), sep="\n")
-    else:
-        result = work(config, directory)
-    if entry.pictures or entry.overview:
-        from sascli import figures
+            result = measure(command, work, config, directory)
+            print(*sorted(result.glob("*.csv")), sep="\n")
+        else:
+            result = work(config, directory)
+        if entry.pictures or entry.overview:
+            from sascli import figures
 
-        possible = figures.possible(entry.pictures, result)
-        for path in figures.plot(possible, result, result, config.figures, reference={}):
-            print(path)
-        if entry.overview:
-            summary = function(entry.overview)(figures.read_tables(result))
-            if text := summary if isinstance(summary, str) else as_text(summary):
-                print(text)
+            possible = figures.possible(entry.pictures, result)
+            for path in figures.plot(possible, result, result, config.figures, reference={}):
+                print(path)
+            if entry.overview:
+                summary = function(entry.overview)(figures.read_tables(result))
+                if text := summary if isinstance(summary, str) else as_text(summary):
+                    print(text)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """An error that memory is not sufficient is one of the user's."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else "out of memory"
+        text = "memory is not sufficient: lower replicas, width, batch_size, samples or images"
+        raise UserError(f"{text} ({reason})") from error
 
 
 def as_text(table: Any) -> str:

@@ -47,9 +47,8 @@ class FineTuning(BP):
         super().__init__(network, RuleSettings("bp"), setup)
         self.mask = torch.cat([mask.flatten() for mask in masks])
 
-    def update(self) -> None:
-        """As of BP, in which the others stay."""
-        super().update()
+    def project(self) -> None:
+        """The removed connections remain 0."""
         self.network.flat["m"].mul_(self.mask)
 
 

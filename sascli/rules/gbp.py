@@ -26,9 +26,8 @@ class GBP(GradientRule):
         layer.pi.data.fill_(self.setup.pi)
         fill_on_cpu(fill_uniform, layer.xi.data, generators).mul_(self.setup.xi_max[number])
 
-    def update(self) -> None:
-        """One step on m, pi and Xi, then pi into [0, 1] and Xi into [0, inf)."""
-        super().update()
+    def project(self) -> None:
+        """pi into [0, 1] and Xi into [0, inf)."""
         self.network.project_()
 
     @torch.no_grad()

@@ -93,7 +93,8 @@ class GradientRule(Rule):
         """One step of the optimiser down the gradient of the batch."""
         loss = self.differentiate(x, y, self.draw(x.shape[1]))
         self.clip()
-        self.update()
+        self.optimiser.step()
+        self.project()
         return loss
 
     def constants(self) -> Hashable | None:
@@ -114,8 +115,12 @@ class GradientRule(Rule):
             clip_spectral_(matrices, self.setup.optim.clip)
 
     def update(self) -> None:
-        """Change the parameters by their gradients."""
+        """Change the parameters by their gradients, as `step` does."""
         self.optimiser.step()
+        self.project()
+
+    def project(self) -> None:
+        """Bring the parameters back to where they are allowed after a step; everywhere here."""
 
     def state(self) -> dict[str, Any]:
         """Parameters and the optimiser's moments."""
