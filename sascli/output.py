@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from shutil import get_terminal_size
 from typing import Any, TextIO
 
 from sascli.errors import UserError
@@ -72,6 +73,11 @@ def guarded(tolerant: bool = False) -> Iterator[None]:
             sys.stdout.flush()
         finally:
             sys.stdout, sys.stderr = before
+
+
+def width() -> int | None:
+    """The columns of the terminal; None where standard output is none."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def lost() -> list[str]:

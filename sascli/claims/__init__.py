@@ -9,6 +9,7 @@ all its checks do.
 
 from collections.abc import Mapping
 from importlib import import_module
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ import pandas as pd
 from sascli.claims.check import Claim, MissingError, Tables, number
 from sascli.errors import UserError
 
+INDENT = " " * 19
+"""The columns of a claim's number and verdict."""
 HOLDS, FAILS, UNMEASURED = "holds", "does not hold", "not measured"
 NOTE = "SE: standard error over seeds, std / sqrt(n); taken as 0 where there is one seed."
 COLUMNS = [
@@ -60,13 +63,15 @@ def judged(
     return [_judged(claim, Tables(tables, reference)) for claim in known]
 
 
-def as_text(claims: pd.DataFrame) -> str:
-    """One line per claim, and their counts by verdict."""
+def as_text(claims: pd.DataFrame, width: int | None = None) -> str:
+    """One line per claim, broken between words where there is a `width`; counts by verdict."""
     lines = [
         f"{row.claim:>2}  {row.verdict:<13}  {row.statement} {measured(row)}. Rule: {row.rule}"
         for row in claims.itertuples()
     ]
-    return "\n".join([*lines, summary(claims), NOTE])
+    if width is not None:
+        lines = [fill(line, width, subsequent_indent=INDENT) for line in lines]
+    return "\n".join([*lines, summary(claims), NOTE if width is None else fill(NOTE, width)])
 
 
 def as_markdown(claims: pd.DataFrame) -> str:

@@ -89,7 +89,7 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     parent = Path(configs[0].outputs) / composer.name / runs.MULTIRUN
     directory, left = submit(directory, parent, composer.folders, jobs, argv)
     count = f"{len(left)} to run" if left else "nothing is left to run"
-    print(f"jobs in {directory}: {count}; `sas collect` shows their status", flush=True)
+    print(f"jobs in {directory}\n{count}; `sas collect` shows their status", flush=True)
     if not left:
         return
     lines += [f"hydra.sweep.dir={quoted(str(directory))}", f"hydra.sweeper._target_={SWEEPER}"]

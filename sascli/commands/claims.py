@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from sascli import claims, runs
+from sascli import claims, output, runs
 from sascli.config import Claims
 from sascli.errors import UserError
 from sascli.studies.directories import directory_of, judge
 
 FORMATS = {
-    "text": claims.as_text,
+    "text": lambda table: claims.as_text(table, output.width()),
     "csv": lambda table: table.to_csv(index=False),
     "markdown": claims.as_markdown,
 }

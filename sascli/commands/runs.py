@@ -1,12 +1,11 @@
 """`sas runs`: the run directories, their status, accuracy and age."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from shutil import get_terminal_size
 
 import pandas as pd
 
+from sascli import output
 from sascli.commands import COMMANDS
 from sascli.config import Runs, as_list, unknown
 from sascli.jobs import listing
@@ -29,6 +28,5 @@ def print_runs(config: Runs, _job: Path | None = None) -> None:
     if config.match is not None:
         table = table[table["directory"].str.contains(config.match, regex=False)]
     if config.format == "text":
-        width = get_terminal_size().columns if sys.stdout.isatty() else None
-        return print(listing.as_text(table, Path(config.outputs), width))
+        return print(listing.as_text(table, Path(config.outputs), output.width()))
     print(FORMATS[config.format](table))

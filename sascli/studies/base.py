@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from sascli import claims, figures, runs
+from sascli import claims, figures, output, runs
 from sascli.config import Figures, Reproduce, as_list, seed_list
 from sascli.data import Data
 from sascli.measure import record
@@ -139,4 +139,4 @@ def present(directory: Path, settings: Figures) -> None:
     with runs.replacing(directory / "claims.md", "w") as file:
         file.write(claims.as_markdown(table))
     page = report.write(directory, pictures, table)
-    print(*pictures, page, claims.as_text(table), sep="\n")
+    print(*pictures, page, claims.as_text(table, output.width()), sep="\n")

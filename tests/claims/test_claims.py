@@ -353,3 +353,6 @@ def test_text_has_a_line_and_markdown_a_row_per_claim() -> None:
     assert list(pd.DataFrame(result).columns[:8]) == [
         "claim", "statement", "statistic", "mean", "std", "n_seeds", "rule", "verdict",
     ]  # fmt: skip
+    narrow = claims.as_text(result, 80).splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert " ".join(" ".join(narrow).split()) == " ".join(" ".join(text).split())
