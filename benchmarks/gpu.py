@@ -32,11 +32,11 @@ from sascli import runs  # noqa: E402
 from sascli.config import Train  # noqa: E402
 from sascli.core.precision import set_precision  # noqa: E402
 from sascli.data import Data  # noqa: E402
-from sascli.errors import DivergedError  # noqa: E402
+from sascli.errors import DivergedError, out_of_memory  # noqa: E402
 from sascli.rules.base import Rule  # noqa: E402
 from sascli.training import loop  # noqa: E402
 from sascli.training.capture import step_of  # noqa: E402
-from sascli.training.memory import free, is_out_of_memory  # noqa: E402
+from sascli.training.memory import free  # noqa: E402
 
 SECONDS, EPOCHS = 8.0, 100
 """Of a measurement, which ends with the first of them."""
@@ -119,7 +119,7 @@ def fits(case: Case, device: torch.device) -> bool:
         loop.one_epoch(data, rule, 1, 2)
         loop.evaluate(data, rule, 1, case.config)
     except RuntimeError as error:
-        if case.replicas == 1 or not is_out_of_memory(error):
+        if case.replicas == 1 or not out_of_memory(error):
             raise
         return False
     return True

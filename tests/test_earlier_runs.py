@@ -109,7 +109,7 @@ def test_earlier_study_resumes_in_its_directory(earlier: Path) -> None:
         earlier,
         "reproduce credit model=digits preset=smoke epochs=2 width=6 seeds=1 batch_size=50 "
         "test_size=50 train_size=200 preset.sizes=[0.5,1] preset.depths=[3] preset.deep=4 "
-        "preset.rates=[1] preset.samples=2 name=old-study threads=1",
+        "preset.rates=[1] preset.samples=2 threads=1",
     )
     assert [path.name for path in moved.iterdir() if path.is_dir()] == ["v001"]
     assert (gone / "history.csv").exists()

@@ -14,7 +14,7 @@ from sascli.cli.help import WORDS, command_help, completion, overview, parsed
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_argument, with_study
 from sascli.config import Plan, unknown
 from sascli.config.composition import without_hydra
-from sascli.config.describe import as_typed, typed_values
+from sascli.config.overrides import as_typed, typed_values
 from sascli.errors import UserError
 
 INVALID, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes

@@ -16,7 +16,8 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from sascli.commands import COMMANDS, schema_of
 from sascli.config import check, check_used, composition, typed, unknown
 from sascli.config.composition import conf_directory, groups, without_hydra
-from sascli.config.describe import as_typed, read, stored, typed_values, wrong_type
+from sascli.config.describe import stored, wrong_type
+from sascli.config.overrides import as_typed, read, typed_values
 from sascli.errors import UserError
 
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from

@@ -19,7 +19,7 @@ from sascli.cli.composition import Composer, validated, values
 from sascli.commands import run
 from sascli.config import check_used, without_effect
 from sascli.config.composition import CONF, VERSION_BASE, quoted
-from sascli.config.describe import typed_values
+from sascli.config.overrides import typed_values
 from sascli.errors import UserError
 from sascli.jobs import multirun
 from sascli.jobs.gpus import with_gpu

@@ -1,21 +1,16 @@
-"""Settings as they are typed and read: keys, types in words, defaults with their meaning."""
+"""Settings in words: keys as typed and as stored, types, defaults with their meaning."""
 
-import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from keyword import iskeyword
 from types import UnionType
-from typing import Any, get_args, get_type_hints
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
-from omegaconf.errors import ValidationError
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from sascli.config.rule import rule_schema
 from sascli.config.settings import shown
-from sascli.errors import UserError
+
+if TYPE_CHECKING:  # runs need no omegaconf
+    from omegaconf.errors import ValidationError
 
 MAPS = ("lr", "decay")
 """Maps in YAML, so that lr.pi can be set; on the command line a number is enough."""
@@ -40,7 +35,7 @@ def describe_type(annotation: Any) -> str:
     return " or ".join(TYPES[part] for part in parts if part in TYPES)
 
 
-def wrong_type(error: ValidationError, schema: type) -> str:
+def wrong_type(error: "ValidationError", schema: type) -> str:
     """Which type a setting must have, by the error for another one; empty for any type."""
     key, kind = str(error.full_key).split("[")[0], Any
     keys = key.split(".")
@@ -66,38 +61,6 @@ def stored(key: str, value: Any, maps: Collection[str] = ()) -> str:
 def written(key: str) -> str:
     """A key of the schema as it is typed; the inverse of `stored`."""
     return key.removesuffix(".default").removesuffix("_")
-
-
-def as_typed(override: Override) -> str:
-    """An override as the user writes it: lr=0.1 for lr.default=0.1."""
-    return f"{written(override.get_key_element())}={override.get_value_string()}"
-
-
-def read(word: str) -> Override:
-    """A word in Hydra's grammar. Raises UserError unless it is setting=value."""
-    with suppress(HydraException):
-        (override,) = OverridesParser.create().parse_overrides([word])
-        override.value()
-        if override.key_or_group:
-            return override
-    key, _, value = word.partition("=")
-    form = "setting=value"
-    if key.strip() and value:
-        in_quotes = f'{key}="{value}"'
-        form = f"a text with special characters in quotes, {shlex.quote(in_quotes)}"
-        form = f"a list as {key}=[1,2]" if value.startswith("[") else form
-    raise UserError(f"cannot read '{word}': write {form}")
-
-
-def typed_values(overrides: Iterable[Override]) -> dict[str, Any]:
-    """What was typed: values by dotted key, those of a sweep as text; no settings of Hydra."""
-    typed: dict[str, Any] = {}
-    for override in overrides:
-        if not override.is_hydra_override():
-            sweeps = override.is_sweep_override()
-            value = override.get_value_string() if sweeps else override.value()
-            typed |= leaves({override.key_or_group: value})
-    return typed
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -145,6 +145,8 @@ def decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
     for node, name in (("data", "root"), ("preset", "cut")):
         if isinstance(chosen.get(node), Mapping):
             chosen[node] = {key: value for key, value in chosen[node].items() if key != name}
+    if "preset" in chosen:  # a study, which ignored its name in earlier versions
+        chosen.pop("name", None)
     return chosen
 
 

@@ -9,7 +9,7 @@ from sascli.cli.composition import Composer
 from sascli.commands import schema_of
 from sascli.config import check, typed, without_effect
 from sascli.config.composition import without_hydra
-from sascli.config.describe import read, typed_values
+from sascli.config.overrides import read, typed_values
 
 
 @cache
