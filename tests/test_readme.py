@@ -46,6 +46,7 @@ def output(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return done.stdout
 
 
+@pytest.mark.slow
 def test_sampled_network_is_tested_on_the_data_of_its_run(output: str) -> None:
     accuracies = [float(text) for text in re.findall(r"[01]\.\d+", output.split("]")[0])]
     assert min(accuracies) > 0.3  # guessing has 0.1, of the task's two choices 0.5

@@ -421,6 +421,7 @@ def test_closed_pipe_is_silent() -> None:
 # ---------------------------------------------------------------- multirun
 
 
+@pytest.mark.slow
 def test_job_folders_are_named_by_differing_settings(tasks: list[Train], tmp_path: Path) -> None:
     words = ["train", "lr=0.1,0.2", "-m", "epochs=1", "seed=0,1", "outputs=here"]
     assert main(words) == 0 and main([*words, "depth=3", "lr=0.3"]) == 0

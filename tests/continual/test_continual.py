@@ -216,6 +216,7 @@ def test_interrupted_comparison_resumes_bit_for_bit(
     shutil.rmtree(complete)
 
 
+@pytest.mark.slow
 def test_search_resumes_by_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two rates that differ for one kind alone are two, and the best of all trials is taken."""
     config = small("seeds=[3]", "search_seeds=2", "methods=[vip]", "strength.vip=[0.1,0.3]")

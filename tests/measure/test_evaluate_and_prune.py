@@ -57,6 +57,7 @@ def tree(run: Path, tmp_path: Path) -> Path:
 # ---------------------------------------------------------------- sas evaluate
 
 
+@pytest.mark.slow
 def test_evaluation_has_the_accuracies_of_the_run(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +118,7 @@ def test_changed_images_raise_an_error(
         training_run.run(replace(longer, epochs=3))
 
 
+@pytest.mark.slow
 def test_tables_have_the_rates_of_replicas(tiny: Making, tmp_path: Path) -> None:
     run = training_run.run(tiny(lr={"default": [0.05, 0.1]}, epochs=1))
     assert main(["evaluate", f"run={run}", f"outputs={tmp_path}", "samples=1"]) == 0

@@ -82,7 +82,7 @@ def test_converted_model_is_the_same_function(
 
 
 def test_modules_hooks_and_parameters_remain() -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
     optimiser = torch.optim.SGD(model.parameters(), 0.1)
     first, weight, calls = model[0], model[0].weight, list[int]()
     first.register_forward_hook(lambda *_: calls.append(1))

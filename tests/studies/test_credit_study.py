@@ -278,6 +278,7 @@ def test_search_averages_the_last_epochs(unbroken: tuple[Path, float]) -> None:
 # ---------------------------------------------------------------- resuming
 
 
+@pytest.mark.slow
 def test_interrupted_study_resumes_without_repetition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signal_in: Callable[..., None]
 ) -> None:

@@ -122,6 +122,7 @@ def test_sweep_trains_every_depth_size_and_seed(tmp_path: Path, trained: list[st
     assert runs.read_json(directory / "config.json")["train_size"] == [60, 100]
 
 
+@pytest.mark.slow
 def test_stopped_sweep_trains_only_unfinished_points(
     tmp_path: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch,
     signal_in: Callable[..., None], capsys: pytest.CaptureFixture[str],
