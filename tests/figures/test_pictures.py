@@ -229,6 +229,7 @@ def test_inset_hides_no_data(name: str, slow: bool) -> None:
         assert not any(box.contains(*point) for point in points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", figures.pictures())
 def test_one_seed_and_one_size_are_enough(name: str) -> None:
     made = {
