@@ -129,6 +129,7 @@ def test_command_help_shows_groups_and_composed_defaults(
     assert "train_size=10000 " in out and "adjust" not in out  # the preset's, for this model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_examples_are_valid(command: str) -> None:
     for line, _ in composition.about(command)[1]:

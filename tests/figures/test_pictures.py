@@ -138,6 +138,7 @@ def texts(figure: Figure) -> list[Text]:
     return [text for text in labels if text.get_visible() and text.get_text()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", figures.pictures())
 def test_axes_are_labelled(name: str) -> None:
     figure = usual(name)
