@@ -1,5 +1,7 @@
 """Small made-up tables that look like those of `sas reproduce atlas`, for tests."""
 
+from functools import cache
+
 import pandas as pd
 import tables as maker
 
@@ -11,7 +13,16 @@ LOST = {"lr=0.01": (), "lr=0.1": (5,), "lr=0.3": (5, 7), "lr=1": (5, 6, 7)}
 
 
 def tables(seeds: int = 3) -> maker.Tables:
-    """Tables of the credit study, of settings of the learning rate and of both questions."""
+    """Tables of the credit study, of settings of the learning rate and of both questions.
+
+    They are copies, which a test may change.
+    """
+    return {name: table.copy() for name, table in _tables(seeds).items()}
+
+
+@cache
+def _tables(seeds: int) -> maker.Tables:
+    """The tables themselves, made once."""
     made = maker.tables(seeds)
     name, rate = atlas.PUBLISHED, "learning rate"
     rows = [atlas.judged(name, name, made, maker.REFERENCE)]

@@ -1,6 +1,7 @@
 """Small made-up tables that look like a finished `sas reproduce temporal` directory, for tests."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -23,7 +24,13 @@ Change = Callable[[maker.Tables], None]
 
 
 def tables(seeds: int = 5) -> maker.Tables:
-    """Tables on which every claim of the study holds."""
+    """Tables on which every claim of the study holds; copies, which a test may change."""
+    return {name: table.copy() for name, table in _tables(seeds).items()}
+
+
+@cache
+def _tables(seeds: int) -> maker.Tables:
+    """The tables themselves, made once: their sigmoids take two seconds to fit."""
     noise = np.random.default_rng(0)
     psychometric = pd.DataFrame(_choices(seeds, noise))
     kernel = pd.DataFrame(_kernels(seeds, noise))
