@@ -33,6 +33,11 @@ class Source:
         """The folder of the tables."""
         return self.docs / "data" / self.name
 
+    @property
+    def exists(self) -> bool:
+        """Whether the folder, or a table of its name, is there."""
+        return self.directory.is_dir() or self.directory.with_suffix(".csv").is_file()
+
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """The manifest of the directory that the tables were copied from."""
@@ -60,6 +65,7 @@ class Source:
     def part(self, records: Iterable[Mapping[str, object]], note: str, *tables: str) -> str:
         """A Markdown table, a note and the line that names the tables of its numbers."""
         files = ", ".join(f"`docs/data/{self.name}/{table}.csv`" for table in tables)
+        files = files or f"the tables of `docs/data/{self.name}`"
         origin = f"From {files}, made by `{self.manifest['command']}`."
         return "\n\n".join(text for text in (markdown(records), note, origin) if text)
 
