@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from blocks.source import OVER_SEEDS, Blocks, Source, markdown, spread
+from blocks.source import (
+    OPPOSITE,
+    OUTCOMES,
+    OVER_SEEDS,
+    PASSES,
+    UNDECIDED,
+    Blocks,
+    Source,
+    markdown,
+    outcome,
+    spread,
+)
 from sascli import claims as judged
 from sascli import figures, runs
 from sascli.claims.check import Check, Tables
@@ -14,21 +25,8 @@ from sascli.claims.shapes import by_seed
 from sascli.errors import UserError
 from sascli.studies.directories import judge, name_of
 
-PASSES, OPPOSITE, UNDECIDED = "yes", "opposite", "undecided"
-OUTCOMES = (
-    f"{PASSES}: passes; {OPPOSITE}: the mean is on the wrong side of the bound by more than 2 SE; "
-    f"{UNDECIDED}: neither."
-)
 PARTS = ("replicated in full", "replicated in part", "not replicated")
 """How much of a claim is replicated: all of its checks pass, some or none."""
-
-
-def outcome(check: Check) -> str:
-    """Whether a check passes, or its opposite does."""
-    if check.holds:
-        return PASSES
-    distance = min(check.mean - check.above, check.below - check.mean)
-    return OPPOSITE if distance < -2 * check.error else UNDECIDED
 
 
 def checks_of(source: Source) -> dict[int, list[Check]]:
