@@ -6,7 +6,7 @@ build              make docs/figures and the generated parts of the documents fr
 check              do the same in a temporary directory and fail on a difference
 
 A generated part is between <!-- BEGIN BLOCK NAME ... --> and <!-- END -->; BLOCK is a function
-in docs/blocks/, NAME a folder of docs/data.
+in docs/blocks/, NAME a folder of docs/data; of NAME,NAME the first that exists.
 """
 
 import re
@@ -123,8 +123,10 @@ def generated(docs: Path, document: Path) -> str:
             raise UserError(
                 f"{document}: unknown block {block}; choose one of {', '.join(blocks.BLOCKS)}"
             )
-        source = blocks.Source(docs, arguments[0] if arguments else block, document.parent)
-        if source.directory.is_dir() or source.directory.with_suffix(".csv").is_file():
+        names = (arguments[0] if arguments else block).split(",")
+        sources = [blocks.Source(docs, name, document.parent) for name in names]
+        source = next((source for source in sources if source.exists), sources[0])
+        if source.exists:
             text = blocks.BLOCKS[block](source, *arguments[1:])
         else:
             text = f"*Not measured yet: there is no `docs/data/{source.name}`.*"

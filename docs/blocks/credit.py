@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from blocks.source import OVER_SEEDS, RULES, Blocks, Source, markdown, spread
+from blocks.source import OUTCOMES, OVER_SEEDS, RULES, Blocks, Source, markdown, outcome, spread
 from sascli import runs
 from sascli.claims.check import Check
 from sascli.claims.credit import EXTREME, LAST_EPOCHS
@@ -151,10 +151,11 @@ def against_bp(source: Source) -> str:
     return source.part(records, note + verdict, "history", "datasize", "search")
 
 
-def arch(source: Source) -> str:
-    """How far the sparsest inner layer is above both outer ones, at every T and depth."""
+def arch(source: Source, only: str = "") -> str:
+    """How far the sparsest inner layer is above both outer ones, at every T and depth, or one."""
     records = []
-    table = source.rows("datasize_layers", rule="gbp")
+    depths = {"depth": int(only)} if only else {}
+    table = source.rows("datasize_layers", rule="gbp", **depths)
     for (depth, size), network in table.groupby(["depth", "train_size"]):
         values = by_seed(network, "sparsity", "layer")
         if len(values.columns) > 2:
@@ -166,11 +167,12 @@ def arch(source: Source) -> str:
                     "sparsity by layer": ", ".join(f"{mean:.2f}" for mean in values.mean()),
                     "greatest inner - greatest outer": f"{excess.mean:.3f}",
                     "SE": f"{excess.error:.3f}",
-                    "grows, then drops": "yes" if excess.holds else "no",
+                    "grows, then drops": outcome(excess),
                     "seeds": len(values),
                 }
             )
-    return source.part(records, "Yes: beyond 2 SE.", "datasize_layers")
+    note = f"The check: the difference is above 0 by 2 SE over seeds. {OUTCOMES}"
+    return source.part(records, note, "datasize_layers")
 
 
 def vips(source: Source) -> str:

@@ -1,4 +1,4 @@
-"""The tables of a generated part, and the format of Markdown tables and spreads."""
+"""The tables of a generated part, and the format of Markdown tables, spreads and checks."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,18 @@ import numpy as np
 import pandas as pd
 
 from sascli import figures, runs
+from sascli.claims.check import Check
 from sascli.figures.draw.rows import point
 from sascli.figures.draw.rows import rows as rows_of
 
 RULES = {"gbp": "gBP", "bp": "BP"}
 """The names of the rules."""
 OVER_SEEDS = "±: standard deviation over seeds."
+PASSES, OPPOSITE, UNDECIDED = "yes", "opposite", "undecided"
+OUTCOMES = (
+    f"{PASSES}: the check passes; {OPPOSITE}: the mean is on the wrong side of the bound by more "
+    f"than 2 SE; {UNDECIDED}: neither."
+)
 Blocks = Mapping[str, Callable[..., str]]
 """Functions that make parts, by their names."""
 
@@ -32,6 +38,11 @@ class Source:
     def directory(self) -> Path:
         """The folder of the tables."""
         return self.docs / "data" / self.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder, or a table of its name, is there."""
+        return self.directory.is_dir() or self.directory.with_suffix(".csv").is_file()
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -60,8 +71,17 @@ class Source:
     def part(self, records: Iterable[Mapping[str, object]], note: str, *tables: str) -> str:
         """A Markdown table, a note and the line that names the tables of its numbers."""
         files = ", ".join(f"`docs/data/{self.name}/{table}.csv`" for table in tables)
+        files = files or f"the tables of `docs/data/{self.name}`"
         origin = f"From {files}, made by `{self.manifest['command']}`."
         return "\n\n".join(text for text in (markdown(records), note, origin) if text)
+
+
+def outcome(check: Check) -> str:
+    """Whether a check passes, or its opposite does."""
+    if check.holds:
+        return PASSES
+    distance = min(check.mean - check.above, check.below - check.mean)
+    return OPPOSITE if distance < -2 * check.error else UNDECIDED
 
 
 def markdown(records: Iterable[Mapping[str, object]]) -> str:

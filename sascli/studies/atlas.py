@@ -113,6 +113,20 @@ class Atlas(Credit):
                 self.loaded[source] = error
         return self.loaded[source]
 
+    def planned(self) -> list[Point]:
+        """The credit study's, and every search and setting, at any rate where one is searched."""
+        credit = super().planned()
+        known, points = by_identity(credit), list(credit)
+        for setting in self.settings:
+            if not setting.problem:
+                points += self.searches(setting)
+                for rule in ("gbp", "bp"):
+                    config = setting.settings(rule)
+                    if setting.rates:
+                        config = replace(config, lr={"default": setting.rates[0]})
+                    points.append(self.at_rate(known, setting, config))
+        return list({point.name: point for point in points}.values())
+
     def train(self, directory: Path) -> Mapping[str, object]:
         """The credit study, then all searches, then all settings; those that diverge are left."""
         rates = super().train(directory)
@@ -137,7 +151,7 @@ class Atlas(Credit):
         preset, base = self.config.preset, setting.settings(rule)
         base = on_held_out(base, base.train_size, setting.available, preset.setting_search_seeds)
         listed = [[rate] for rate in setting.rates] or [scaled(base.lr, preset.rates)]
-        known = {identity(point.config): point for point in self.grid.searches()}
+        known = by_identity(self.grid.searches())
         points = []
         for rates in listed:
             config = replace(base, lr={"default": rates})
@@ -158,9 +172,12 @@ class Atlas(Credit):
                     continue
                 rate = best(validation(searches, parent), "lr")
                 config = replace(config, lr={"default": rate})
-            rate = population(config)[0].lr["m"]
-            points.append(self.point(self.known(directory), setting, config, f"lr{rate}"))
+            points.append(self.at_rate(self.known(directory), setting, config))
         return points
+
+    def at_rate(self, known: Mapping[str, Point], setting: Setting, config: Train) -> Point:
+        """The run of a setting at the one rate of `config`."""
+        return self.point(known, setting, config, f"lr{population(config)[0].lr['m']}")
 
     def point(
         self, known: Mapping[str, Point], setting: Setting, config: Train, suffix: str
@@ -175,8 +192,9 @@ class Atlas(Credit):
     def known(self, directory: Path) -> Mapping[str, Point]:
         """The points of the credit study, by the identity of their settings."""
         search = runs.read_table(directory / "search.csv")
-        points = [*self.grid.gbp(), *self.grid.bp(partial(self.grid.best, search, "bp"))]
-        return {identity(point.config): point for point in points}
+        return by_identity(
+            [*self.grid.gbp(), *self.grid.bp(partial(self.grid.best, search, "bp"))]
+        )
 
     def measure(self, directory: Path) -> None:
         """As the credit study; perturbations of every setting, then the tables of the atlas."""
@@ -274,6 +292,11 @@ def identity(config: Train) -> str:
         config, name=None, seeds=None, resume=False, checkpoint_every=1, lr=0.0, decay=0.0
     )
     return repr((settings, rates))
+
+
+def by_identity(points: Sequence[Point]) -> Mapping[str, Point]:
+    """Points by the identity of their settings."""
+    return {identity(point.config): point for point in points}
 
 
 def finished(points: Sequence[Point], parent: Path) -> list[Point]:

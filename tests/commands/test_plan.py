@@ -143,6 +143,7 @@ def test_tasks_in_sequence_are_planned_by_method(tmp_path: Path) -> None:
     ("study", "group", "count", "steps"),
     [
         ("credit", "bp-L4-T648-search", 13, 657),
+        ("atlas", "gbp-optim.name=sgd-search10.0", 40, 2661),
         ("copi", "bp-adam-best", 42, 844),
         ("use", "permuted certainty search", 33, 939),
     ],

@@ -1,5 +1,6 @@
 """`sas reproduce atlas`: its settings and runs, the published rows, resuming, what is skipped."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,14 @@ def test_setting_with_the_published_numbers_is_that_run(unbroken: Path) -> None:
     assert bp == {
         "bp-optim.name=sgd", "bp-train_size=12,epochs=6", "bp-train_size=30,epochs=3"
     }  # fmt: skip
+
+
+def test_every_run_was_planned_once(unbroken: Path) -> None:
+    planned = [point.name for point in Atlas(settings(unbroken.parents[3])).planned()]
+    assert len(set(planned)) == len(planned)
+    trained = {path.name for path in (unbroken / "runs").iterdir()}
+    rate = re.compile(r"-lr[^-=]*$")  # BP's is searched
+    assert {rate.sub("", name) for name in trained} == {rate.sub("", name) for name in planned}
 
 
 def test_rows_of_every_setting(unbroken: Path) -> None:

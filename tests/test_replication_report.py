@@ -1,0 +1,95 @@
+"""Parts of docs/replication.md: they agree with the verdicts, and with numbers made by hand."""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from sascli import claims, runs
+from sascli.claims.check import Check
+from sascli.studies.directories import judge
+
+DOCS = Path(__file__).parents[1] / "docs"
+VALUES = pd.Series([1.0, 2.0, 3.0, 4.0])
+"""Mean 2.5, SE 0.65."""
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of the report's parts."""
+    monkeypatch.syspath_prepend(DOCS)
+    return import_module("blocks.replication")
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome"),
+    [
+        (Check("", VALUES, above=1), "yes"),
+        (Check("", VALUES, above=2), "undecided"),
+        (Check("", VALUES, above=3.5), "undecided"),
+        (Check("", VALUES, above=4), "opposite"),
+        (Check("", VALUES, below=1), "opposite"),
+        (Check("", VALUES, above=3, errors=-2), "yes"),
+        (Check("", VALUES, above=4, errors=-2), "opposite"),
+    ],
+)
+def test_outcome_of_a_check(report: ModuleType, check: Check, outcome: str) -> None:
+    assert report.outcome(check) == outcome
+
+
+def test_means_have_the_digits_of_their_error(report: ModuleType) -> None:
+    assert report.with_error(-0.12845, 0.2312) == "-0.13 ± 0.23"
+    assert report.with_error(6433.4, 492.6) == "6433 ± 493"
+    assert report.with_error(4.0, float("nan")) == "4"
+
+
+def test_extent_counts_checks(report: ModuleType) -> None:
+    assert report.part(["yes", "yes"]) == "replicated in full"
+    partly = report.part(["yes", "opposite", "undecided"])
+    assert partly == "replicated in part: 1 of 3 checks pass, 1 opposite"
+    assert report.part(["undecided"]) == "not replicated: 0 of 1 checks pass"
+
+
+def test_extents_agree_with_verdicts(report: ModuleType) -> None:
+    source = report.Source(DOCS, "mnist-paper", DOCS)
+    table = judge(source.directory).set_index("claim")
+    rows = {row["claim"]: row for row in report.judgements(source)}
+    for number, verdict in table["verdict"].items():
+        full = rows[number]["extent"] == "replicated in full"
+        assert full == (verdict == "holds")
+    assert "- not measured: 1 (claim 15)" in report.replicated(source)
+    checks = [line for line in report.checks(source, "11", "17").splitlines() if "SE |" in line]
+    assert len(checks) == 1 + table["detail"][[11, 17]].str.count("; ").sum() + 2
+    fails = sum(line.endswith(("opposite |", "undecided |")) for line in checks)
+    assert fails == table["detail"][[11, 17]].str.count("fails").sum() > 0
+
+
+def test_claim_15_is_compared_with_a_second_data_set(report: ModuleType) -> None:
+    source = report.Source(DOCS, "mnist-paper", DOCS)
+    compared = report.compared(report.Source(DOCS, "cifar10-quick", DOCS), "mnist-paper")
+    same = sum(line.count(" holds |") == 2 for line in compared.splitlines())
+    row = next(row for row in report.judgements(source, "cifar10-quick") if row["claim"] == 15)
+    assert row["mean"] == same
+    assert row["extent"].endswith(f"{same} of 6 checks pass")
+
+
+def test_reference_error_is_beside_the_seeds(report: ModuleType) -> None:
+    source = report.Source(DOCS, "mnist-paper", DOCS)
+    table = runs.read_table(source.directory / "perturbation.csv")
+    errors = table.query("rule == 'gbp' and layer == 1 and kind == 'vip_off' and fraction == 1")
+    lowest = 100 * errors.groupby("seed")["test_error"].mean().min()
+    line = next(
+        line for line in report.perturbed_seeds(source, "reference-error").splitlines()
+        if "`vip_off`" in line
+    )  # fmt: skip
+    assert f"| {lowest:.1f} |" in line and "| 10.2 | 5 |" in line
+
+
+def test_first_existing_name_is_shown(report: ModuleType, tmp_path: Path) -> None:
+    document = tmp_path / "document.md"
+    document.write_text("<!-- BEGIN tally none,mnist-paper,cifar10-quick -->\n<!-- END -->\n")
+    text = import_module("build").generated(DOCS, document)
+    counts = claims.summary(judge(DOCS / "data/mnist-paper")).rstrip(".")
+    assert f"{counts} (`docs/data/mnist-paper`" in text
