@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from sascli.config import Optim, RuleSettings
+from sascli.core import fused
 from sascli.core.backprop import Gradients
-from sascli.core.network import FeedForward
-from sascli.core.optimisers import SGD, AdamW, RMSprop
+from sascli.core.network import KINDS, FeedForward
+from sascli.core.optimisers import SGD, AdamW, RMSprop, SlabAdamW
+from sascli.core.recurrent import Recurrent
 from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab
@@ -37,6 +39,7 @@ class GradientRule(Rule):
         super().__init__(network, settings, setup)
         self.gradients = self.make_gradients()
         self.optimiser = make_optimiser(network, self.gradients.grads, setup)
+        self.gradients.before_chain = isinstance(self.optimiser, SlabAdamW)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]  # of epoch 1
         self._block = network.all.new_empty(0, 0)
 
@@ -164,10 +167,14 @@ def make_optimiser(
         return optimiser(params, alpha=optim.beta2, eps=optim.eps, capturable=on_gpu)
     if optim.name == "sgd":
         return SGD(params)
+    parameters = [parameter for group in groups.values() for parameter in group]
     # fused AdamW is silently wrong on views with gaps
-    fused = all(parameter.is_contiguous() for group in groups.values() for parameter in group)
+    contiguous = all(parameter.is_contiguous() for parameter in parameters)
+    whole = len(parameters) == len(KINDS) and fused.fit(*parameters)  # flat ones, of all layers
+    unchanged = optim.clip is None and not isinstance(network, Recurrent)  # the gradients
+    adamw = SlabAdamW if whole and unchanged else AdamW
     betas = (optim.beta1, optim.beta2)
-    return AdamW(params, betas=betas, eps=optim.eps, fused=fused, capturable=on_gpu)
+    return adamw(params, betas=betas, eps=optim.eps, fused=contiguous, capturable=on_gpu)
 
 
 def _parameters(
