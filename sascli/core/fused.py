@@ -1,12 +1,13 @@
 """Loops over the numbers of tensors in one pass, where torch's operations take one pass each.
 
 numba compiles a loop at its first call and caches the machine code on disk. A loop is only for
-tensors that `fit`, on a CPU; its callers have torch's operations for all others.
+tensors that `fit`; its callers have torch's operations for all others.
 """
 
 import math
 from collections.abc import Callable
 from functools import cache, wraps
+from importlib.util import find_spec
 from inspect import getfullargspec
 from typing import Any
 
@@ -17,7 +18,9 @@ Loop = Callable[..., None]
 Numbers = Any
 """A tensor's numbers as an array of one dimension."""
 FLOATS = (torch.float32, torch.float64)
-LARGE = 2**13
+INSTALLED = find_spec("numba") is not None
+"""`make gpu-check` does without."""
+LARGE = 2**15
 """Numbers of a tensor from which a loop is used: a small network trains without numba, whose
 import and first call take as long as a quarter of the import of torch."""
 
@@ -28,7 +31,9 @@ def fit(first: Tensor, *others: Tensor) -> bool:
     The answer depends on nothing else, so that a run always computes the same numbers.
     """
     dtype, shape = first.dtype, first.shape
-    if first.numel() < LARGE or dtype not in FLOATS or torch.compiler.is_compiling():
+    if first.numel() < LARGE or dtype not in FLOATS or not INSTALLED:
+        return False
+    if torch.compiler.is_compiling():
         return False
     for tensor in others:
         if not (tensor.is_cpu and tensor.is_contiguous()):

@@ -151,7 +151,8 @@ def make_optimiser(
     AdamW, theta <- theta - lr (Adam direction + decay theta), RMSprop with coupled decay, or SGD,
     theta <- theta - lr (gradient + decay theta). It has one group of parameters for each set of
     options. Where all layers and replicas have the same rate and decay, a group holds whole kinds
-    of parameters, otherwise slices of layers.
+    of parameters, otherwise slices of layers. In the first case AdamW is `SlabAdamW` for large
+    networks on the CPU, unless the gradients are needed: to limit or to mask them.
     """
     groups: dict[tuple[tuple[str, float], ...], list[Tensor]] = {}
     for kind, grad in grads.items():
@@ -170,9 +171,9 @@ def make_optimiser(
     parameters = [parameter for group in groups.values() for parameter in group]
     # fused AdamW is silently wrong on views with gaps
     contiguous = all(parameter.is_contiguous() for parameter in parameters)
-    whole = len(parameters) == len(KINDS) and fused.fit(*parameters)  # flat ones, of all layers
-    unchanged = optim.clip is None and not isinstance(network, Recurrent)  # the gradients
-    adamw = SlabAdamW if whole and unchanged else AdamW
+    whole = len(grads) == len(parameters) == len(KINDS) and fused.fit(*parameters)
+    changed = optim.clip is not None or isinstance(network, Recurrent)  # the gradients
+    adamw = SlabAdamW if whole and not changed else AdamW
     betas = (optim.beta1, optim.beta2)
     return adamw(params, betas=betas, eps=optim.eps, fused=contiguous, capturable=on_gpu)
 

@@ -265,12 +265,14 @@ def test_gradients_that_are_needed_are_those_of_the_parameters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fused, "LARGE", 1)
+    by_layer = replace(EQUAL, lr=EQUAL.lr | {"hidden.m": [0.01] * 2}, m_var=[0.5] * 3)
     for name, setup in (
         ("gbp", SETUP),
+        ("bp", by_layer),
         ("bp", EQUAL),
         ("gbp", replace(EQUAL, optim=Optim(clip=1.0))),
         ("gbp", replace(EQUAL, optim=Optim(name="rmsprop", beta2=0.9))),
     ):
-        rule = begun(name, setup)
+        rule = begun(name, setup, (6, 6, 6, 6) if setup is by_layer else (6, 5, 3))
         assert not isinstance(rule.optimiser, SlabAdamW)
         assert not rule.gradients.before_chain  # type: ignore[attr-defined]
