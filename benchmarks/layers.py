@@ -7,7 +7,6 @@ With one thread, in processor time: other processes on the machine change it les
 
 import importlib
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -106,9 +105,7 @@ def main() -> None:
     for name, make in MODELS.items():
         model, x = make()
         weights = sum(p.numel() for p in model.parameters())
-        table = timing.in_turn(
-            variants(model, x), args.rounds, "plain torch", clock=time.process_time
-        )
+        table = timing.in_turn(variants(model, x), args.rounds, "plain torch")
         table.insert(0, "model", name)
         table.insert(1, "weights", weights)
         tables.append(table)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import TemporaryDirectory
 
 import torch
@@ -20,25 +21,27 @@ from benchmarks import timing
 from sascli import runs
 
 PUBLISHED = 171.0
-BAR, STRETCH = 8, 12
-"""Speed relative to the NumPy reference: the bar of --check, and a stretch target."""
+BAR = 10.0
+"""Seconds of the process (--check), 17 times as fast as the NumPy reference."""
 ACCURACY = 0.94
 """The bar of the accuracy; the NumPy reference ends at 0.951 to 0.955."""
 QUICK = ["epochs=2", "train_size=1000", "test_size=1000"]
 
 
 def run_once(settings: list[str]) -> dict[str, float]:
-    """Wall seconds and final accuracy of one process `sas train`."""
+    """Seconds, those of the processor, and final accuracy of one process `sas train`."""
     with TemporaryDirectory() as outputs:
         command = [sys.executable, "-m", "sascli", "train", "model=mnist", *settings]
-        start = time.perf_counter()
+        before, start = getrusage(RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run([*command, f"outputs={outputs}"], capture_output=True, text=True)
-        seconds = time.perf_counter() - start
+        seconds, after = time.perf_counter() - start, getrusage(RUSAGE_CHILDREN)
         if done.returncode:
             sys.exit(done.stderr)
         (path,) = Path(outputs).glob("train/*/*/history.csv")
         accuracy = float(runs.read_table(path)["test_accuracy"].iloc[-1])
-    return {"seconds": seconds, "times": PUBLISHED / seconds, "test_accuracy": accuracy}
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    times = {"seconds": seconds, "cpu_seconds": cpu, "times": PUBLISHED / seconds}
+    return times | {"test_accuracy": accuracy}
 
 
 def main() -> None:
@@ -55,13 +58,12 @@ def main() -> None:
     device = torch.device(args.device)
     timing.report("quick/published" if args.quick else "published", table, device)
     if args.check:
-        times, accuracy = table["times"].median(), table["test_accuracy"].min()
+        seconds, accuracy = table["seconds"].median(), table["test_accuracy"].min()
         print(
-            f"published setting: {PUBLISHED / times:.1f} s, {times:.1f} times as fast as the "
-            f"NumPy reference, bar {BAR} ({PUBLISHED / BAR:.1f} s), stretch target {STRETCH}; "
-            f"test accuracy {accuracy:.3f}, bar {ACCURACY}"
+            f"published setting: {seconds:.1f} s, {PUBLISHED / seconds:.1f} times as fast as the "
+            f"NumPy reference, bar {BAR} s; test accuracy {accuracy:.3f}, bar {ACCURACY}"
         )
-        sys.exit(not (times >= BAR and accuracy >= ACCURACY))
+        sys.exit(not (seconds <= BAR and accuracy >= ACCURACY))
 
 
 if __name__ == "__main__":

@@ -31,13 +31,15 @@ def in_turn(
     base: str,
     calls: int = 1,
     device: torch.device = CPU,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> pd.DataFrame:
     """Milliseconds per call of each variant, and its ratio to `base`: medians over rounds.
 
     Every round times each variant once, so that all see the same changes of the machine's speed.
-    The clock is read when `device` has no work left.
+    The clock is read when `device` has no work left. With one thread on the CPU it is processor
+    time, which other processes change less.
     """
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
 
     def sync() -> None:
         if device.type == "cuda":

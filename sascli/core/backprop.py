@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sascli.core import mean_field
 from sascli.core.mean_field import Moments
-from sascli.core.products import product
+from sascli.core.products import add_product, product
 
 if TYPE_CHECKING:
     from sascli.core.network import FeedForward
@@ -29,20 +29,20 @@ class MeanFieldMaps:
     def __init__(self, network: "FeedForward", *, repeated: bool = False) -> None:
         m = network.flat["m"]
         self.flat, self.repeated = network.flat, repeated
-        self.moments = Moments.empty_like(m)
+        self.moments = Moments(torch.empty_like(m), torch.empty_like(m))
         self.all = torch.empty_like(network.all)
         self.grads = dict(zip(network.flat, self.all, strict=True))
-        self._sums = (torch.empty_like(m), torch.empty_like(m))  # dC/dmu and 2 dC/dv
-        terms = (torch.empty_like(m), torch.empty_like(m)) if repeated else self._sums
-        tensors = (self.moments.mu, self.moments.var, *self._sums, *terms)
+        # dC/dmu and 2 dC/dv until `finish`
+        tensors = (*self.moments, self.grads["m"], self.grads["xi"])
         self._maps = list(zip(*map(network.matrices, tensors), network.scales, strict=True))
 
     def begin(self) -> None:
         """Called before the forward pass."""
         mean_field.moments(**self.flat, out=self.moments)
-        if self.repeated:
-            for tensor in self._sums:
-                tensor.zero_()
+
+    def begin_backward(self) -> None:
+        """Called before the backward pass if products are repeated."""
+        self.all.zero_()
 
     def forward(self, number: int, a: Tensor, noise: Tensor | None, tape: Tape) -> Tensor:
         """Output of one map; appends the tensors for its backward pass to the tape, if any."""
@@ -59,19 +59,16 @@ class MeanFieldMaps:
         self, number: int, k: Tensor, saved: Saved, *, input_gradient: bool = True
     ) -> Tensor | None:
         """Gradients of one map from k = s dC/dz; dC/da."""
-        mu, var, sum_mu, sum_var, term_mu, term_var, _ = self._maps[number]
+        mu, var, grad_mu, grad_var, _ = self._maps[number]
         a, a2, r = saved
-        below = mean_field.backward(
-            k, a, a2, mu, var, r, term_mu, term_var, input_gradient=input_gradient
-        )
-        if self.repeated:
-            sum_mu += term_mu
-            sum_var += term_var
-        return below
+        return mean_field.backward(
+            k, a, a2, mu, var, r, grad_mu, grad_var,
+            add=self.repeated, input_gradient=input_gradient,
+        )  # fmt: skip
 
     def finish(self) -> None:
         """Called after the backward pass."""
-        mean_field.chain(self.flat["m"], self.moments, *self._sums, self.grads.values())
+        mean_field.chain(*self.flat.values(), *self.grads.values())
 
 
 class MeanMaps:
@@ -83,9 +80,11 @@ class MeanMaps:
         self._maps = list(zip(*map(network.matrices, tensors), network.scales, strict=True))
 
     def begin(self) -> None:
+        """As of `MeanFieldMaps`: nothing to compute."""
+
+    def begin_backward(self) -> None:
         """As of `MeanFieldMaps`."""
-        if self.repeated:
-            self.grads["m"].zero_()
+        self.grads["m"].zero_()
 
     def forward(self, number: int, a: Tensor, noise: Tensor | None, tape: Tape) -> Tensor:
         """As of `MeanFieldMaps`, without noise."""
@@ -100,7 +99,7 @@ class MeanMaps:
         """As of `MeanFieldMaps`."""
         w, grad, _ = self._maps[number]
         if self.repeated:
-            grad.baddbmm_(k.mT, saved[0])
+            add_product(k.mT, saved[0], out=grad)
         else:
             product(k.mT, saved[0], out=grad)
         return product(k, w) if input_gradient else None
@@ -113,7 +112,10 @@ class Gradients:
     """Computes gradients of a network's parameters, in place and without autograd.
 
     They are `grads[kind]`, flat like `network.flat[kind]`; `maps` computes those of each layer.
+    With `before_chain` gBP's grads["m"] and grads["xi"] are dC/dmu and 2 dC/dv, for `SlabAdamW`.
     """
+
+    before_chain = False
 
     def __init__(self, network: "FeedForward", maps: MeanFieldMaps | MeanMaps) -> None:
         self.network, self.maps, self.grads = network, maps, maps.grads
@@ -144,7 +146,7 @@ class Gradients:
     def predictor(self) -> Callable[..., Tensor]:
         """`logits` of the present parameters, whose moments are computed once for all calls.
 
-        It is valid until the parameters or the gradients change.
+        It is valid until the parameters change.
         """
         self.maps.begin()
         return self._propagate
@@ -167,7 +169,8 @@ class Gradients:
             below = self.maps.backward(number, k.mul_(scale), saved, input_gradient=number > 0)
             if below is not None:
                 k = relu_backward(below, saved[0])
-        self.maps.finish()
+        if not self.before_chain:
+            self.maps.finish()
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

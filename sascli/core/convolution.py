@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sascli.core.mean_field import Moments, add_noise, moments, parameter_gradients
+from sascli.core.mean_field import add_noise, moments, parameter_gradients
 
 Settings = tuple[Sequence[int], Sequence[int], Sequence[int], int]
 """Stride, padding and dilation by axis; groups."""
@@ -52,24 +52,21 @@ class _MeanFieldConvolution(torch.autograd.Function):
         a2 = a * a
         z = convolution(a, w.mu, settings)
         z, r = add_noise(z, convolution(a2, w.var, settings), eps, scale)
-        ctx.save_for_backward(a, a2, m, r, *w)
+        ctx.save_for_backward(a, a2, m, pi, xi, r, *w)
         ctx.scale, ctx.settings = scale, settings
         return z
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_z: Tensor) -> tuple[Tensor | None, ...]:
-        a, a2, m, r, *rest = ctx.saved_tensors
-        w = Moments(*rest)
+        a, a2, m, pi, xi, r, mu, var = ctx.saved_tensors
         k = grad_z if ctx.scale == 1 else grad_z * ctx.scale
         needed = ctx.needs_input_grad[0]
-        grad_a, grad_mu = convolution_backward(k, a, w.mu, ctx.settings, input_gradient=needed)
-        half, grad_var = convolution_backward(
-            r * k, a2, w.var, ctx.settings, input_gradient=needed
-        )
+        grad_a, grad_mu = convolution_backward(k, a, mu, ctx.settings, input_gradient=needed)
+        half, grad_var = convolution_backward(r * k, a2, var, ctx.settings, input_gradient=needed)
         if grad_a is not None and half is not None:
             grad_a.addcmul_(a, half)
-        return grad_a, *parameter_gradients(m, w, grad_mu, grad_var), None, None, None
+        return grad_a, *parameter_gradients(m, pi, xi, grad_mu, grad_var), None, None, None
 
 
 def mean_field_convolution(

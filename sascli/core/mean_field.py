@@ -19,39 +19,32 @@ layer costs two matrix products forward and four backward, two fewer without dC/
 """
 
 import math
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sascli.core.products import product
+from sascli.core import fused
+from sascli.core.products import add_product, product
 
 
 class Moments(NamedTuple):
-    """Moments of the weights and intermediate results for their derivatives; any shape."""
+    """Moments of the weights; any shape."""
 
     mu: Tensor  # (1 - pi) m
     var: Tensor  # (1 - pi)(Xi + pi m^2)
-    present: Tensor  # 1 - pi
-    pi_m: Tensor  # pi m
-    spread: Tensor  # Xi + pi m^2
-
-    @classmethod
-    def empty_like(cls, m: Tensor) -> "Moments":
-        """Uninitialised moments of parameters like `m`."""
-        return cls(*(torch.empty_like(m) for _ in cls._fields))
 
 
 def moments(m: Tensor, pi: Tensor, xi: Tensor, out: Moments | None = None) -> Moments:
     """Mean and variance of spike-and-slab weights, written into `out` if any."""
-    out = Moments.empty_like(m) if out is None else out
-    torch.sub(1, pi, out=out.present)
-    torch.mul(out.present, m, out=out.mu)
-    torch.mul(pi, m, out=out.pi_m)
-    torch.addcmul(xi, out.pi_m, m, out=out.spread)
-    torch.mul(out.present, out.spread, out=out.var)
+    out = Moments(torch.empty_like(m), torch.empty_like(m)) if out is None else out
+    if fused.fit(m, pi, xi, *out):
+        fused.moments(m, pi, xi, *out)
+        return out
+    present = 1 - pi
+    torch.mul(present, m, out=out.mu)
+    torch.mul(present, torch.addcmul(xi, pi * m, m), out=out.var)
     return out
 
 
@@ -63,7 +56,10 @@ def forward(
 
 
 def add_noise(z: Tensor, variance: Tensor, eps: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """z = s (sum mu a + eps sqrt(sum v a^2)) in place of its first sum, and r; any shape."""
+    """z = s (sum mu a + eps sqrt(sum v a^2)) and r in place of the two sums; any shape."""
+    if fused.fit(z, variance, eps):
+        fused.add_noise(z, variance, eps, scale=scale)
+        return z, variance
     # 1/sqrt(0) = inf becomes 0: the convention for Delta = 0. NaN stays, so divergence is seen.
     r = torch.rsqrt(variance).nan_to_num_(nan=math.nan, posinf=0.0).mul_(eps)
     z.addcmul_(variance, r)
@@ -80,32 +76,38 @@ def backward(
     grad_mu: Tensor,
     grad_var: Tensor,
     *,
+    add: bool = False,
     input_gradient: bool = True,
 ) -> Tensor | None:
-    """Eqs. 5-6 from k = s dC/dz. Overwrites r; fills grad_mu and *twice* grad_var.
+    """Eqs. 5-6 from k = s dC/dz. Overwrites r; fills grad_mu and *twice* grad_var, or adds.
 
     `chain` multiplies by the missing factor 1/2, in one pass over all layers.
     """
     kr = r.mul_(k)
-    product(k.mT, a, out=grad_mu)
-    product(kr.mT, a2, out=grad_var)
+    fill = add_product if add else product
+    fill(k.mT, a, out=grad_mu)
+    fill(kr.mT, a2, out=grad_var)
     if not input_gradient:
         return None
     return product(k, mu).addcmul_(a, product(kr, var))
 
 
-def chain(m: Tensor, w: Moments, grad_mu: Tensor, grad_var: Tensor, out: Iterable[Tensor]) -> None:
-    """Eqs. 7: gradients of m, pi and Xi into `out` from dC/dmu and 2 dC/dv.
+def chain(
+    m: Tensor, pi: Tensor, xi: Tensor, grad_m: Tensor, grad_pi: Tensor, grad_xi: Tensor
+) -> None:
+    """Eqs. 7: the three gradients from dC/dmu in `grad_m` and 2 dC/dv in `grad_xi`, in place.
 
     dmu/dm = 1 - pi, dv/dm = 2 pi m (1 - pi); dmu/dpi = -m, dv/dpi = m^2 (1 - 2 pi) - Xi, which is
-    m mu - (Xi + pi m^2); dv/dXi = 1 - pi. Overwrites grad_var and `w.pi_m`.
+    m mu - (Xi + pi m^2); dv/dXi = 1 - pi.
     """
-    grad_m, grad_pi, grad_xi = out
-    grad_var.mul_(0.5)
-    torch.mul(w.present, grad_var, out=grad_xi)
-    torch.mul(w.present, grad_mu, out=grad_m).addcmul_(w.pi_m, grad_xi, value=2)
-    slope = torch.mul(m, w.mu, out=w.pi_m).sub_(w.spread)
-    torch.mul(slope, grad_var, out=grad_pi).addcmul_(m, grad_mu, value=-1)
+    if fused.fit(m, pi, xi, grad_m, grad_pi, grad_xi):
+        fused.chain(m, pi, xi, grad_m, grad_pi, grad_xi)
+        return
+    present, pi_m, by_var = 1 - pi, pi * m, grad_xi.mul_(0.5)
+    slope = (present * m).mul_(m).sub_(torch.addcmul(xi, pi_m, m))
+    torch.mul(slope, by_var, out=grad_pi).addcmul_(m, grad_m, value=-1)
+    grad_xi.mul_(present)
+    grad_m.mul_(present).addcmul_(pi_m, grad_xi, value=2)
 
 
 class _MeanFieldLinear(torch.autograd.Function):
@@ -118,30 +120,29 @@ class _MeanFieldLinear(torch.autograd.Function):
         w = moments(m, pi, xi)
         a2 = a * a
         z, r = forward(a, a2, w.mu, w.var, eps, scale)
-        ctx.save_for_backward(a, a2, m, r, *w)
+        ctx.save_for_backward(a, a2, m, pi, xi, r, *w)
         ctx.scale = scale
         return z
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_z: Tensor) -> tuple[Tensor | None, ...]:
-        a, a2, m, r, *rest = ctx.saved_tensors
-        w = Moments(*rest)
+        a, a2, m, pi, xi, r, mu, var = ctx.saved_tensors
         grad_mu, grad_var = torch.empty_like(m), torch.empty_like(m)
         k = grad_z if ctx.scale == 1 else grad_z * ctx.scale
         grad_a = backward(
-            k, a, a2, w.mu, w.var, r.clone(), grad_mu, grad_var,
+            k, a, a2, mu, var, r.clone(), grad_mu, grad_var,
             input_gradient=ctx.needs_input_grad[0],
         )  # fmt: skip
-        return grad_a, *parameter_gradients(m, w, grad_mu, grad_var), None, None
+        return grad_a, *parameter_gradients(m, pi, xi, grad_mu, grad_var), None, None
 
 
 def parameter_gradients(
-    m: Tensor, w: Moments, grad_mu: Tensor, grad_var: Tensor
+    m: Tensor, pi: Tensor, xi: Tensor, grad_mu: Tensor, grad_var: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`chain` into new tensors, with the moments unchanged for a second backward pass."""
-    grads = (torch.empty_like(m), torch.empty_like(m), torch.empty_like(m))
-    chain(m, w._replace(pi_m=w.pi_m.clone()), grad_mu, grad_var, grads)
+    """Gradients of m, pi and Xi from dC/dmu and 2 dC/dv, which are overwritten."""
+    grads = (grad_mu, torch.empty_like(m), grad_var)
+    chain(m, pi, xi, *grads)
     return grads
 
 

@@ -56,6 +56,7 @@ class ThroughTime(Gradients):
         time, n_rec = self.network.dynamics, self.network.widths[1]
         k = k.transpose(1, 2) if time.every_step else k.unsqueeze(1)
         *steps, last = tape
+        self.maps.begin_backward()
         below = self.maps.backward(OUT, k.flatten(1, 2), last)
         assert below is not None
         by_readout = relu_backward(below, last[0]).unflatten(1, k.shape[1:3])

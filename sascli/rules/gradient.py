@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from sascli.config import Optim, RuleSettings
+from sascli.core import fused
 from sascli.core.backprop import Gradients
-from sascli.core.network import FeedForward
-from sascli.core.optimisers import SGD, AdamW, RMSprop
+from sascli.core.network import KINDS, FeedForward
+from sascli.core.optimisers import SGD, AdamW, RMSprop, SlabAdamW
+from sascli.core.recurrent import Recurrent
 from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab
@@ -37,6 +39,7 @@ class GradientRule(Rule):
         super().__init__(network, settings, setup)
         self.gradients = self.make_gradients()
         self.optimiser = make_optimiser(network, self.gradients.grads, setup)
+        self.gradients.before_chain = isinstance(self.optimiser, SlabAdamW)
         self.rates = [group["lr"] for group in self.optimiser.param_groups]  # of epoch 1
         self._block = network.all.new_empty(0, 0)
 
@@ -148,7 +151,8 @@ def make_optimiser(
     AdamW, theta <- theta - lr (Adam direction + decay theta), RMSprop with coupled decay, or SGD,
     theta <- theta - lr (gradient + decay theta). It has one group of parameters for each set of
     options. Where all layers and replicas have the same rate and decay, a group holds whole kinds
-    of parameters, otherwise slices of layers.
+    of parameters, otherwise slices of layers. In the first case AdamW is `SlabAdamW` for large
+    networks on the CPU, unless the gradients are needed: to limit or to mask them.
     """
     groups: dict[tuple[tuple[str, float], ...], list[Tensor]] = {}
     for kind, grad in grads.items():
@@ -164,10 +168,14 @@ def make_optimiser(
         return optimiser(params, alpha=optim.beta2, eps=optim.eps, capturable=on_gpu)
     if optim.name == "sgd":
         return SGD(params)
+    parameters = [parameter for group in groups.values() for parameter in group]
     # fused AdamW is silently wrong on views with gaps
-    fused = all(parameter.is_contiguous() for group in groups.values() for parameter in group)
+    contiguous = all(parameter.is_contiguous() for parameter in parameters)
+    whole = len(grads) == len(parameters) == len(KINDS) and fused.fit(*parameters)
+    changed = optim.clip is not None or isinstance(network, Recurrent)  # the gradients
+    adamw = SlabAdamW if whole and not changed else AdamW
     betas = (optim.beta1, optim.beta2)
-    return AdamW(params, betas=betas, eps=optim.eps, fused=fused, capturable=on_gpu)
+    return adamw(params, betas=betas, eps=optim.eps, fused=contiguous, capturable=on_gpu)
 
 
 def _parameters(

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from sascli.config import Optim, RuleSettings, rule_settings
+from sascli.core import fused
 from sascli.core.network import FeedForward
+from sascli.core.optimisers import AdamW, SlabAdamW
 from sascli.core.streams import streams
 from sascli.errors import UserError
 from sascli.rules import rule_class
@@ -235,3 +237,42 @@ def test_an_unknown_rule_gets_a_suggestion() -> None:
         rule_settings({"name": "gpb"})
     with pytest.raises(UserError, match="no learning rule 'base'"):
         rule_settings({"name": "base"})
+
+
+EQUAL = replace(
+    SETUP,
+    lr={"m": [0.02] * 2, "pi": [0.3] * 2, "xi": [0.05] * 2},
+    decay={"m": [0.1] * 2, "pi": [0.0] * 2, "xi": [0.2] * 2},
+)
+
+
+def test_population_of_equal_rates_steps_as_one_of_different(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """gBP's chain rule and AdamW in one pass equal the two one after the other."""
+    ends = []
+    for large, optimiser in ((1, SlabAdamW), (10**9, AdamW)):
+        monkeypatch.setattr(fused, "LARGE", large)
+        rule = begun("gbp", EQUAL)
+        assert type(rule.optimiser) is optimiser
+        losses = torch.stack([rule.step(*batch(t, 10 - t)) for t in range(6)])
+        ends.append(torch.cat((rule.network.all.flatten(), losses.flatten())))
+    assert (rule.network.flat["pi"] == 0).any()
+    assert torch.allclose(*ends, rtol=1e-11, atol=1e-13)
+
+
+def test_gradients_that_are_needed_are_those_of_the_parameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fused, "LARGE", 1)
+    by_layer = replace(EQUAL, lr=EQUAL.lr | {"hidden.m": [0.01] * 2}, m_var=[0.5] * 3)
+    for name, setup in (
+        ("gbp", SETUP),
+        ("bp", by_layer),
+        ("bp", EQUAL),
+        ("gbp", replace(EQUAL, optim=Optim(clip=1.0))),
+        ("gbp", replace(EQUAL, optim=Optim(name="rmsprop", beta2=0.9))),
+    ):
+        rule = begun(name, setup, (6, 6, 6, 6) if setup is by_layer else (6, 5, 3))
+        assert not isinstance(rule.optimiser, SlabAdamW)
+        assert not rule.gradients.before_chain  # type: ignore[attr-defined]
