@@ -72,7 +72,7 @@ class Convolutional(FeedForward):
         a = x.unflatten(-1, (-1, *self.sides[0])).movedim(2, -1)
         for number, sides in enumerate(self.sides[1:]):
             z = layer(number, patches(a, self.kernel))
-            a = z.view(*x.shape[:2], *sides, -1).clamp_(min=0)
+            a = z.view(*x.shape[:2], *sides, z.shape[-1]).clamp_(min=0)
         return layer(len(self.sides) - 1, a.flatten(2))
 
     def forward(self, x: Tensor, eps: Sequence[Tensor] | None = None) -> Tensor:
