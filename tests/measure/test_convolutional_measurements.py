@@ -105,8 +105,6 @@ def test_measurements_without_sense_are_refused(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_tasks_in_sequence_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tasks_in_sequence_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["continual", *MODEL[:1], f"outputs={tmp_path}"]) == 2
     assert "only feed-forward networks learn tasks" in " ".join(capsys.readouterr().err.split())
