@@ -21,7 +21,7 @@ from sascli.training import sweep
 from sascli.training.sweep import Point, point
 
 RULES = ("gbp", "bp")
-BARS = {
+BARS: dict[str, dict[str, float]] = {
     "mnist_conv": {"accuracy": 98.5, "behind": 0.3},
     "cifar10_conv": {"accuracy": 65, "behind": 2},
 }
@@ -44,10 +44,9 @@ class Convolution(Reproduction):
     def reference(self) -> Mapping[str, object]:
         """Depth, T and steps; the depth of claims about layers; what is expected of the model."""
         depth, size = self.config.depth, self.plan.reference
-        reference = {"depth": depth, "train_size": size, "deep": depth}
-        return (
-            reference | {"steps": steps(self.config, size)} | BARS.get(self.config.model.name, {})
-        )
+        expected = BARS.get(self.config.model.name, {})
+        count = steps(self.config, size)
+        return {"depth": depth, "train_size": size, "deep": depth, "steps": count, **expected}
 
     def points(self, rates: Mapping[str, float]) -> list[Point]:
         """A run of each rule at its rate."""

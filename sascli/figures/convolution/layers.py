@@ -85,7 +85,8 @@ def filters(fig: Figure, tables: Tables, reference: Reference) -> Values:
     down = -(-len(units) // across) * len(channels)
     fig.set_figheight(2 * (0.3 + style.WIDTH / max(across, 4) * down))
     largest = float(table["m"].abs().max()) or 1.0
-    for part, (column, (label, colours)) in zip(fig.subfigures(2, 1), ROWS.items(), strict=True):
+    parts = fig.subfigures(2, 1, squeeze=False)[:, 0]
+    for part, (column, (label, colours)) in zip(parts, ROWS.items(), strict=True):
         part.suptitle(label)
         limits = {"vmin": 0.0 if column == "pi" else -largest}
         limits["vmax"] = 1.0 if column == "pi" else largest
