@@ -181,7 +181,7 @@ class Train:
     optim: Optim = setting(Optim, "group: the optimiser")
     depth: int = setting(4, "layers of neurons, input and output included; recurrent: 3", ge=2)
     width: Any = setting(
-        100, "neurons or channels per hidden layer: a number, or all", HIDDEN_LAYERS, empty=True
+        100, "neurons or channels per hidden layer: a number or a list", HIDDEN_LAYERS, empty=True
     )
     train_size: Any = count_or_all("all", "T, the number of training images, or all")
     test_size: Any = count_or_all("all", "V, the number of test images, or all")

@@ -31,6 +31,8 @@ class Convolutional(FeedForward):
     A layer's parameters are (replicas, n_out, n_in): for a convolution n_in runs over the
     kernel's rows, its columns and the channels, for the read-out over rows, columns and channels
     of the last images. Inputs are (replicas, batch, channels * height * width), channels first.
+
+    Raises ValueError for images or a kernel without pixels, and without a convolution.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class Convolutional(FeedForward):
         dtype: torch.dtype = torch.float32,
         prefactor: bool = True,
     ) -> None:
+        if min(*kernel, *sides) < 1 or len(sides) != 2 or len(widths) < 3:
+            raise ValueError(f"no convolutions with {kernel}, {sides=}, {widths=}")
         self.kernel, self.sides = kernel, [(sides[0], sides[1])]
         for _ in widths[1:-1]:
             height, width = self.sides[-1]

@@ -6,18 +6,22 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import DATA, assert_same_run, composed, have, tables
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from sascli.analysis.ensemble import effective
 from sascli.cli import main
 from sascli.core.convolutional import Convolutional
 from sascli.core.patches import Kernel
 from sascli.core.streams import streams
+from sascli.errors import UserError
 from sascli.training import run as training_run
-from sascli.training.checkpoint import load_network
+from sascli.training.checkpoint import CHECKSUM, load_network, load_weights, save_weights
 from sascli.training.networks import initial_variances
 from sascli.training.signals import Stopped
 
 CPU = torch.device("cpu")
+RULES = ["gbp", pytest.param("bp", marks=pytest.mark.slow)]
 MODEL = ["model=digits_conv", "width=[4,5,6]", "train_size=200", "test_size=100"]
 SMALL = [*MODEL, "epochs=3", "eval.samples=2", "eval.mean_every=1", "checkpoint_every=1"]
 
@@ -29,7 +33,7 @@ def trained(tmp_path: Path, *words: str) -> Path:
     return max((tmp_path / "outputs/train/mine").iterdir())
 
 
-@pytest.mark.parametrize("rule", ["gbp", "bp"])
+@pytest.mark.parametrize("rule", RULES)
 def test_reloaded_network_has_the_accuracies_of_its_tables(rule: str, tmp_path: Path) -> None:
     directory = trained(tmp_path, f"rule={rule}", "seed=5", "model.kernel=2")
     network, left = load_network(directory), tables(directory)
@@ -65,7 +69,7 @@ def test_interrupted_run_resumes_bit_for_bit(
     assert_same_run(unbroken, directory)
 
 
-@pytest.mark.parametrize("rule", ["gbp", "bp"])
+@pytest.mark.parametrize("rule", RULES)
 def test_replica_equals_its_run_alone(rule: str, tmp_path: Path) -> None:
     words = ["precision=float64", f"rule={rule}"]
     population = trained(tmp_path, "seeds=[3,8]", "lr=[0.01,0.02]", *words)
@@ -76,6 +80,24 @@ def test_replica_equals_its_run_alone(rule: str, tmp_path: Path) -> None:
         for kind in ("m", "pi", "xi"):
             difference = getattr(single_layer, kind)[0] - getattr(layer, kind)[3]
             assert difference.abs().max() < 1e-9, kind
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("kernel", "[3, 0]"), ("kernel", "[0, 2]"), ("kernel", "3"), ("kernel", "[5, 2]"),
+     ("kernel", '["a", 2]'), ("kernel", "[2.5, 2]"), ("sides", "[0, 8]"), ("sides", "[8]"),
+     ("sides", "[64, 8]"), ("widths", "[1, 10]")],
+)  # fmt: skip
+def test_damaged_header_of_weights_is_refused(key: str, value: str, tmp_path: Path) -> None:
+    network = Convolutional([1, 4, 5, 10], (8, 8), Kernel(3, 2))
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, network, [0])
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata() | {key: value}
+    del header[CHECKSUM]
+    save_file(load_file(path), path, header)
+    with pytest.raises(UserError, match="cannot be read"):
+        load_weights(path)
 
 
 def test_default_variances_follow_the_weights_of_a_kernel() -> None:
