@@ -44,7 +44,7 @@ test-all: test test-slow ## Run all tests
 faults: $(READY) ## Inject every fault, SLURM's too where one answers; count in docs/data/faults.csv
 	SAS_FAULTS=docs/data/faults.csv $(BIN)/python -m pytest -q -m fault
 
-figures: $(READY) ## Reproduce a study: STUDY=credit (or temporal, copi, use, atlas) MODEL=mnist PRESET=quick
+figures: $(READY) ## Reproduce a study: STUDY=credit (or temporal, copi, use, atlas, convolution) MODEL=mnist PRESET=quick
 	$(BIN)/sas reproduce $(STUDY) $(if $(MODEL),model=$(MODEL)) preset=$(PRESET)
 
 bench: $(READY) ## Measure speed and memory of one training step against the baselines

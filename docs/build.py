@@ -37,6 +37,8 @@ TABLES = {
     "selectivity responses trajectories synapses components kernel kernel_decay lazy "
     "order_parameters",
     "atlas": "atlas atlas_layers atlas_search datasize_layers",
+    "convolution": "history histograms layers perturbation search pruning filters datasize "
+    "datasize_layers",
     "copi": "history arms rates gains decorrelation decorrelated features compression linear",
 }
 """The tables of a study that the documents show."""
@@ -53,6 +55,9 @@ ROWS = {
         "perturbation",
     ): f"rule == 'gbp' and {POINT} and (layer == 1 or fraction in [0, 1])",
     ("atlas", "datasize_layers"): "rule == 'gbp'",
+    ("convolution", "histograms"): "rule == 'gbp'",
+    ("convolution", "layers"): "rule == 'gbp'",
+    ("convolution", "filters"): "replica == replica.min()",
     ("use", "confusion"): "rule == 'gbp' and way == 'ensemble'",
     ("temporal", "histograms"): "rule == 'gbp' and model == 'multisensory'",
     ("temporal", "trajectories"): "seed == seed.min()",

@@ -45,6 +45,8 @@ COMMANDS = (
     f"reproduce atlas {SMALL} train_size=60 preset=smoke preset.sizes=[0.5,1] preset.depths=[4] "
     "preset.deep_sizes=[0.5,1] preset.vary.T=[] preset.vary.depth=[] preset.vary.optimiser=[]",
     f"reproduce use {SMALL} train_size=60 preset=smoke",
+    f"reproduce convolution {SMALL.replace('width=4', 'width=[3,4,5]')} model=digits_conv "
+    "train_size=60 preset=smoke",
     f"reproduce copi {UNSAMPLED} train_size=60 preset=smoke preset.rates=[1,1000]",
     "reproduce temporal model=rnn_digits preset=smoke kernel.lazy.source=digits device=cpu",
 )

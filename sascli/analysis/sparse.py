@@ -22,23 +22,27 @@ class Classified:
     """Predicted classes of test images, and the minimum of the seconds of a few repetitions."""
 
     labels: Matrix
-    seconds: float
+    seconds: float | None  # None where it is not measured
 
 
-def without_dead(weights: Sequence[Matrix]) -> list[Matrix]:
+def without_dead(weights: Sequence[Matrix], channels: int | None = None) -> list[Matrix]:
     """The weights (n_out, n_in) without hidden neurons that no input reaches, or no output uses.
 
-    The former are silent, as there are no biases. Inputs and classes remain.
+    The former are silent, as there are no biases. Inputs and classes remain. Of a convolutional
+    network, whose images have this number of channels, these neurons are channels.
     """
-    reached: list[Any] = [np.ones(weights[0].shape[1], dtype=bool)]
-    for w in weights[:-1]:
-        reached.append(w[:, reached[-1]].any(1))
+    widths = [channels or weights[0].shape[1], *(len(w) for w in weights[:-1])]
+    taps = [w.shape[1] // n for w, n in zip(weights, widths, strict=True)]
+    reached: list[Any] = [np.ones(widths[0], dtype=bool)]
+    for w, count in zip(weights[:-1], taps, strict=False):
+        reached.append(w[:, np.tile(reached[-1], count)].any(1))
     used: list[Any] = [np.ones(weights[-1].shape[0], dtype=bool)]
-    for w in reversed(weights[1:]):
-        used.insert(0, w[used[0]].any(0))
+    for w, count in zip(reversed(weights[1:]), reversed(taps[1:]), strict=True):
+        used.insert(0, w[used[0]].any(0).reshape(count, -1).any(0))
     alive = [reached[0], *(a & b for a, b in zip(reached[1:], used, strict=False)), used[-1]]
     return [
-        w[np.ix_(above, below)] for w, (below, above) in zip(weights, pairwise(alive), strict=True)
+        w[np.ix_(above, np.tile(below, count))]
+        for w, count, (below, above) in zip(weights, taps, pairwise(alive), strict=True)
     ]
 
 

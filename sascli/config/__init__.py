@@ -68,5 +68,12 @@ from sascli.config.train import (
     run_name,
     training_of,
 )
-from sascli.config.use import Evaluate, Prune, ReproduceUse, Tune
+from sascli.config.use import (
+    ConvolutionPreset,
+    Evaluate,
+    Prune,
+    ReproduceConvolution,
+    ReproduceUse,
+    Tune,
+)
 from sascli.config.used import check_used, without_effect

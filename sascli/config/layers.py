@@ -10,7 +10,7 @@ KINDS = ("m", "pi", "xi")
 """The parameters, as sascli.core.network has them: nothing here imports torch."""
 RATES = (*KINDS, "r")
 """What can have its own learning rate; r is the decorrelation of COPI."""
-LAYERS = {"feedforward": (), "recurrent": ("in", "rec", "out")}
+LAYERS = {"feedforward": (), "recurrent": ("in", "rec", "out"), "convolutional": ()}
 """The layers of each kind of network that can have their own settings."""
 
 

@@ -67,7 +67,7 @@ class FromStudy:
     """Settings of the commands that read a directory of `sas reproduce`."""
 
     from_: str | None = setting(None, "directory of a study; null: the newest study")
-    study: str | None = setting(None, "credit, temporal, copi or use; null: any")
+    study: str | None = setting(None, "credit, temporal, copi, use, ...; null: any")
     outputs: str = setting("outputs", "where the study is; default $SAS_OUTPUTS")
 
 

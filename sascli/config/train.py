@@ -29,7 +29,16 @@ RECURRENT = Need(
     "it is used by recurrent networks, for example model=rnn_rows",
     "recurrent".__eq__,
 )
-FEEDFORWARD = Need("model.network", "it is used by feed-forward networks", "feedforward".__eq__)
+CONVOLUTIONAL = Need(
+    "model.network",
+    "it is used by convolutional networks, for example model=mnist_conv",
+    "convolutional".__eq__,
+)
+PREFACTOR = Need(
+    "model.network",
+    "it is used by feed-forward and convolutional networks",
+    lambda network: network != "recurrent",
+)
 TASK = Need("model.source", "it is used by model=multisensory", "multisensory".__eq__)
 FOLDER = Need("model.source", "it is used by model=folder", "folder".__eq__)
 FILES = Need(
@@ -63,10 +72,14 @@ class Model:
 
     name: str = setting("digits", "name of the model, part of the run's name")
     source: str = setting("digits", "digits, mnist, cifar10, folder or multisensory")
-    network: str = setting("feedforward", "feedforward or recurrent", choices=tuple(LAYERS))
-    prefactor: bool = setting(
-        True, "feedforward: pre-activations / root of neurons upstream", FEEDFORWARD
+    network: str = setting(
+        "feedforward", "feedforward, recurrent or convolutional", choices=tuple(LAYERS)
     )
+    prefactor: bool = setting(
+        True, "not recurrent: pre-activations / root of neurons upstream", PREFACTOR
+    )
+    kernel: int = setting(3, "convolutional: pixels per side of a kernel", CONVOLUTIONAL, ge=1)
+    stride: int = setting(2, "convolutional: pixels between positions", CONVOLUTIONAL, ge=1)
     image_size: int | None = setting(
         None, "folder: pixels per side, to which images are resized", FOLDER
     )
@@ -168,7 +181,7 @@ class Train:
     optim: Optim = setting(Optim, "group: the optimiser")
     depth: int = setting(4, "layers of neurons, input and output included; recurrent: 3", ge=2)
     width: Any = setting(
-        100, "neurons per hidden layer: a number, or all widths", HIDDEN_LAYERS, empty=True
+        100, "neurons or channels per hidden layer: a number or a list", HIDDEN_LAYERS, empty=True
     )
     train_size: Any = count_or_all("all", "T, the number of training images, or all")
     test_size: Any = count_or_all("all", "V, the number of test images, or all")
@@ -248,6 +261,12 @@ class Train:
         else:
             text = "eval.redraw=step needs a recurrent network, for example model=rnn_rows"
             require(self.eval.redraw == "once", text)
+        if self.model.network == "convolutional":
+            require(
+                self.depth > 2, "a convolutional network has at least depth 3: leave depth out"
+            )
+            text = "model=multisensory has no images to convolve: leave model.network out"
+            require(self.model.source != "multisensory", text)
         self._check_numbers()
 
     def _check_numbers(self) -> None:

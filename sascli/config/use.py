@@ -1,11 +1,11 @@
-"""The settings of `sas evaluate` and `sas prune`, and of the study of what credit is good for."""
+"""The settings of `sas evaluate` and `sas prune`, and of the studies `use` and `convolution`."""
 
 from dataclasses import dataclass
 
 from sascli.config.continual import PROTOCOLS, Continual, Strength
 from sascli.config.measurements import OnImages
 from sascli.config.needs import Need, without
-from sascli.config.settings import check, setting
+from sascli.config.settings import check, require, setting
 from sascli.config.sweeps import Reproduce, SearchPreset, check_one_rate, scaled
 from sascli.config.train import training_of
 
@@ -117,3 +117,35 @@ class ReproduceUse(Reproduce):
         shared = vars(training_of(self)) | vars(self.preset.continual)
         shared |= {"rule": None, "lr": scaled(self.lr, shared.pop("rates"))}
         return [Continual(**shared, task=protocol) for protocol in PROTOCOLS]
+
+
+@dataclass
+class ConvolutionPreset(SearchPreset):
+    """How much of the study is run."""
+
+    samples: int = setting(10, "effective networks and draws of a perturbation", ge=1)
+    fractions: list[float] = setting([0.0, 1.0], "fractions of the weights perturbed", ge=0, le=1)
+    keep: list[float] = setting([0.5, 0.1], "fractions of connections to keep", gt=0, le=1)
+    tune_epochs: int = setting(0, "epochs of fine-tuning of pruned networks", ge=0)
+
+    @property
+    def prune(self) -> Prune:
+        """The settings of the pruning."""
+        return Prune(keep=self.keep, threshold=[], tune=Tune(self.tune_epochs))
+
+
+@dataclass
+class ReproduceConvolution(Reproduce):
+    """The study of a convolutional network."""
+
+    preset: ConvolutionPreset = setting(ConvolutionPreset, "group: smoke, quick, paper")
+
+    def constraints(self) -> None:
+        """As `Reproduce`, and those of the search and of the network."""
+        super().constraints()
+        check_one_rate(self.lr)
+        check(self.preset.prune)
+        text = "this study needs a convolutional network: model=mnist_conv or model=cifar10_conv"
+        require(self.model.network == "convolutional", text)
+        text = "eval.samples must be at least 1: claim 3 is about effective networks"
+        require(self.eval.samples >= 1, text)

@@ -21,8 +21,9 @@ Weights = Sequence[Tensor]
 class FeedForward(nn.Module):
     """ReLU layers a = relu(z) under a linear output, each weight a spike and slab.
 
-    `layers[l]` has parameters (replicas, widths[l+1], widths[l]); every pre-activation carries
-    the prefactor 1/sqrt(widths[l]), unless `prefactor` is False. All parameters are views of one
+    `layers[l]` has parameters (replicas, widths[l+1], widths[l]), or `inputs[l]` where a subclass
+    has other numbers of inputs; every pre-activation carries the prefactor, one over their root,
+    unless `prefactor` is False. All parameters are views of one
     tensor, `all`, and those of one kind are views of `flat[kind]`, so that optimiser and
     projection change one tensor instead of three per layer. The network is made on its device and
     cannot be moved with `.to()`.
@@ -38,12 +39,14 @@ class FeedForward(nn.Module):
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         prefactor: bool = True,
+        inputs: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.widths, self.replicas, self.prefactor = list(widths), replicas, prefactor
-        self.scales = [1 / math.sqrt(n) if prefactor else 1.0 for n in self.widths[:-1]]
+        self.inputs = self.widths[:-1] if inputs is None else list(inputs)
+        self.scales = [1 / math.sqrt(n) if prefactor else 1.0 for n in self.inputs]
         self.slope, self.r = 0.0, list[Tensor]()
-        shapes = [(replicas, n, k) for k, n in zip(self.widths, self.widths[1:], strict=False)]
+        shapes = [(replicas, n, k) for k, n in zip(self.inputs, self.widths[1:], strict=True)]
         self._shapes, self._sizes = shapes, [math.prod(shape) for shape in shapes]
         total = sum(self._sizes)
         self.all = torch.zeros(len(KINDS), total, device=device, dtype=dtype)

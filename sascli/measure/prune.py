@@ -16,6 +16,7 @@ from sascli import runs
 from sascli.analysis import sparse
 from sascli.analysis.pruning import fractions, thresholds
 from sascli.config import Prune, RuleSettings, Tune
+from sascli.core.convolutional import Convolutional
 from sascli.core.network import FeedForward
 from sascli.errors import UserError
 from sascli.measure.record import Results
@@ -88,8 +89,8 @@ def cuts(run: TrainedRun, config: Prune) -> Iterator[Cut]:
     network = run.network
     if network.r:
         raise UserError(f"{run.directory} was trained by rule={run.manifest['rule']}: not sparse")
-    if run.config.model.network != "feedforward":
-        raise UserError(f"{run.directory} has a recurrent network: only feed-forward are pruned")
+    if run.config.model.network == "recurrent":
+        raise UserError(f"{run.directory} has a recurrent network, which cannot be pruned")
     mean = network.mean()
     yield Cut("none", [1.0], [], [w.unsqueeze(1) for w in mean])
     keep, limits = config.keep, config.threshold
@@ -114,11 +115,7 @@ def fine_tune(run: TrainedRun, cut: Cut, tune: Tune) -> Cut:
         decay={"m": [decay for decay in base.decay["m"] for _ in cut.levels]},
         optim=replace(base.optim, halve_every=None),  # it counts the run's epochs
     )
-    m = run.network.flat["m"]
-    network = FeedForward(
-        run.network.widths, len(setup.seeds), device=m.device, dtype=m.dtype,
-        prefactor=run.network.prefactor,
-    )  # fmt: skip
+    network = run.network.like(len(setup.seeds), run.device)
     for layer, w in zip(network.layers, cut.weights, strict=True):
         layer.m.data.copy_(w.flatten(0, 1))
     rule = FineTuning(network, setup, cut.masks)
@@ -131,10 +128,14 @@ def fine_tune(run: TrainedRun, cut: Cut, tune: Tune) -> Cut:
 def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Rows of pruning.csv with their files; the unpruned networks, which come first, also dense.
 
-    n_changed counts the test images whose predicted class is not that of the unpruned network.
+    n_changed counts the test images whose predicted class is not that of the unpruned network. A
+    convolutional network is not run from its sparse matrices: its seconds are empty.
     """
     rule, network = run.manifest["rule"], run.network
-    x, y = run.data.test_x.T.cpu().numpy(), run.data.test_y.cpu().numpy()
+    test_x, y = run.data.test_x, run.data.test_y.cpu().numpy()
+    x = test_x.T.cpu().numpy()
+    convolutional = isinstance(network, Convolutional)
+    channels = network.widths[0] if convolutional else None
     total = network.flat["m"].numel() // network.replicas
     unpruned = dict[int, sparse.Matrix]()  # predicted classes by replica
     for cut in cuts:
@@ -143,13 +144,18 @@ def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any]
         for replica, (place, level), form in networks:
             layers = zip(cut.weights, network.scales, strict=True)
             weights = [(w[replica, place] * scale).cpu().numpy() for w, scale in layers]
+            matrices: Sequence[Any] = weights
             if form == "csr":
-                weights = sparse.without_dead(weights)
+                weights = sparse.without_dead(weights, channels)
                 content = sparse.to_bytes(weights)
-                result = sparse.classified(sparse.from_bytes(content), x)
+                matrices = sparse.from_bytes(content)
             else:
                 content = sparse.dense_bytes(weights)
-                result = sparse.classified(weights, x)
+            if convolutional:
+                outputs = network.run([w[replica, place, None] for w in cut.weights], test_x)
+                result = sparse.Classified(outputs[0].argmax(-1).cpu().numpy(), None)
+            else:
+                result = sparse.classified(matrices, x)
             n_weights = sum(np.count_nonzero(w) for w in weights)
             changed = result.labels != unpruned.setdefault(replica, result.labels)
             name = f"{rule}-{cut.criterion}-{level:g}-e{cut.epochs}-r{replica}-{form}"

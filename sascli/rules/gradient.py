@@ -32,7 +32,7 @@ class GradientRule(Rule):
     A subclass makes `gradients`, by `make_gradients`, and evaluates the network.
     """
 
-    networks = ("feedforward", "recurrent")
+    networks = ("feedforward", "recurrent", "convolutional")
     optimiser: torch.optim.Optimizer
 
     def __init__(self, network: FeedForward, settings: RuleSettings, setup: Setup) -> None:

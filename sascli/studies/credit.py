@@ -10,7 +10,7 @@ import pandas as pd
 
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
-from sascli.config import CreditPreset, ReproduceCredit, Train, check
+from sascli.config import ConvolutionPreset, CreditPreset, ReproduceCredit, Train, check
 from sascli.measure.run import TrainedRun
 from sascli.studies.base import Reproduction
 from sascli.studies.pieces import Pieces, once
@@ -128,7 +128,7 @@ def entropy(run: TrainedRun) -> pd.DataFrame:
     return entropy_table(run.network, run.seeds, ("paper", "mixed"))
 
 
-def perturbations(run: TrainedRun, preset: CreditPreset) -> Pieces:
+def perturbations(run: TrainedRun, preset: CreditPreset | ConvolutionPreset) -> Pieces:
     """Pieces of perturbation.csv of a run, all kinds: every layer and sample.
 
     A piece of a large network takes a minute.

@@ -62,5 +62,11 @@ STUDIES = {
         f"{LI_HUANG}, and of its claims at settings around the published one",
         ("atlas", "atlas_steps", "atlas_rate"),
     ),
+    "convolution": Study(
+        "Credit in a convolutional network",
+        f"claims of {LI_HUANG}, asked of convolutions",
+        ("convolution_accuracy", "convolution_layers", "convolution_vips", "filters",
+         "convolution_perturbation", "pruning"),
+    ),
 }  # fmt: skip
 """By name: `sas reproduce NAME` makes a study's directory."""

@@ -17,7 +17,9 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from sascli import runs
+from sascli.core.convolutional import Convolutional
 from sascli.core.network import KINDS, FeedForward
+from sascli.core.patches import Kernel
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.errors import UserError
 
@@ -34,6 +36,9 @@ def save_weights(path: Path, network: FeedForward, seeds: Sequence[int]) -> None
     header = {"format": str(FORMAT), "widths": json.dumps(network.widths)}
     if isinstance(network, Recurrent):
         header["dynamics"] = json.dumps(asdict(network.dynamics))
+    if isinstance(network, Convolutional):
+        header["kernel"] = json.dumps(network.kernel)
+        header["sides"] = json.dumps(network.sides[0])
     if not network.prefactor:
         header["prefactor"] = "none"
     if network.r:
@@ -103,6 +108,11 @@ def _network(
     if "dynamics" in header:
         time = Dynamics(**json.loads(header["dynamics"]))
         empty: FeedForward = Recurrent(widths, time, 0, dtype=m.dtype)
+    elif "kernel" in header:
+        kernel, sides = (json.loads(header[key]) for key in ("kernel", "sides"))
+        empty = Convolutional(
+            widths, sides, Kernel(*kernel), 0, dtype=m.dtype, prefactor="prefactor" not in header
+        )
     else:
         empty = FeedForward(widths, 0, dtype=m.dtype, prefactor="prefactor" not in header)
     if "layers.1.r" in tensors:

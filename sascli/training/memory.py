@@ -15,7 +15,7 @@ from sascli.config import Train, hidden_widths, replica_count
 from sascli.core.precision import dtype_of
 from sascli.data import Data
 from sascli.errors import UserError
-from sascli.training.networks import step_size
+from sascli.training.networks import convolutional, step_size
 
 UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in one unit of ru_maxrss
 LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
@@ -50,8 +50,13 @@ def bytes_per_replica(config: Train, data: Data, batch: int) -> tuple[int, int]:
     n_in = step_size(config, data) if recurrent else data.train_x.shape[1]
     widths = [n_in, *hidden_widths(config.width, config.depth), len(data.classes)]
     weights = sum(a * b for a, b in pairwise(widths)) + recurrent * widths[1] ** 2
+    outputs = sum(widths[1:])
+    if config.model.network == "convolutional":
+        network = convolutional(config, data, 0, "cpu")
+        weights = sum(a * b for a, b in zip(network.inputs, network.widths[1:], strict=True))
+        outputs = network.noise_size
     number = dtype_of(config.precision).itemsize
-    activations = batch * (data.train_x.shape[1] + sum(widths[1:])) * number
+    activations = batch * (data.train_x.shape[1] + outputs) * number
     parameters = 3 * weights * number
     return parameters, 2 * parameters + 8 * len(data.train_y) + activations
 

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from sascli.config import FAN_IN, IDENTITY, Train, hidden_widths, initial
+from sascli.core.convolutional import Convolutional
 from sascli.core.network import FeedForward
+from sascli.core.patches import Kernel
 from sascli.core.precision import dtype_of
 from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.data import Data
@@ -27,6 +29,8 @@ def network_maker(config: Train, data: Data) -> Callable[[int, torch.device], Fe
         return lambda replicas, device: FeedForward(
             widths, replicas, device=device, dtype=dtype, prefactor=prefactor
         )
+    if config.model.network == "convolutional":
+        return lambda replicas, device: convolutional(config, data, replicas, device)
     n_in, model = step_size(config, data), config.model
     widths = [n_in, *hidden, len(data.classes)]
     time = Dynamics(
@@ -53,6 +57,18 @@ def network_maker(config: Train, data: Data) -> Callable[[int, torch.device], Fe
     return make
 
 
+def convolutional(
+    config: Train, data: Data, replicas: int, device: torch.device | str
+) -> Convolutional:
+    """A convolutional network, whose hidden widths are channels."""
+    channels, height, width = data.image_shape
+    widths = [channels, *hidden_widths(config.width, config.depth), len(data.classes)]
+    return Convolutional(
+        widths, (height, width), Kernel(config.model.kernel, config.model.stride), replicas,
+        device=device, dtype=dtype_of(config.precision), prefactor=config.model.prefactor,
+    )  # fmt: skip
+
+
 def step_size(config: Train, data: Data) -> int:
     """Numbers that enter at one time step. Raises UserError if they do not divide a sample."""
     row, pixels = data.image_shape[-1], data.train_x.shape[1]
@@ -67,8 +83,8 @@ def step_size(config: Train, data: Data) -> int:
 def initial_variances(config: Train, data: Data) -> list[float | None]:
     """Variance of the initial m of each layer, None for the identity.
 
-    The defaults of `init.m_var`: 2 / inputs for feed-forward networks; n_in / n_rec for images in
-    sequence, w_rec being the identity; 1 / (neurons upstream) for the multisensory task.
+    The defaults of `init.m_var`: n_in / n_rec for images in sequence, w_rec being the identity;
+    1 / (neurons upstream) for the multisensory task; 2 / inputs for all other networks.
     """
     settings = initial(config, "m_var")
     inputs, hidden = data.train_x.shape[1], hidden_widths(config.width, config.depth)
@@ -79,7 +95,10 @@ def initial_variances(config: Train, data: Data) -> list[float | None]:
         if isinstance(data, Task):
             defaults = [1 / n_in, 1 / n_rec, 1 / n_rec]
     elif config.init.m_var == FAN_IN:
-        settings = [2 / n for n in (inputs, *hidden)]
+        upstream = [inputs, *hidden]
+        if config.model.network == "convolutional":
+            upstream = convolutional(config, data, 0, "cpu").inputs
+        settings = [2 / n for n in upstream]
     pairs = zip(settings, defaults, strict=True)
     values = [default if setting is None else setting for setting, default in pairs]
     return [None if value == IDENTITY else float(value) for value in values]

@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import atlas_tables
+import convolution_tables
 import copi_tables
 import matplotlib as mpl
 import numpy as np
@@ -32,7 +33,7 @@ from sascli.studies.registry import STUDIES
 REFERENCE = maker.REFERENCE | temporal_tables.REFERENCE
 PAPER = STUDIES["credit"].figures
 COPI = STUDIES["copi"].figures
-IMAGES = ("decorrelated", "features")
+IMAGES = ("decorrelated", "features", "filters")
 
 
 def single_run(rule: str, replicas: int, layers: int = 3) -> maker.Tables:
@@ -58,6 +59,8 @@ def single_run(rule: str, replicas: int, layers: int = 3) -> maker.Tables:
 def tables_for(name: str, seeds: int = 3) -> maker.Tables:
     if name in STUDIES["use"].figures:
         return use_tables.tables(seeds)
+    if name in STUDIES["convolution"].figures:
+        return convolution_tables.tables(seeds)
     if name in STUDIES["atlas"].figures:
         return atlas_tables.tables(seeds)
     if name in COPI:
@@ -189,6 +192,11 @@ def test_axes_are_labelled(name: str) -> None:
         "atlas": {"does not hold  ←  standard errors from the bound  →  holds"},
         "atlas_steps": {"number of training images $T$", "sparsity", "entropy (nats)"},
         "atlas_rate": {"layer", "sparsity"},
+        "convolution_accuracy": {"epoch", "test accuracy (%)"},
+        "convolution_layers": {r"spike mass $\pi$", "slab mean $m$", r"slab variance $\Xi$"},
+        "convolution_vips": {"layer", "fraction (%)", "number"},
+        "convolution_perturbation": {"fraction perturbed $f$", "test error (%)"},
+        "filters": set(),
     }  # fmt: skip
     assert wanted[name] <= labels
     assert figure.get_figwidth() == (6.8 if name == "atlas" else 3.4)  # both columns of a page

@@ -43,7 +43,7 @@ def test_too_many_layers_and_seeds_are_refused(tiny: Making) -> None:
         seed_list(10**9)
 
 
-@pytest.mark.parametrize("model", ["digits", "rnn_digits"])
+@pytest.mark.parametrize("model", ["digits", "rnn_digits", "digits_conv"])
 def test_estimate_of_the_parameters_is_exact(
     model: str, tiny: Making, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,7 @@ def test_evaluate_and_prune_refuse_unsuitable_networks(
     assert accuracies["mean_field"] == last["test_accuracy"]
     assert accuracies["mean"] == last["test_accuracy_mean"]
     assert main(["prune", "run=mine"]) == 2
-    assert "has a recurrent network: only feed-forward are pruned" in capsys.readouterr().err
+    assert "has a recurrent network, which cannot be pruned" in capsys.readouterr().err
     task = trained(tmp_path, TASK)
     assert main(["evaluate", f"run={task}"]) == 2
     assert "is of a task without images" in capsys.readouterr().err

@@ -34,6 +34,7 @@ OTHERS: dict[str, Any] = {
     "clip": 1e-3, "halve_every": 1, "halve": ["xi"], "halve_early": True,
     "image_size": 4, "grey": True, "n_in": 4, "dt": 0.5, "tau": 7.0, "sigma": 0.5, "start": 0.5,
     "prefactor": False, "loss": "half_per_step", "ordinary_inputs": True, "redraw": "step",
+    "kernel": 2, "stride": 1,
     "credit": "fa", "decorrelation": "local", "decorrelation_epochs": 0,
     "gain": 30.0, "slope": 0.3,
 }  # fmt: skip
@@ -49,6 +50,8 @@ SLOW = [
     "rule=gbp model=rnn_digits optim.halve_every=1",
     "rule=gbp model=rnn_digits optim.halve_every=1 model.ordinary_inputs=true",
     "rule=bp model=rnn_digits optim.halve_every=1",
+    "rule=gbp model=digits_conv",
+    "rule=bp model=digits_conv",
 ]
 
 

@@ -64,7 +64,7 @@ COSTS = {"bytes": "bytes on disk", "seconds": "time", "n_neurons": "hidden neuro
     "pruning",
     caption="Cost (% of the dense network's) of the sparse networks of {rule} pruned by "
     "{criterion}, against the fraction (%) of connections that remains: bytes of the file (CSR, "
-    "32-bit values), time to classify the test images on one core, hidden neurons that still "
+    "32-bit values), {time}hidden neurons that still "
     "have an input and an output. Points: mean over seeds; {bars}.",
 )
 def sparse(fig: Figure, tables: Tables, reference: Reference) -> Values:
@@ -77,7 +77,8 @@ def sparse(fig: Figure, tables: Tables, reference: Reference) -> Values:
     table = rows(tables, "pruning", **keys, criterion=criterion)
     table = table.assign(level=100 * table["level"])
     ax = style.panel(fig, 2.4)
-    for column, look in style.labelled(COSTS).items():
+    measured = {name: words for name, words in COSTS.items() if table[name].notna().any()}
+    for column, look in style.labelled(measured).items():
         relative = table[column] / table["replica"].map(dense[column])
         curve(ax, table.assign(cost=relative), "level", "cost", look, scale=100)
     ax.axhline(100, color="0.5", linestyle=":", linewidth=0.8, label="dense network")
@@ -86,4 +87,5 @@ def sparse(fig: Figure, tables: Tables, reference: Reference) -> Values:
     level_axis(ax, unique(table, "level"))
     style.legend(fig, ax, ncols=3)
     name, by = style.rule_name(rule), WORDS.get(criterion, criterion)
-    return {"rule": name, "criterion": by, "bars": seeds(table)}
+    time = "time to classify the test images on one core, " if "seconds" in measured else ""
+    return {"rule": name, "criterion": by, "time": time, "bars": seeds(table)}

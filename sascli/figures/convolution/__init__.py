@@ -1,0 +1,1 @@
+"""Figures of the study of a convolutional network: its layers and filters."""
