@@ -60,6 +60,7 @@ def test_extents_agree_with_verdicts(report: ModuleType) -> None:
         full = rows[number]["extent"] == "replicated in full"
         assert full == (verdict == "holds")
     assert "- not measured: 1 (claim 15)" in report.replicated(source)
+    assert "| 5 | not < 0 by more than 1 SE | replicated in full |" in report.verdicts(source)
     checks = [line for line in report.checks(source, "11", "17").splitlines() if "SE |" in line]
     assert len(checks) == 1 + table["detail"][[11, 17]].str.count("; ").sum() + 2
     fails = sum(line.endswith(("opposite |", "undecided |")) for line in checks)

@@ -14,7 +14,6 @@ from blocks.source import (
     UNDECIDED,
     Blocks,
     Source,
-    markdown,
     outcome,
     spread,
 )
@@ -72,20 +71,21 @@ def judgements(source: Source, other: str = "") -> list[dict[str, Any]]:
 
 
 def verdicts(source: Source, other: str = "") -> str:
-    """Every claim, its deciding check and how much of it is replicated."""
-    records = []
+    """Every claim, its deciding check with its bound, and how much of it is replicated."""
+    records, known = [], checks_of(source)
     for row in judgements(source, other):
         measured, count = row["detail"], ""
         if row["verdict"] != judged.UNMEASURED:
             mean = with_error(row["mean"], row["std"] / np.sqrt(row["n_seeds"]))
             measured, count = f"{row['statistic']}: {mean}", row["n_seeds"]
+        named = [check for check in known.get(row["claim"], []) if check.what == row["statistic"]]
         record = {
             "claim": row["claim"],
-            "the paper says": row["statement"],
+            "statement": row["statement"],
             "we measured": measured.replace("|", "\\|"),
             "n": count,
-            "verdict": row["verdict"],
-            "extent": row["extent"],
+            "must be": bound(named[0]) if named else "",
+            "result": row["extent"],
         }
         records.append(record)
     note = "Mean ± SE over n seeds of the deciding check: the first that fails, or else the first."
@@ -111,7 +111,7 @@ def compared(source: Source, first: str) -> str:
     names = [runs.manifest_of(source.docs / "data" / first)["data"]["name"]]
     names.append(source.manifest["data"]["name"])
     records = [
-        {"claim": row.claim, "the paper says": row.statement}
+        {"claim": row.claim, "statement": row.statement}
         | dict(zip(names, (row.verdict, other.verdict), strict=True))
         for row, other in zip(*(table.itertuples() for table in both), strict=True)
         if row.claim in judged.SAME
@@ -141,14 +141,8 @@ def bound(check: Check) -> str:
     """The bound of a check in words."""
     sign, limit = (">", check.above) if np.isfinite(check.above) else ("<", check.below)
     if check.errors < 0:
-        return f"not {'<' if sign == '>' else '>'} {limit:g} by {-check.errors:g} SE"
-    return f"{sign} {limit:g} by {check.errors:g} SE"
-
-
-def rules(source: Source) -> str:
-    """The rule of every claim."""
-    table = judge(source.directory)
-    return markdown({"claim": row.claim, "holds if": row.rule} for row in table.itertuples())
+        return f"not {'<' if sign == '>' else '>'} {limit:g} by more than {-check.errors:g} SE"
+    return f"{sign} {limit:g} by more than {check.errors:g} SE"
 
 
 def tally(source: Source) -> str:
@@ -194,6 +188,6 @@ def perturbed_seeds(source: Source, reference: str) -> str:
 BLOCKS: Blocks = {
     block.__name__: block
     for block in (
-        verdicts, replicated, compared, checks, rules, tally, layer_means, perturbed_seeds,
+        verdicts, replicated, compared, checks, tally, layer_means, perturbed_seeds,
     )
 }  # fmt: skip

@@ -27,6 +27,7 @@ from sascli import figures
 from sascli.commands import COMMANDS
 from sascli.config import Figures
 from sascli.errors import UserError
+from sascli.figures.draw.outlines import central
 from sascli.studies.directories import figures_of
 from sascli.studies.registry import STUDIES
 
@@ -306,6 +307,7 @@ def test_fig2b_keeps_seeds_and_sampled_networks_apart() -> None:
 def test_fig2b_inset_has_a_curve_per_depth() -> None:
     made = maker.tables()
     (ax,) = drawn("fig2b", made).axes
+    assert ax.child_axes[0].get_xlabel() == "layer"
     by_label = bars(ax.child_axes[0])
     assert [len(y) for _, y, _ in by_label.values()] == [3, 4, 5, 6]
     layer = made["datasize_layers"].query("depth == 6 and train_size == 10_000 and layer == 3")
@@ -328,6 +330,13 @@ def test_fig3b_has_an_outline_per_layer_that_peaks_at_zero() -> None:
     for patch in ax.patches:
         stairs = patch.get_data()  # type: ignore[attr-defined]
         assert stairs.edges[np.argmax(stairs.values)] == pytest.approx(0)
+
+
+def test_outlines_leave_out_tails_of_a_thousandth() -> None:
+    density, edges = np.array([5e-4, 4e-4, 2e-3, 0.99, 6.2e-3, 9e-4]), np.arange(7.0)
+    values, ends = central(density, edges)
+    assert list(ends) == [2, 3, 4, 5]
+    assert list(values) == [2e-3, 0.99, 6.2e-3]
 
 
 def test_fig3c_has_a_curve_per_size_at_the_deep_depth() -> None:

@@ -56,14 +56,15 @@ def fig2b(fig: Figure, tables: Tables, reference: Reference) -> Values:
     error = {"fmt": "none", "capsize": 2, "color": other["color"]}
     ax.errorbar(sampled.index, sampled["mean"], sampled["std"], **error)
     size_axis(ax, unique(sizes, "train_size"), ylabel="test error (%)")
-    make_room(ax, [100 * over_seeds(sizes, "test_error", "train_size"), sampled], 0.6, below=False)
+    errors = 100 * over_seeds(sizes, "test_error", "train_size")
+    make_room(ax, [errors, sampled], 0.62, below=False)
     style.legend(fig, ax)
 
-    inset = ax.inset_axes((0.5, 0.52, 0.5, 0.48))
+    inset = ax.inset_axes((0.5, 0.58, 0.5, 0.42))
     layers = rows(tables, "datasize_layers", rule="gbp", train_size=reference["train_size"])
     looks = style.ordered(unique(layers, "depth"), "$L={}$".format)
     curves(inset, layers, "layer", "sparsity", "depth", looks)
-    inset.set(xticks=unique(layers, "layer"), ylabel="sparsity")
+    inset.set(xlabel="layer", xticks=unique(layers, "layer"), ylabel="sparsity")
     style.legend(fig, inset, "lower", title="inset: sparsity of each layer, depth $L$")
     return {"bars": seeds(sizes)}
 

@@ -27,7 +27,8 @@ def fig3a(fig: Figure, tables: Tables, reference: Reference) -> Values:
     "histograms",
     caption="Fig. 3(b). Distribution of the entropy per connection (the paper's estimator, nats) "
     "in each layer after gBP training, L = {depth}, T = {train_size}; connections of {seeds} "
-    "pooled, logarithmic density, no error bars. Deterministic connections (π = 1, or π = 0 and "
+    "pooled, logarithmic density, no error bars, without the outermost bins of a layer that hold "
+    "up to 0.1 % of its connections on each side. Deterministic connections (π = 1, or π = 0 and "
     "Ξ = 0) have entropy 0.",
 )
 def fig3b(fig: Figure, tables: Tables, reference: Reference) -> Values:

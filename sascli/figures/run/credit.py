@@ -35,8 +35,9 @@ def perturbation(fig: Figure, tables: Tables, reference: Reference) -> Values:
     on_images=False,
     optional="entropy entropy_epochs",
     caption="Distribution of the entropy per connection (the paper's estimator, nats) in each "
-    "layer; connections of {networks} pooled, logarithmic density, no error bars. Deterministic "
-    "connections (π = 1, or π = 0 and Ξ = 0) have entropy 0.{epochs}",
+    "layer; connections of {networks} pooled, logarithmic density, no error bars, without the "
+    "outermost bins of a layer that hold up to 0.1 % of its connections on each side. "
+    "Deterministic connections (π = 1, or π = 0 and Ξ = 0) have entropy 0.{epochs}",
 )
 def entropy(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """An outline per layer; below, where there were snapshots, the mean over the epochs."""
