@@ -24,7 +24,7 @@ KINDS = {
     "normal draws": ("normal_",),
     "gathering the batch": ("index_select", "aten::index"),
     "optimiser": ("adamw", "AdamW"),
-    "compiled loops": ("moments", "add_noise"),
+    "moments": ("moments",),
 }
 OTHER = "elementwise passes, loss, dispatch"
 
@@ -70,7 +70,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_flush_denormal(True)
     batches = Batches()
-    for name in ("moments", "add_noise", "adamw"):
+    for name in ("moments", "adamw"):
         setattr(fused, name, recorded(name, getattr(fused, name)))
     rules = {"bp": make_rule(BP), "gbp": make_rule(GBP)}
     columns = {name: budget(rule, batches, args.steps) for name, rule in rules.items()}

@@ -48,6 +48,18 @@ def budget(source: Source) -> str:
     return formatted(table.assign(ratio=ratio), columns)
 
 
+def products(source: Source) -> str:
+    """Time of a product by oneDNN relative to BLAS, by processor."""
+    table = runs.read_table(source.directory / "products.csv")
+    processors = table["machine"].str.split(",").str[0]
+    ratios = table[table["variant"] == "oneDNN"].assign(processor=processors)
+    wide = ratios.pivot(index="product", columns="processor", values="ratio")
+    names = {"AMD EPYC": "AMD", "Intel(R) Xeon(R) Processor": "Intel"}
+    rows = wide.loc[ratios["product"].unique()].rename(columns=names).reset_index()
+    columns = {"oneDNN / MKL": "{product}"} | {name: f"{{{name}:.2f}}" for name in names.values()}
+    return formatted(rows, columns)
+
+
 def scaling(source: Source) -> str:
     """Time and memory along each axis, and the exponents."""
     points = runs.read_table(source.directory / "scaling.csv")
@@ -152,5 +164,5 @@ def converted(source: Source) -> str:
     return formatted(runs.read_table(source.directory / "layers.csv"), columns)
 
 
-MEASURED = (step, budget, scaling, recurrent, copi_step, startup, gpu, converted)
+MEASURED = (step, budget, products, scaling, recurrent, copi_step, startup, gpu, converted)
 BLOCKS: Blocks = {block.__name__: block for block in MEASURED}

@@ -93,17 +93,6 @@ def chain(
 
 
 @fused
-def add_noise(z: Numbers, variance: Numbers, eps: Numbers, scale: float) -> None:
-    """r = eps / sqrt(variance) in place of variance, 0 where it is 0, and s (z + variance r)."""
-    zero = z.dtype.type(0)
-    for i in range(z.size):
-        v, noise = variance[i], eps[i]
-        r = zero if v == zero else noise / math.sqrt(v)
-        z[i] = scale * (z[i] + v * r)
-        variance[i] = r
-
-
-@fused
 def adamw(
     m: Numbers, pi: Numbers, xi: Numbers, by_mu: Numbers, by_var: Numbers,
     mean_m: Numbers, mean_pi: Numbers, mean_xi: Numbers,

@@ -10,8 +10,8 @@ LARGE = 2**23
 """Multiplications from which oneDNN's product is used instead of BLAS.
 
 torch multiplies float32 matrices on the CPU by MKL, which takes about twice as long as oneDNN on
-AMD processors and 0.5 to 0.9 times as long on Intel's (`python -m benchmarks.products`); oneDNN's
-setup costs more for small products. The choice depends on the manufacturer and on no measurement,
+AMD processors and mostly less time on Intel's (`python -m benchmarks.products`); oneDNN's setup
+costs more for small products. The choice depends on the manufacturer and on no measurement,
 so that a machine always computes the same numbers.
 """
 

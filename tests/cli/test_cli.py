@@ -306,8 +306,8 @@ ERRORS = [
     ("train grey=true", "there is no setting 'grey'; known: model.grey"),
     ("train qqqq=1", "there is no setting 'qqqq'; --help lists them"),
     ("train hydra.sweep.dirr=x", "did you mean 'hydra.sweep.dir'?"),
-    ("train model=mnits", "no model 'mnits'; did you mean 'mnist'? known: cifar10, digits,"),
-    ("train model=3", "there is no model '3'; known: cifar10, digits,"),
+    ("train model=mnits", "no model 'mnits'; did you mean 'mnist'? known: cifar10, cifar10_conv,"),
+    ("train model=3", "there is no model '3'; known: cifar10, cifar10_conv,"),
     ("train -m model=mnist,mnits", "there is no model 'mnits'"),
     ("train hydra/launcher=slum", "there is no hydra/launcher 'slum'"),
     ("train depth=foo", "depth=foo: depth must be a whole number"),
@@ -521,8 +521,8 @@ def complete(line: str, breaks: str, tmp_path: Path) -> list[str]:
     [
         ("sas tra", " =:", ["train ", "trajectories "]),
         ("sas train --cfg job depth=3 init.", " =:", ["init.m_var=", "init.pi=", "init.xi_max="]),
-        ("sas train model=mn", " =:", ["mnist "]),
-        ("sas train model=mn", " ", ["model=mnist "]),
+        ("sas train model=mn", " =:", ["mnist ", "mnist_conv "]),
+        ("sas train model=mn", " ", ["model=mnist ", "model=mnist_conv "]),
         ("sas train device=cu", " =:", ["cuda "]),
     ],
 )
