@@ -131,7 +131,7 @@ def test_invalid_settings_are_refused(
     ("model", "weights"), [("mnist_conv", 112_928), ("cifar10_conv", 113_504)]
 )
 def test_published_models_have_100_to_300_thousand_weights(model: str, weights: int) -> None:
-    have(DATA / "MNIST" if model == "mnist_conv" else DATA / "cifar10-full")
+    have(DATA / "MNIST" if model == "mnist_conv" else DATA / "cifar10-jpeg")
     config = composed("train", f"model={model}", f"data.root={DATA}", "train_size=10")
     data = training_run.load_data(config, CPU)
     rule = training_run.rule_maker(config, data)(training_run.setup(config, data), CPU)
