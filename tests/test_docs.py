@@ -74,6 +74,7 @@ def test_commands_exist(document: Path) -> None:
     assert words_after("sas", document) <= known | RENAMED.keys() | {"completion"}
 
 
+@pytest.mark.slow
 def test_command_lines_have_valid_settings(document: Path) -> None:
     for line in command_lines(document):
         command, settings = settings_of(line)

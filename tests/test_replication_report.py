@@ -52,6 +52,7 @@ def test_extent_counts_checks(report: ModuleType) -> None:
     assert report.part(["undecided"]) == "not replicated: 0 of 1 checks pass"
 
 
+@pytest.mark.slow
 def test_extents_agree_with_verdicts(report: ModuleType) -> None:
     source = report.Source(DOCS, "mnist-paper", DOCS)
     table = judge(source.directory).set_index("claim")

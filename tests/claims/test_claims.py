@@ -242,6 +242,7 @@ def test_claim_15_fails_where_both_data_sets_fail() -> None:
 SHORT = maker.REFERENCE | {"steps": 7_500, "published_steps": 25_000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [(), (1,), (5,), (16,)])
 def test_claims_on_trained_networks_need_published_steps(
     broken: tuple[int, ...],

@@ -88,6 +88,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert first == second and first.startswith("sas ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_help_explains_every_setting(
     command: str, capsys: pytest.CaptureFixture[str]

@@ -79,6 +79,7 @@ def test_too_few_classes_or_images_raise_an_error(digits: Data) -> None:
 # ---------------------------------------------------------------- learning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["split", "permuted"])
 @pytest.mark.parametrize("method", METHODS)
 def test_replica_does_not_depend_on_its_companions(

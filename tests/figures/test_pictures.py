@@ -203,6 +203,7 @@ def test_axes_are_labelled(name: str) -> None:
     assert figure.get_figwidth() == (6.8 if name == "atlas" else 3.4)  # both columns of a page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", figures.pictures())
 def test_texts_neither_overlap_nor_leave_the_picture(name: str) -> None:
     figure = usual(name)

@@ -77,6 +77,7 @@ def test_run_is_a_path_a_name_or_latest(
     assert set(tables(directory)["entropy"]["estimator"]) == {"mixed"}
 
 
+@pytest.mark.slow
 def test_perturbation_of_selected_layers(run: Path, tmp_path: Path) -> None:
     words = ["layer=[1,3]", "kind=[vip_off,uip_on]", "fractions=[0,1]", "samples=2", "draw=1"]
     first = measured("perturb", tmp_path / "outputs", *words)

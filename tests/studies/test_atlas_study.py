@@ -79,6 +79,7 @@ def test_published_rows_equal_the_credit_study(unbroken: Path, tmp_path: Path) -
         pd.testing.assert_frame_equal(tables(unbroken)[name], table, check_exact=True, obj=name)
 
 
+@pytest.mark.slow
 def test_setting_with_the_published_numbers_is_that_run(unbroken: Path) -> None:
     names = {path.name for path in (unbroken / "runs").iterdir()}
     varied = {name for name in names if "=" in name and "search" not in name}
@@ -95,6 +96,7 @@ def test_setting_with_the_published_numbers_is_that_run(unbroken: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_run_was_planned_once(unbroken: Path) -> None:
     planned = [point.name for point in Atlas(settings(unbroken.parents[3])).planned()]
     assert len(set(planned)) == len(planned)
@@ -103,6 +105,7 @@ def test_every_run_was_planned_once(unbroken: Path) -> None:
     assert {rate.sub("", name) for name in trained} == {rate.sub("", name) for name in planned}
 
 
+@pytest.mark.slow
 def test_rows_of_every_setting(unbroken: Path) -> None:
     rows = tables(unbroken)["atlas"]
     order = rows[["factor", "setting"]].drop_duplicates().to_numpy().tolist()
@@ -120,6 +123,7 @@ def test_rows_of_every_setting(unbroken: Path) -> None:
     assert list(measured) == [2, 4, 8] and together.loc[2, "n_seeds"] == 2
 
 
+@pytest.mark.slow
 def test_statistic_of_a_setting_is_that_of_its_run(unbroken: Path) -> None:
     rows = tables(unbroken)["atlas"].query("setting == 'lr=0.1' and claim == 4")
     layers = tables(unbroken / "runs" / "gbp-lr=0.1-lr0.1")["layers"]
@@ -130,6 +134,7 @@ def test_statistic_of_a_setting_is_that_of_its_run(unbroken: Path) -> None:
     assert gathered["sparsity"].tolist() == layers["sparsity"].tolist()
 
 
+@pytest.mark.slow
 def test_rate_of_a_setting_is_searched_on_held_out_images(unbroken: Path) -> None:
     search = tables(unbroken)["atlas_search"]
     sgd = search[search["factor"] == "optimiser"]
@@ -140,6 +145,7 @@ def test_rate_of_a_setting_is_searched_on_held_out_images(unbroken: Path) -> Non
     assert config["data"]["split"] == "validation" and config["test_size"] == 259
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trained_has_a_note(unbroken: Path) -> None:
     rows = tables(unbroken)["atlas"]
     reasons = rows[rows["factor"].isin(["broken", "too large"])]
@@ -149,6 +155,7 @@ def test_what_cannot_be_trained_has_a_note(unbroken: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_words_are_written_beside_the_table(unbroken: Path) -> None:
     lines = (unbroken / "atlas.md").read_text().splitlines()
     assert len(lines) == 16 and all(line.startswith("- ") for line in lines)

@@ -144,6 +144,7 @@ def test_sizes_are_scaled_down_for_small_data_sets() -> None:
     assert places(grid("digits", "paper", 1297)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
 @pytest.mark.parametrize(("model", "available"), [("digits", 1297), ("mnist", 60_000)])
 def test_every_preset_has_the_points_of_every_figure(

@@ -69,6 +69,7 @@ def test_interrupted_run_resumes_bit_for_bit(
     assert_same_run(unbroken, directory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_replica_equals_its_run_alone(rule: str, tmp_path: Path) -> None:
     words = ["precision=float64", f"rule={rule}"]

@@ -164,6 +164,7 @@ def test_sweeps_entropies_and_perturbations_of_recurrent_models(
     assert off["vip_off"] == off["random_off"] == alike.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["gbp", "bp"])
 def test_pixel_input_weights_are_ordinary(rule: str, tmp_path: Path) -> None:
     line = f"{DIGITS} model=rnn_pixels model.source=digits train_size=100 epochs=1 rule={rule}"

@@ -25,6 +25,7 @@ def interrupted(config: Train, signal_in: Callable[..., None]) -> Path:
     return directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, COPI, {"name": "mine", "checkpoint_every": 3}])
 def test_directory_alone_resumes_with_its_settings(
     changes: dict[str, object],
