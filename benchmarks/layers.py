@@ -117,7 +117,7 @@ def main() -> None:
         if FLIPOUT in ratios:
             missed |= ratios["sas"] >= ratios[FLIPOUT]
         print(f"largest ratio {ratios['sas'].max():.2f}, bar {BAR}")
-        sys.exit(missed.any())
+        sys.exit(bool(missed.any()))
 
 
 if __name__ == "__main__":
