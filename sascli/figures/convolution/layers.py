@@ -98,7 +98,8 @@ def filters(fig: Figure, tables: Tables, reference: Reference) -> Values:
                 kernel = table[(table["unit"] == unit) & (table["channel"] == channel)]
                 values = kernel.pivot_table(column, "row", "column")
                 ax = grid[number // across * len(channels) + channels.index(channel)]
-                ax[number % across].imshow(values, cmap=colours, **limits)
+                image = ax[number % across].imshow(values, cmap=colours, **limits)
+        part.colorbar(image, ax=list(grid.ravel()), aspect=9)
     return {"count": len(units), "largest": largest}
 
 
