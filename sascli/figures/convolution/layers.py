@@ -6,7 +6,7 @@ from sascli.figures.draw import histograms, style
 from sascli.figures.draw.curves import accuracy, curve, epoch_axis, unique
 from sascli.figures.draw.perturbation import perturbed
 from sascli.figures.draw.picture import Values, picture
-from sascli.figures.draw.rows import Reference, Tables, plural, point, rows, seeds
+from sascli.figures.draw.rows import Reference, Tables, point, rows, seeds
 
 
 @picture(
@@ -36,9 +36,7 @@ def convolution_accuracy(fig: Figure, tables: Tables, reference: Reference) -> V
 def convolution_layers(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """Small multiples: a row per layer, a column per parameter."""
     table = rows(tables, "histograms", rule="gbp", **point(reference))
-    fig.set_figheight(histograms.height(table))
-    histograms.multiples(fig, [(histograms.FILLED, table)], {})
-    return {"seeds": plural(table["seed"].nunique())}
+    return histograms.of_seeds(fig, table, {})
 
 
 @picture(

@@ -18,9 +18,7 @@ from sascli.figures.draw.rows import Reference, Tables, plural, point, rows, see
 def fig3a(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """Small multiples: a row per layer, a column per parameter."""
     table = rows(tables, "histograms", rule="gbp", **point(reference))
-    fig.set_figheight(histograms.height(table))
-    histograms.multiples(fig, [(histograms.FILLED, table)], {})
-    return {"seeds": plural(table["seed"].nunique())}
+    return histograms.of_seeds(fig, table, {})
 
 
 @picture(

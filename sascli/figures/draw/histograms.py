@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import FigureBase
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import LogLocator, NullLocator
 
 from sascli.figures.draw import style
-from sascli.figures.draw.rows import pooled
+from sascli.figures.draw.rows import plural, pooled
 
 COLUMNS = {"pi": r"spike mass $\pi$", "m": "slab mean $m$", "xi": r"slab variance $\Xi$"}
 NUMBERS = {"m": "weight $w$"}
@@ -44,6 +44,13 @@ def are_numbers(table: pd.DataFrame) -> bool:
 def height(table: pd.DataFrame) -> float:
     """Height of the rows of `multiples` in inches."""
     return 0.5 + 0.65 * float(table["layer"].nunique())
+
+
+def of_seeds(fig: Figure, table: pd.DataFrame, names: dict[int, str]) -> dict[str, object]:
+    """A picture of `multiples`, the seeds of a table pooled; the values of its caption."""
+    fig.set_figheight(height(table))
+    multiples(fig, [(FILLED, table)], names)
+    return {"seeds": plural(table["seed"].nunique())}
 
 
 def multiples(fig: FigureBase, groups: Groups, names: dict[int, str]) -> list[str]:

@@ -89,9 +89,7 @@ def temporal_entropy(fig: Figure, tables: Tables, reference: Reference) -> Value
 def temporal_parameters(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of panels per layer."""
     table = rows(tables, "histograms", model=MULTISENSORY, rule="gbp")
-    fig.set_figheight(histograms.height(table))
-    histograms.multiples(fig, [(histograms.FILLED, table)], histograms.RECURRENT)
-    return {"seeds": plural(table["seed"].nunique())}
+    return histograms.of_seeds(fig, table, histograms.RECURRENT)
 
 
 PAIRS = (
