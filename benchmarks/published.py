@@ -8,11 +8,8 @@ implementation took 171 s on two cores.
 """
 
 import argparse
-import subprocess
 import sys
-import time
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import TemporaryDirectory
 
 import torch
@@ -31,15 +28,10 @@ QUICK = ["epochs=2", "train_size=1000", "test_size=1000"]
 def run_once(settings: list[str]) -> dict[str, float]:
     """Seconds, those of the processor, and final accuracy of one process `sas train`."""
     with TemporaryDirectory() as outputs:
-        command = [sys.executable, "-m", "sascli", "train", "model=mnist", *settings]
-        before, start = getrusage(RUSAGE_CHILDREN), time.perf_counter()
-        done = subprocess.run([*command, f"outputs={outputs}"], capture_output=True, text=True)
-        seconds, after = time.perf_counter() - start, getrusage(RUSAGE_CHILDREN)
-        if done.returncode:
-            sys.exit(done.stderr)
+        command = ["-m", "sascli", "train", "model=mnist", *settings, f"outputs={outputs}"]
+        seconds, cpu = timing.process(command)
         (path,) = Path(outputs).glob("train/*/*/history.csv")
         accuracy = float(runs.read_table(path)["test_accuracy"].iloc[-1])
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     times = {"seconds": seconds, "cpu_seconds": cpu, "times": PUBLISHED / seconds}
     return times | {"test_accuracy": accuracy}
 

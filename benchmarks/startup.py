@@ -7,10 +7,7 @@ time, which on an idle machine is the wall time. MNIST is read from
 $SAS_DATA, else ./data, and from its cache after the first round.
 """
 
-import subprocess
 import sys
-import time
-from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import TemporaryDirectory
 
 from benchmarks import timing
@@ -30,13 +27,7 @@ VARIANTS = {
 def run_once(words: list[str]) -> dict[str, float]:
     """Wall and CPU seconds of one process."""
     with TemporaryDirectory() as outputs:
-        words = [*words, f"outputs={outputs}"]
-        before, start = getrusage(RUSAGE_CHILDREN), time.perf_counter()
-        done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
-        wall, after = time.perf_counter() - start, getrusage(RUSAGE_CHILDREN)
-    if done.returncode:
-        sys.exit(done.stderr)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        wall, cpu = timing.process([*words, f"outputs={outputs}"])
     return {"wall_s": wall, "cpu_s": cpu}
 
 

@@ -2,9 +2,12 @@
 
 import argparse
 import platform
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 import pandas as pd
 import torch
@@ -20,6 +23,16 @@ def parser(doc: str | None, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--check", action="store_true", help="exit 1 if the bar is missed")
     return parser
+
+
+def process(words: Sequence[str]) -> tuple[float, float]:
+    """Wall and CPU seconds of one process of this Python. Exits with its message if it fails."""
+    before, start = getrusage(RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    wall, after = time.perf_counter() - start, getrusage(RUSAGE_CHILDREN)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 CPU = torch.device("cpu")
