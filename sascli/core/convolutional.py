@@ -1,8 +1,8 @@
 r"""The convolutional network of spike-and-slab weights: convolutions and a linear read-out.
 
 A convolution is the matrix map of `core.mean_field` on the patches of its input. The weights of a
-kernel are shared by all positions, but epsilon is drawn for each output on its own, as the mean
-field treats the pre-activations. The prefactor is 1/sqrt(N) with N the weights of a kernel.
+kernel are shared by all positions, but epsilon is drawn independently for each output, as the
+mean field treats the pre-activations. The prefactor is 1/sqrt(N) with N the weights of a kernel.
 """
 
 from collections.abc import Callable, Sequence

@@ -106,16 +106,17 @@ def test_replicas_of_a_population_are_as_alone() -> None:
     gbp = network.gbp()
     losses = gbp(x, y, eps)
     for r in range(3):
-        one = network.select(slice(r, r + 1))
+        single = slice(r, r + 1)
+        one = network.select(single)
         assert isinstance(one, Convolutional) and one.kernel == network.kernel
         alone = one.gbp()
-        own = slice(r, r + 1)
-        assert error(alone(x[own], y[own], [noise[own] for noise in eps]), losses[own]) < 1e-12
+        loss = alone(x[single], y[single], [noise[single] for noise in eps])
+        assert error(loss, losses[single]) < 1e-12
         for kind in KINDS:
             got, want = network.split(gbp.grads[kind]), one.split(alone.grads[kind])
             for a, b in zip(got, want, strict=True):
-                assert error(a[own], b) < 1e-12
-        assert error(one.run(one.mean(), x[r]), network.run(network.mean(), x)[own]) < 1e-12
+                assert error(a[single], b) < 1e-12
+        assert error(one.run(one.mean(), x[r]), network.run(network.mean(), x)[single]) < 1e-12
 
 
 def test_evaluation_in_pieces_is_that_of_all_images() -> None:
@@ -139,7 +140,7 @@ def test_add_patches_is_the_transpose_of_patches(kernel: Kernel) -> None:
     assert torch.isclose((rows * other).sum(), inner, rtol=1e-12)
 
 
-def test_copy_has_its_own_numbers() -> None:
+def test_copy_has_separate_numbers() -> None:
     network = make()
     other = copy.deepcopy(network)
     assert isinstance(other, Convolutional)
