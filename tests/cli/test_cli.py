@@ -180,6 +180,19 @@ def test_train_imports_nothing_slow_beside_torch() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+def test_exit_with_triton_prints_no_leaks() -> None:
+    script = """if True:
+        import atexit, gc, sys
+        from sascli.commands.table import function
+        function("wave:open")
+        assert gc.get_freeze_count() > 0
+        sys.modules["triton"] = gc
+        atexit._run_exitfuncs()
+        assert gc.get_freeze_count() == 0
+    """
+    subprocess.run([sys.executable, "-c", script], check=True, env=env())
+
+
 @pytest.mark.parametrize(
     "words", [["train"], ["train", "--help"], ["completion", "query", "sas train mo"]]
 )
