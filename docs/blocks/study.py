@@ -19,10 +19,11 @@ def claims(source: Source, other: str = "") -> str:
 def provenance(source: Source) -> str:
     """The command, code, data, machine and time of the tables."""
     manifest, times = source.manifest, source.rows("times")
-    dirty = " with changes" if manifest["git_dirty"] else ""
+    codes = [manifest, *manifest.get("resumed_by", [])]
+    commits = [f"{c['git_commit']}{' with changes' if c['git_dirty'] else ''}" for c in codes]
     facts = {
         "command": f"`{manifest['command']}`",
-        "code": f"{manifest['git_commit']}{dirty}",
+        "code": ", resumed by ".join(commits),
         "data": f"{manifest['data']['name']}, {manifest['data']['checksum']}",
         "machine": f"{manifest['device']}, {manifest['cores']} cores",
         "versions": ", ".join(

@@ -1,7 +1,7 @@
 """Run directories: claim, describe, lock, find; files in and out."""
 
 from sascli.runs import slurm
-from sascli.runs.code import code_version
+from sascli.runs.code import code_version, continued_by
 from sascli.runs.directories import (
     CONFIG,
     FORMAT,

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,9 @@ def code_version() -> dict[str, Any]:
         "git_dirty": None if status is None else bool(status),
         "code": f"sha256:{digest.hexdigest()}",
     }
+
+
+def continued_by(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`resumed_by` of a manifest, to which this version of the code is added if it is another."""
+    before, code = manifest.get("resumed_by", []), code_version()
+    return before if code["code"] == [manifest, *before][-1].get("code") else [*before, code]

@@ -72,7 +72,9 @@ def begin(directory: Path, config: Train, entries: Mapping[str, object], **statu
     status |= {"config_hash": config_hash(config), **runs.running()}
     resumes = runs.begun(directory)
     if resumes:
-        runs.describe(directory, **status)
+        resumed_by = runs.continued_by(runs.manifest_of(directory))
+        runs.describe(directory, **status, resumed_by=resumed_by)
     runs.write_json(directory / runs.CONFIG, plain(config))
     if not resumes:
-        runs.describe(directory, **runs.provenance(), **entries, **status, start=runs.now())
+        status |= {"start": runs.now(), "resumed_by": []}
+        runs.describe(directory, **runs.provenance(), **entries, **status)

@@ -245,6 +245,23 @@ def test_run_stopped_by_a_signal_resumes_bit_for_bit(
         assert_same_run(directory, training_run.run(config))
 
 
+def test_manifest_lists_other_code_that_resumed_the_run(
+    tiny: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, first = training_run.run(tiny(epochs=1)), runs.code_version()
+
+    def resumed(epochs: int) -> Any:
+        training_run.run(tiny(epochs=epochs, resume=str(directory)))
+        return runs.manifest_of(directory)["resumed_by"]
+
+    assert resumed(2) == []
+    other = first | {"git_commit": "b", "code": "sha256:b"}
+    monkeypatch.setattr("sascli.runs.code.code_version", lambda: other)
+    assert resumed(3) == [other] == resumed(4)
+    monkeypatch.undo()
+    assert resumed(5) == [other, first]
+
+
 def killed_at_write(config: Train, number: int) -> None:
     """Train in this process, which is killed when it is about to put its n-th file in place."""
     replace_file, left = os.replace, iter(range(1, number))
