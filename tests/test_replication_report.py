@@ -89,6 +89,28 @@ def test_reference_error_is_beside_the_seeds(report: ModuleType) -> None:
     assert f"| {lowest:.1f} |" in line and "| 10.2 | 5 |" in line
 
 
+def test_means_over_all_connections_weight_the_layers_by_size(report: ModuleType) -> None:
+    source = report.Source(DOCS, "mnist-paper", DOCS)
+    table = source.rows("datasize_layers", rule="gbp", depth=5, train_size=40_000)
+    sizes = table["layer"].map({1: 784 * 100, 2: 100 * 100, 3: 100 * 100, 4: 100 * 10})
+    part = (table["entropy"] * sizes).groupby(table["seed"]).sum() / 99_400
+    lines = report.layer_means(source, "entropy", "5").splitlines()
+    line = next(line for line in lines if line.startswith("| 40000 |"))
+    assert line.endswith(f"| {part.mean():.2f} ± {part.std():.2f} | 5 |")
+
+
+def test_reference_values_outside_the_seeds_are_counted(report: ModuleType) -> None:
+    source = report.Source(DOCS, "mnist-paper", DOCS)
+    known = runs.read_table(DOCS / "data/reference-run.csv").set_index(["depth", "layer"])
+    columns = ["sparsity", "vip_fraction", "uip_fraction"]
+    seeds = source.rows("layers", train_size=10_000).groupby(["depth", "layer"])[columns]
+    known = known[columns].reindex(seeds.min().index)
+    outside = ((known < seeds.min()) | (known > seeds.max())).sum().sum()
+    text = import_module("blocks.credit").layers(source, "reference-run")
+    assert f"{outside} of {known.notna().sum().sum()} reference values are outside" in text
+    assert outside > 0
+
+
 def test_first_existing_name_is_shown(report: ModuleType, tmp_path: Path) -> None:
     document = tmp_path / "document.md"
     document.write_text("<!-- BEGIN tally none,mnist-paper,cifar10-quick -->\n<!-- END -->\n")

@@ -152,14 +152,19 @@ def tally(source: Source) -> str:
 
 
 def layer_means(source: Source, column: str, depth: str) -> str:
-    """A column of the layers against T at one depth."""
+    """A column of the layers against T at one depth, and its mean over all connections."""
     table = source.rows("datasize_layers", rule="gbp", depth=int(depth))
-    records = [
-        {"T": size}
-        | {f"layer {layer}": spread(part[column]) for layer, part in rows.groupby("layer")}
-        | {"seeds": rows["seed"].nunique()}
-        for size, rows in table.groupby("train_size")
-    ]
+    known = source.rows("layers", rule="gbp", depth=int(depth)).groupby("layer").first()
+    sizes = known["n_in"] * known["n_out"]
+    records = []
+    for size, rows in table.groupby("train_size"):
+        values = by_seed(rows, column, "layer")
+        over_all = (values * sizes).sum(axis=1) / sizes.sum()
+        records.append(
+            {"T": size}
+            | {f"layer {layer}": spread(values[layer]) for layer in values}
+            | {"all connections": spread(over_all), "seeds": len(values)}
+        )
     return source.part(records, f"`{column}`, L = {depth}; {OVER_SEEDS}", "datasize_layers")
 
 
