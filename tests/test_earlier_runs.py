@@ -22,6 +22,8 @@ import pandas as pd
 import pytest
 
 from sascli.cli import main
+from sascli.config import Train
+from sascli.training.directories import same_settings, settings_of
 
 FIXTURE = Path(__file__).with_name("fixtures") / "c87041c.tar.gz"
 DIGITS = (
@@ -126,3 +128,10 @@ def test_earlier_run_is_found_by_its_settings(
     sas(earlier, f"train {DIGITS.replace('epochs=4', 'epochs=2')} name=old resume=true")
     assert "already finished" in capsys.readouterr().out
     assert [path.name for path in (earlier / "train/old").iterdir() if path.is_dir()] == ["v001"]
+
+
+def test_empty_rule_of_an_earlier_study_is_none(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"rule": {}, "epochs": 7}')
+    earlier = settings_of(tmp_path, Train)
+    assert earlier.rules == [] and earlier.epochs == 7
+    assert same_settings(Train(epochs=7))(tmp_path, {"config_hash": "of an earlier version"})

@@ -229,9 +229,12 @@ class Train:
     )
 
     def __post_init__(self) -> None:
-        """The rule's settings as their dataclass. Raises UserError for an invalid one."""
+        """The rule's settings as their dataclass. Raises UserError for an invalid one.
+
+        Where a command's settings do not decide the rule, earlier versions had an empty one.
+        """
         if isinstance(self.rule, Mapping):
-            self.rule = rule_settings(self.rule)
+            self.rule = rule_settings(self.rule) if self.rule else None
 
     @property
     def rules(self) -> list[RuleSettings]:
