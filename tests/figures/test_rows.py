@@ -47,6 +47,8 @@ def test_spread_is_over_seeds_not_over_rows() -> None:
     both = pd.concat([table.assign(depth=4, train_size=20), more])
     assert seeds(both) == "error bars: standard deviation over 2 to 5 seeds"
     assert seeds(more) == "error bars: standard deviation over 5 seeds"
+    rates = pd.concat([more.assign(setting="lr=1"), more[more["seed"] < 3].assign(setting="lr=2")])
+    assert seeds(rates) == "error bars: standard deviation over 3 to 5 seeds"
 
 
 def test_pooling_the_same_bins_adds_counts() -> None:

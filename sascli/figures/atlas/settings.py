@@ -25,7 +25,8 @@ NAMES = {
 SYMBOLS = {
     "train_size=": "T = ", "depth=": "L = ", "batch_size=": "batch = ", "lr=": "η = ",
     "optim.name=": "", "optim.halve_every=": "halved every ", "model=": "", "model.": "",
-    "init.m_var=null": "m as published", "init.m_var=": "variance of m = ",
+    "init.m_var=null": "m as published", "init.m_var=fan_in": "variance of m = 2/N",
+    "init.m_var=": "variance of m = ",
     "init.xi_max=": "Ξ up to ", "decay.pi=": "decay of π = ",
 }  # fmt: skip
 """Beginnings of a setting's words, as in pictures."""

@@ -57,9 +57,11 @@ def plural(*numbers: int, noun: str = "seed") -> str:
 def seeds(table: pd.DataFrame, drawn: str = "error bars", noun: str = "seed") -> str:
     """The clause of a caption that defines the spread drawn, and over how many seeds it is.
 
-    The models, runs or points (a depth and a T) of a table may have different numbers of them.
+    The models, runs, settings or points (a depth and a T) of a table may have different numbers of
+    them.
     """
-    keys = [key for key in ("run", "model", "point", "depth", "train_size") if key in table]
+    names = ("run", "model", "setting", "point", "depth", "train_size")
+    keys = [key for key in names if key in table]
     numbers = table.groupby(keys)["seed"].nunique() if keys else [table["seed"].nunique()]
     if max(numbers) == 1:
         return f"one {noun}: no {drawn}"
