@@ -1,8 +1,8 @@
 """Parts about the atlas: where each claim holds, and the settings of the two questions."""
 
 from blocks.source import Blocks, Source
-from sascli.claims import UNMEASURED
-from sascli.claims.atlas import PUBLISHED, in_words
+from sascli.claims import FAILS, HOLDS, UNMEASURED
+from sascli.claims.atlas import CLAIMS, PUBLISHED, in_words
 from sascli.figures.atlas.settings import FALLING, STEPS
 
 QUESTIONS = {"steps": ([PUBLISHED, f"every {STEPS}"], [4, 8, 11]), "rate": ([FALLING], [4])}
@@ -13,6 +13,25 @@ def words(source: Source) -> str:
     """A line for each claim: where it holds."""
     lines = "\n".join(f"- {line}" for line in in_words(source.rows("atlas")))
     return f"{lines}\n\nFrom `docs/data/{source.name}/atlas.csv`."
+
+
+def counts(source: Source) -> str:
+    """The number of settings at which each claim holds and does not."""
+    table = source.rows("atlas")
+    records = []
+    for claim in CLAIMS:
+        rows = table[table["claim"] == claim.number].set_index("factor")["verdict"]
+        numbers = rows.drop(PUBLISHED).value_counts()
+        records.append(
+            {
+                "claim": claim.number,
+                "statement": claim.statement,
+                "published": rows[PUBLISHED],
+                "rows where it holds": numbers.get(HOLDS, 0),
+                "does not hold": numbers.get(FAILS, 0),
+            }
+        )
+    return source.part(records, "", "atlas")
 
 
 def question(source: Source, name: str) -> str:
@@ -48,5 +67,8 @@ def skipped(source: Source) -> str:
 
 
 BLOCKS: Blocks = {
-    "atlas_words": words, "atlas_question": question, "atlas_skipped": skipped
-}  # fmt: skip
+    "atlas_words": words,
+    "atlas_counts": counts,
+    "atlas_question": question,
+    "atlas_skipped": skipped,
+}

@@ -64,20 +64,26 @@ def extent(rows: pd.DataFrame) -> str:
 
 
 def boundary(settings: Sequence[str], holds: Sequence[bool]) -> str:
-    """Where it holds and where it does not, by an inequality where one number orders them."""
+    """Where it holds and where it does not, by an inequality where one number orders them.
+
+    Settings are named by their first word's value where it tells them apart.
+    """
     words = [setting.split()[0].partition("=") for setting in settings]
-    (key, *_), numbers = words[0], [number(value) for _, _, value in words]
+    (key, *_), values = words[0], [value for _, _, value in words]
+    same = {name for name, _, _ in words} == {key}
     change = [a != b for a, b in pairwise(holds)]
-    if sum(change) == 1 and {name for name, _, _ in words} == {key} and ascending(numbers):
+    if sum(change) == 1 and same and ascending(list(map(number, values))):
         last = change.index(True)  # before the change
         if holds[0]:
-            return f"holds for {key} <= {words[last][2]}, lost beyond"
-        return f"holds for {key} >= {words[last + 1][2]}, not below"
+            return f"holds for {key} <= {values[last]}, lost beyond"
+        return f"holds for {key} >= {values[last + 1]}, not below"
+    brief = same and len(set(values)) == len(values)
+    names = values if brief else settings
     lists = [
-        ", ".join(setting for setting, held in zip(settings, holds, strict=True) if held is value)
+        ", ".join(name for name, held in zip(names, holds, strict=True) if held is value)
         for value in (True, False)
     ]
-    return f"holds at {lists[0]}; not at {lists[1]}"
+    return f"holds at {f'{key}=' if brief else ''}{lists[0]}; not at {lists[1]}"
 
 
 def number(text: str) -> float:

@@ -67,12 +67,12 @@ def test_skipped_setting_has_its_reason_at_every_claim() -> None:
         (["epochs=30", "epochs=100", "epochs=300"], [1, 1, 0],
          "holds for epochs <= 100, lost beyond"),
         (["lr=0.01", "lr=0.1"], [0, 1], "holds for lr >= 0.1, not below"),
-        (["lr=0.01", "lr=0.1", "lr=1"], [1, 0, 1], "holds at lr=0.01, lr=1; not at lr=0.1"),
-        (["lr=0.1", "lr=0.01"], [1, 0], "holds at lr=0.1; not at lr=0.01"),
+        (["lr=0.01", "lr=0.1", "lr=1"], [1, 0, 1], "holds at lr=0.01, 1; not at 0.1"),
+        (["lr=0.1", "lr=0.01"], [1, 0], "holds at lr=0.1; not at 0.01"),
         (["train_size=5 epochs=9", "train_size=50"], [0, 1],
          "holds for train_size >= 50, not below"),
         (["depth=7", "depth=7 lr=0.03"], [0, 1], "holds at depth=7 lr=0.03; not at depth=7"),
-        (["model=digits", "model=mnist"], [0, 1], "holds at model=mnist; not at model=digits"),
+        (["model=digits", "model=mnist"], [0, 1], "holds at model=mnist; not at digits"),
     ],
 )  # fmt: skip
 def test_boundary_of_a_factor(settings: list[str], holds: list[int], text: str) -> None:
