@@ -16,18 +16,22 @@ def words(source: Source) -> str:
 
 
 def counts(source: Source) -> str:
-    """The number of settings at which each claim holds and does not."""
+    """The number of different settings at which each claim holds and does not.
+
+    A network that several factors list has the same numbers in each and counts once.
+    """
     table = source.rows("atlas")
     records = []
     for claim in CLAIMS:
-        rows = table[table["claim"] == claim.number].set_index("factor")["verdict"]
-        numbers = rows.drop(PUBLISHED).value_counts()
+        rows = table[table["claim"] == claim.number].set_index("factor")
+        others = rows.drop(PUBLISHED).drop_duplicates(["statistic", "mean", "se", "verdict"])
+        numbers = others["verdict"].value_counts()
         records.append(
             {
                 "claim": claim.number,
                 "statement": claim.statement,
-                "published": rows[PUBLISHED],
-                "rows where it holds": numbers.get(HOLDS, 0),
+                "published": rows.loc[PUBLISHED, "verdict"],
+                "settings where it holds": numbers.get(HOLDS, 0),
                 "does not hold": numbers.get(FAILS, 0),
             }
         )
