@@ -69,6 +69,18 @@ def fused(loop: Loop) -> Callable[..., None]:
 
 
 @fused
+def add_noise(z: Numbers, variance: Numbers, eps: Numbers, scale: float) -> None:
+    """`mean_field.add_noise`: z = s (z + eps sqrt(variance)); r is written over the variance."""
+    one, zero, infinite = z.dtype.type(1), z.dtype.type(0), z.dtype.type(math.inf)
+    for i in range(z.size):
+        v = variance[i]
+        r = one / math.sqrt(v)
+        r = (zero if r == infinite else r) * eps[i]
+        z[i] = scale * (z[i] + v * r)
+        variance[i] = r
+
+
+@fused
 def moments(m: Numbers, pi: Numbers, xi: Numbers, mu: Numbers, var: Numbers) -> None:
     """mu = (1 - pi) m and var = (1 - pi)(Xi + pi m^2)."""
     one = m.dtype.type(1)

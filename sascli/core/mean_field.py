@@ -56,8 +56,11 @@ def forward(
 
 
 def add_noise(z: Tensor, variance: Tensor, eps: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """z = s (sum mu a + eps sqrt(sum v a^2)) in place of its first sum, and r; any shape."""
+    """z = s (sum mu a + eps sqrt(sum v a^2)) and r, in place of the two sums; any shape."""
     # 1/sqrt(0) = inf becomes 0: the convention for Delta = 0. NaN stays, so divergence is seen.
+    if fused.fit(z, variance, eps):
+        fused.add_noise(z, variance, eps, scale=scale)
+        return z, variance
     r = torch.rsqrt(variance).nan_to_num_(nan=math.nan, posinf=0.0).mul_(eps)
     z.addcmul_(variance, r)
     return (z if scale == 1 else z.mul_(scale)), r

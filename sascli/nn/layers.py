@@ -165,7 +165,7 @@ class _SpikeSlabConvolution(SpikeSlabLayer):
         z = mean_field_convolution(
             a, self.m, self.pi, self.xi, eps, settings=settings, scale=self.scale
         )
-        return z if self.bias is None else z + self.bias.view(-1, *(1,) * axes)
+        return z if self.bias is None else z.add_(self.bias.view(-1, *(1,) * axes))
 
 
 class SpikeSlabConv1d(_SpikeSlabConvolution, nn.Conv1d):  # type: ignore[override]

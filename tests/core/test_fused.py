@@ -1,5 +1,6 @@
 """Loops compiled by numba against torch's operations and the plain formulas."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,17 +30,28 @@ def results(case: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
     first, second = normal(*SHAPE, seed=7).to(dtype), normal(*SHAPE, seed=8).to(dtype)
     if case == "moments":
         return mean_field.moments(m, pi, xi)
+    if case == "noise":  # some variances are 0
+        return mean_field.add_noise(m.clone(), xi.clone(), first, 0.3)
     return mean_field.parameter_gradients(m, pi, xi, first, second)
 
 
 @dtypes
-@pytest.mark.parametrize("case", ["moments", "chain"])
+@pytest.mark.parametrize("case", ["noise", "moments", "chain"])
 def test_loop_equals_torch(case: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     got = results(case, dtype)
     monkeypatch.setattr(fused, "fit", lambda *_: False)
     for one, other in zip(got, results(case, dtype), strict=True):
         assert one.dtype == dtype and one.isfinite().all()
         assert error(one, other.double()) < BOUND[dtype]
+
+
+@dtypes
+def test_noise_ends(dtype: torch.dtype) -> None:
+    variance = torch.tensor([0, math.nan, -1, math.inf, 4], dtype=dtype)
+    one, two = torch.ones_like(variance), torch.full_like(variance, 2)
+    z, r = mean_field.add_noise(one, variance, two, 3)
+    torch.testing.assert_close(r, r.new_tensor([0, math.nan, math.nan, 0, 1]), equal_nan=True)
+    torch.testing.assert_close(z, z.new_tensor([3] + 3 * [math.nan] + [15]), equal_nan=True)
 
 
 def test_tensors_that_do_not_fit() -> None:
