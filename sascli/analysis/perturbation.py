@@ -13,7 +13,7 @@ from torch import Tensor
 from sascli.analysis.ensemble import outputs
 from sascli.analysis.replicas import replica_tables
 from sascli.core.network import FeedForward
-from sascli.core.spike_slab import SpikeSlab
+from sascli.core.spike_slab import SpikeSlab, at_least_single
 from sascli.core.streams import Generators, fill_normal, fill_uniform, streams
 from sascli.data.accuracy import Score
 
@@ -100,9 +100,11 @@ class Candidates:
         mask = self.mask(kind).flatten(1)
         counted = mask if kind in ("uip_on", *PAIRED) else self.vip.flatten(1)
         m = self.layer.m.detach()
-        n = (counted.sum(1, keepdim=True) * fractions.to(m.dtype)).round().long()
+        dtype = at_least_single(m)
+        n = (counted.sum(1, keepdim=True) * fractions.to(dtype)).round().long()
         n = torch.minimum(n, mask.sum(1, keepdim=True))
-        scores = fill_uniform(m.new_empty(mask.shape), generator).masked_fill_(~mask, 2.0)
+        scores = fill_uniform(m.new_empty(mask.shape, dtype=dtype), generator)
+        scores.masked_fill_(~mask, 2.0)
         rank = scores.argsort(1).argsort(1)
         chosen: Tensor = (rank.unsqueeze(1) < n.unsqueeze(2)).unflatten(2, m.shape[1:])
         return chosen

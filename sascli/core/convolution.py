@@ -16,9 +16,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sascli.core.mean_field import add_noise, moments, parameter_gradients
+from sascli.core.precision import without_autocast
 
 Settings = tuple[Sequence[int], Sequence[int], Sequence[int], int]
 """Stride, padding and dilation by axis; groups."""
+
+
+RESIDUE = 8
+"""Rounding steps of the largest variance below which another one is rounding error."""
 
 
 def convolution(a: Tensor, w: Tensor, settings: Settings) -> Tensor:
@@ -40,6 +45,19 @@ def convolution_backward(
     return grad_a, grad_w
 
 
+def without_residue(variance: Tensor) -> Tensor:
+    """Sums of non-negative numbers, in place, with 0 for what is only rounding.
+
+    Algorithms by transforms (Winograd's, FFT) leave numbers of either sign where the sum is 0;
+    oneDNN's, the CPU's, add up products. NaN stays NaN.
+    """
+    mkldnn = torch.backends.mkldnn
+    if variance.device.type == "cpu" and mkldnn.is_available() and mkldnn.enabled:
+        return variance
+    least = RESIDUE * torch.finfo(variance.dtype).eps * variance.amax()
+    return variance.masked_fill_(variance.abs() <= least, 0)
+
+
 class _MeanFieldConvolution(torch.autograd.Function):
     """Eqs. 2-3 forward, Eqs. 5-7 backward."""
 
@@ -50,14 +68,15 @@ class _MeanFieldConvolution(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         w = moments(m, pi, xi)
         a2 = a * a
-        z = convolution(a, w.mu, settings)
-        z, r = add_noise(z, convolution(a2, w.var, settings), eps, scale)
+        variance = without_residue(convolution(a2, w.var, settings))
+        z, r = add_noise(convolution(a, w.mu, settings), variance, eps, scale)
         ctx.save_for_backward(a, a2, m, pi, xi, r, *w)
         ctx.scale, ctx.settings = scale, settings
         return z
 
     @staticmethod
     @once_differentiable
+    @without_autocast
     def backward(ctx: Any, grad_z: Tensor) -> tuple[Tensor | None, ...]:
         a, a2, m, pi, xi, r, mu, var = ctx.saved_tensors
         k = grad_z if ctx.scale == 1 else grad_z * ctx.scale

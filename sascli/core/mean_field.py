@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sascli.core import fused
+from sascli.core.precision import without_autocast
 from sascli.core.products import add_product, product
 
 
@@ -126,6 +127,7 @@ class _MeanFieldLinear(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @without_autocast
     def backward(ctx: Any, grad_z: Tensor) -> tuple[Tensor | None, ...]:
         a, a2, m, pi, xi, r, mu, var = ctx.saved_tensors
         grad_mu, grad_var = torch.empty_like(m), torch.empty_like(m)

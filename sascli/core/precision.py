@@ -1,11 +1,31 @@
 """The precision of numbers, and that of products of float32 matrices on a GPU."""
 
 import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import torch
+from torch import Tensor
 
 SIZE = 512
 """Of the matrices whose product shows the precision: cuBLAS multiplies tiny ones in float32."""
+
+
+Backward = Callable[[Any, Tensor], tuple[Tensor | None, ...]]
+
+
+def without_autocast(backward: Backward) -> Backward:
+    """A backward pass in the precision of its tensors, also where it is called under autocast."""
+
+    @wraps(backward)
+    def call(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        if not torch.is_autocast_enabled(grad.device.type):
+            return backward(ctx, grad)
+        with torch.autocast(grad.device.type, enabled=False):
+            return backward(ctx, grad)
+
+    return call
 
 
 def dtype_of(precision: str) -> torch.dtype:

@@ -53,8 +53,9 @@ class SpikeSlab(nn.Module):
     @torch.no_grad()
     def sample(self, *, generator: Generators) -> Tensor:
         """Weights of one effective network, (replicas, n_out, n_in)."""
-        present = fill_uniform(torch.empty_like(self.pi), generator) >= self.pi
-        slab = fill_normal(torch.empty_like(self.m), generator)
+        draws = torch.empty(self.m.shape, dtype=at_least_single(self.m), device=self.m.device)
+        present = fill_uniform(draws, generator) >= self.pi
+        slab = fill_normal(draws, generator).to(self.m.dtype)
         return slab.mul_(self.xi.sqrt()).add_(self.m).mul_(present)
 
     def vip(
@@ -117,6 +118,11 @@ class SpikeSlab(nn.Module):
                 m1, pi1, xi1 = (parameter[index] for parameter in parameters)
                 target[index] = _paper(m1, pi1, xi1, drawn, draws, half_width)
         return value
+
+
+def at_least_single(values: Tensor) -> torch.dtype:
+    """The type of random numbers for these: half precision has too few in (0, 1)."""
+    return torch.promote_types(values.dtype, torch.float32)
 
 
 class Layered(Protocol):

@@ -3,7 +3,7 @@
 from sascli.nn.change import perturb_, prune
 from sascli.nn.convert import to_spike_slab
 from sascli.nn.layers import SpikeSlabConv1d, SpikeSlabConv2d, SpikeSlabLinear
-from sascli.nn.modes import mean_field, sampled
+from sascli.nn.modes import mean_field, reseed_, sampled
 from sascli.nn.project import project_, project_after
 from sascli.nn.tables import connections, credit
 
@@ -18,6 +18,7 @@ __all__ = [
     "project_",
     "project_after",
     "prune",
+    "reseed_",
     "sampled",
     "to_spike_slab",
 ]

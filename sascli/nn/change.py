@@ -41,10 +41,13 @@ def perturb_(
         The number of changed connections by layer.
 
     Raises:
-        UserError: another kind, no such layer, or no spike-and-slab layer.
+        UserError: another kind, a fraction outside [0, 1], no such layer, or no spike-and-slab
+            layer.
     """
     if kind not in PERTURBATIONS:
         raise UserError(f"kind is one of {', '.join(PERTURBATIONS)}, not {kind!r}")
+    if not 0 <= fraction <= 1:
+        raise UserError(f"fraction is in [0, 1], not {fraction}")
     network, changed = rows(model), dict[str, int]()
     if only not in (None, *network.layer_names):
         raise UserError(f"there is no layer {only!r}: choose {', '.join(network.layer_names)}")
@@ -53,7 +56,9 @@ def perturb_(
     ):
         if only in (None, name):
             candidates = Candidates(slab, Thresholds(tolerance))
-            mask = candidates.choose(kind, slab.m.new_tensor([fraction]), generator)
+            mask = candidates.choose(
+                kind, torch.tensor([fraction], device=slab.m.device), generator
+            )
             chosen = mask.view_as(layer.m)
             changed[name] = int(chosen.sum())
             if kind == "uip_on":
@@ -72,7 +77,8 @@ def prune(model: nn.Module, keep: float, criterion: str = "pi") -> nn.Module:
     Connections are chosen from all layers together, as by `sas prune`: those remain that have
     the smallest `pi`, the largest signal-to-noise ratio (`snr`), or the largest `magnitude`. The
     others are masked by torch.nn.utils.prune, so that they remain 0 in fine-tuning, until
-    `torch.nn.utils.prune.remove`. `keep=1` is the mean network.
+    `torch.nn.utils.prune.remove`. `keep=1` is the mean network. Layers that share a weight still
+    do, other modules that share it keep a copy of m.
 
     Raises UserError for a fraction outside [0, 1], another criterion, or no spike-and-slab layer.
     """

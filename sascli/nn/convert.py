@@ -14,6 +14,7 @@ from sascli.nn.layers import (
     SpikeSlabConv2d,
     SpikeSlabLayer,
     SpikeSlabLinear,
+    check_prefactor,
 )
 
 NAMESAKES: dict[type[nn.Module], type[SpikeSlabLayer]] = {
@@ -25,7 +26,7 @@ NAMESAKES: dict[type[nn.Module], type[SpikeSlabLayer]] = {
 
 def to_spike_slab(
     model: nn.Module,
-    only: Collection[str] = ("*",),
+    only: str | Collection[str] = "*",
     *,
     prefactor: str | None = None,
     xi_max: float = XI_MAX,
@@ -40,37 +41,57 @@ def to_spike_slab(
 
     Arguments:
         model: the model, or a single layer.
-        only: names of modules as of `named_modules()`, or patterns such as "features.*".
+        only: name of a module as of `named_modules()`, or a pattern such as "features.*"; or
+            several. A module's name chooses what is inside it, too.
         prefactor, generator: as of `SpikeSlabLinear`.
         xi_max: the initial size of the slab's variance.
 
     A warning lists the chosen modules with parameters that were not converted: other kinds,
-    subclasses, layers whose weight is computed (weight_norm, pruning), and with a prefactor
-    layers that share their weight with one of those.
+    subclasses, layers whose `forward` was replaced or whose weight is computed (weight_norm,
+    pruning), complex or empty ones or on the device "meta", and with a prefactor layers that
+    share their weight with one of those. Modules outside the model are not seen: pass all of it,
+    and choose by `only`.
 
     Returns:
         The model.
 
     Raises:
-        UserError: nothing to convert, or a pattern without a module.
+        UserError: nothing to convert, a pattern without a module that has parameters, another
+            prefactor than that of a layer with the same weight, or a negative xi_max.
     """
+    check_prefactor(prefactor)
+    if not xi_max >= 0:
+        raise UserError(f"xi_max is a variance, not {xi_max}")
+    patterns = [only] if isinstance(only, str) else list(only)
     named = list(model.named_modules(remove_duplicate=False))
-    if unknown := [p for p in only if not any(fnmatchcase(name, p) for name, _ in named)]:
-        raise UserError(f"the model has no module {', '.join(unknown)}: see model.named_modules()")
+    filled = [name for name, module in named if module._parameters]
+    if unknown := [p for p in patterns if not any(_matches(name, p) for name in filled)]:
+        raise UserError(
+            f"no module with parameters is {', '.join(unknown)}: see model.named_modules()"
+        )
     twins = {m.m: m for _, m in named if isinstance(m, SpikeSlabLayer)}
     chosen = {
         module: name
         for name, module in named
-        if any(fnmatchcase(name, pattern) for pattern in only)
+        if any(_matches(name, pattern) for pattern in patterns)
         and module._parameters
         and not isinstance(module, SpikeSlabLayer)
     }
-    layers = [m for m in chosen if type(m) in NAMESAKES and "weight" in m._parameters]
+    layers = [module for module in chosen if _convertible(module)]
     if prefactor is not None:  # it changes m, which may be a parameter of other modules too
         others = {p for _, m in named if m not in layers for p in m._parameters.values()}
         layers = [m for m in layers if m.weight not in others - twins.keys()]
     if not layers:
-        raise UserError("none of the chosen modules is an nn.Linear, nn.Conv1d or nn.Conv2d")
+        raise UserError(
+            "none of the chosen modules is an nn.Linear, nn.Conv1d or nn.Conv2d that is not "
+            "converted yet"
+        )
+    for layer in layers:
+        twin = twins.get(layer.weight)
+        if twin and twin.prefactor != prefactor:
+            raise UserError(
+                f"{chosen[layer]} shares its weight with a layer of prefactor={twin.prefactor!r}"
+            )
     for layer in layers:
         layer.__class__ = NAMESAKES[type(layer)]
         assert isinstance(layer, SpikeSlabLayer)
@@ -87,6 +108,19 @@ def to_spike_slab(
     ]:
         warnings.warn(f"not converted: {', '.join(skipped)}", stacklevel=2)
     return model
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a pattern chooses a module, or one that it is in."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
+
+
+def _convertible(module: nn.Module) -> bool:
+    """Whether a module is a layer of torch as torch made it, with a weight of real numbers."""
+    weight = module._parameters.get("weight")
+    if type(module) not in NAMESAKES or weight is None or "forward" in vars(module):
+        return False
+    return weight.is_floating_point() and weight.numel() > 0 and not weight.is_meta
 
 
 def to_plain(layer: SpikeSlabLayer, weight: nn.Parameter) -> None:

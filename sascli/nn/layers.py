@@ -18,6 +18,12 @@ XI_MAX = 0.01
 """Initial Xi ~ Uniform(0, XI_MAX), with pre-activations that have the factor 1/sqrt(N)."""
 
 
+def check_prefactor(prefactor: str | None) -> None:
+    """Raises UserError unless it is None or "sqrt"."""
+    if prefactor not in (None, "sqrt"):
+        raise UserError(f"prefactor is None or 'sqrt', not {prefactor!r}")
+
+
 class SpikeSlabLayer(SpikeSlab):
     """A layer of torch whose weights are distributions; the bias is an ordinary parameter.
 
@@ -56,8 +62,7 @@ class SpikeSlabLayer(SpikeSlab):
 
     def spread(self, prefactor: str | None, generator: torch.Generator | None) -> None:
         """Replace torch's `weight` by m, the same parameter, and by pi = Xi = 0."""
-        if prefactor not in (None, "sqrt"):
-            raise UserError(f"prefactor is None or 'sqrt', not {prefactor!r}")
+        check_prefactor(prefactor)
         weight = self._parameters.pop("weight")
         assert isinstance(weight, nn.Parameter)
         self.m = weight
@@ -69,8 +74,23 @@ class SpikeSlabLayer(SpikeSlab):
         self.field = False
         """Whether evaluation uses the mean field instead of the mean network."""
         self.register_buffer("effective", None, persistent=False)
+        self.reseed(generator)
+
+    def reseed(self, generator: torch.Generator | None = None) -> None:
+        """Draw noise from a new stream, seeded by the generator or by torch's global stream."""
         device = "cpu" if generator is None else generator.device
         self.noise = Noise(int(torch.randint(2**62, (), generator=generator, device=device)))
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *arguments: Any
+    ) -> None:
+        """As of torch's namesake; a weight becomes m with pi = 0, and Xi stays as it is."""
+        if prefix + "weight" in state_dict and prefix + "m" not in state_dict:
+            state_dict = dict(state_dict)
+            state_dict[prefix + "m"] = state_dict.pop(prefix + "weight") / self.scale
+            state_dict[prefix + "pi"] = torch.zeros_like(self.pi)
+            state_dict[prefix + "xi"] = self.xi.detach().clone()
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -130,7 +150,7 @@ class SpikeSlabLinear(SpikeSlabLayer, nn.Linear):  # type: ignore[override, misc
 
     def pre_activations(self, a: Tensor) -> Tensor:
         """The mean field of (..., in_features)."""
-        flat = a.reshape(-1, self.in_features)
+        flat = a.unsqueeze(0) if a.dim() == 1 else a.flatten(0, -2)
         eps = self.noise(flat, len(flat), self.out_features)
         z = mean_field_linear(flat, self.m, self.pi, self.xi, eps, scale=self.scale)
         z = z if self.bias is None else z + self.bias

@@ -28,6 +28,16 @@ def sampled(model: nn.Module, generator: torch.Generator) -> Iterator[nn.Module]
             layer.effective = weights
 
 
+def reseed_(model: nn.Module, generator: torch.Generator | None = None) -> nn.Module:
+    """Give every layer a new stream of noise, seeded by the generator or torch's global stream.
+
+    Copies of a layer draw the same noise until then, and so do processes of the same seed.
+    """
+    for _, layer in named_layers(model):
+        layer.reseed(generator)
+    return model
+
+
 @contextmanager
 def mean_field(model: nn.Module) -> Iterator[nn.Module]:
     """Within it, the model in evaluation is the mean field with fresh noise, as in training.

@@ -18,7 +18,7 @@ class Noise:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._states = dict[str, Tensor]()
+        self._states = dict[str, bytes]()
         self._generators = dict[torch.device, torch.Generator]()
 
     def generator(self, device: torch.device) -> torch.Generator:
@@ -26,7 +26,8 @@ class Noise:
         if device not in self._generators:
             generator = stream(self.seed, "noise", device.index or 0, device=device)
             if str(device) in self._states:
-                generator.set_state(self._states[str(device)])
+                state = bytearray(self._states[str(device)])
+                generator.set_state(torch.frombuffer(state, dtype=torch.uint8))
             self._generators[device] = generator
         return self._generators[device]
 
@@ -36,5 +37,6 @@ class Noise:
         return like.new_empty(shape).normal_(generator=self.generator(like.device))
 
     def __getstate__(self) -> dict[str, Any]:
-        states = {str(device): g.get_state() for device, g in self._generators.items()}
+        # not as tensors, which torch.load may move to another device
+        states = {str(d): bytes(g.get_state().numpy()) for d, g in self._generators.items()}
         return {"seed": self.seed, "_states": self._states | states, "_generators": {}}

@@ -22,11 +22,16 @@ def project_after(optimiser: torch.optim.Optimizer, model: nn.Module) -> Removab
     """Call `project_(model)` after each step of the optimiser, until the handle is removed.
 
     Raises UserError for a model without spike-and-slab layers, and for an optimiser made before
-    the conversion, which would leave pi and Xi as they are.
+    the conversion of a layer, which would leave its pi and Xi as they are.
     """
     changed = {p for group in optimiser.param_groups for p in group["params"]}
-    if not any({layer.pi, layer.xi} & changed for _, layer in named_layers(model)):
-        raise UserError("the optimiser has no pi or xi of the model: make it after the conversion")
+    layers = dict(named_layers(model))
+    late = [
+        n for n, w in layers.items() if w.m in changed and not {w.pi, w.xi} <= changed
+    ]  # fmt: skip
+    if late or not any({w.pi, w.xi} & changed for w in layers.values()):
+        names = ", ".join(late) or "the model"
+        raise UserError(f"the optimiser lacks pi or xi of {names}: make it after the conversion")
 
     def hook(*_: object) -> None:
         project_(model)

@@ -88,6 +88,11 @@ def connections(model: nn.Module, *, tolerance: float = 0.0) -> pd.DataFrame:
         columns = dict(zip(("out", "in", "position"), indices, strict=True))
         columns |= {kind: getattr(layer, kind) for kind in ("m", "pi", "xi")} | {"snr": ratios}
         columns |= {"vip": layer.vip(tolerance), "uip": layer.uip(tolerance)}
-        values = {key: value.flatten().cpu().numpy() for key, value in columns.items()}
+        values = {key: _single(value).flatten().cpu().numpy() for key, value in columns.items()}
         tables.append(pd.DataFrame({"layer": number, "layer_name": name, **values}))
     return pd.concat(tables, ignore_index=True)
+
+
+def _single(values: Tensor) -> Tensor:
+    """The same numbers in a type that numpy has."""
+    return values.float() if values.dtype == torch.bfloat16 else values

@@ -1,5 +1,6 @@
 """The mean-field convolution and its closed-form gradients against autograd."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -9,8 +10,14 @@ from reference import ended_parameters, error, normal, rng, safe_sqrt, smooth_pa
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from sascli.core.convolution import Settings, mean_field_convolution, output_size
-from sascli.core.mean_field import mean_field_linear
+from sascli.core.convolution import (
+    Settings,
+    convolution,
+    mean_field_convolution,
+    output_size,
+    without_residue,
+)
+from sascli.core.mean_field import mean_field_linear, moments
 from sascli.core.spike_slab import SpikeSlab
 
 NAMES = ("a", "m", "pi", "xi")
@@ -47,6 +54,25 @@ class Case:
         if eps is None:
             return g
         return g + eps * safe_sqrt(0.3**2 * function(a**2, var, None, *self.settings))
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN")
+@pytest.mark.skipif(not torch.backends.nnpack.is_available(), reason="needs NNPACK")
+def test_transforms_leave_no_negative_variance() -> None:
+    a = normal(16, 32, 32, 32, seed=3).float().relu()
+    a[:, :, 8:] = 0
+    a[:, :, 20:24, 20:24] = 1e-3
+    m, pi, xi = (value.float() for value in smooth_parameters(32, 32, 3, 3))
+    eps, settings = normal(16, 32, 32, 32, seed=4).float(), ((1, 1), (1, 1), (1, 1), 1)
+    with torch.backends.mkldnn.flags(enabled=False):
+        plain = convolution(a * a, moments(m, pi, xi).var, settings)
+        z = mean_field_convolution(a, m, pi, xi, eps, settings=settings, scale=1.0)
+    assert plain.min() < 0 and z.isfinite().all()
+    want = mean_field_convolution(a, m, pi, xi, eps, settings=settings, scale=1.0)
+    assert error(z, want.double()) < 1e-3
+    poisoned = torch.tensor([math.nan, 1.0, 1e-9], device="cpu")
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert without_residue(poisoned).isnan()[0] and poisoned[2] != 0
 
 
 CASES = {

@@ -6,12 +6,18 @@ import pytest
 import torch
 from torch import nn
 
+from sascli.core import fused
 from sascli.nn import mean_field, project_after, sampled, to_spike_slab
 
 
+@pytest.mark.parametrize("large", [1, fused.LARGE])
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own parts
-def test_compiled_model_trains_and_predicts_as_the_other() -> None:
+def test_compiled_model_trains_and_predicts_as_the_other(
+    large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused, "LARGE", large)
+    torch.compiler.reset()
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(7, 3, 8, 8, generator=generator), torch.arange(7) % 5
     model = nn.Sequential(

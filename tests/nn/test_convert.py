@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -130,10 +131,43 @@ def test_subset_by_name() -> None:
     to_spike_slab(model, only=["1.*"])
     kinds = [nn.Linear, SpikeSlabLinear, SpikeSlabConv1d]
     assert [type(m) for m in (model[0], *model[1])] == kinds
+    with pytest.raises(UserError, match="that is not converted yet"):
+        to_spike_slab(model, only="1")
     to_spike_slab(model, only=["0"])  # the rest in a second call
     assert type(model[0]) is SpikeSlabLinear
-    with pytest.raises(UserError, match="the model has no module head, 2.*: see"):
+    with pytest.raises(UserError, match=r"no module with parameters is head, 2\.\*: see"):
         to_spike_slab(model, only=["head", "1.*", "2.*"])
+
+
+@pytest.mark.parametrize("only", ["10", ["10"], iter(["10"]), "1[0]", "10.*"])
+def test_name_is_no_list_of_letters_and_chooses_what_is_inside(only: Any) -> None:
+    inside = nn.Sequential(nn.ReLU(), nn.Linear(3, 3))
+    model = nn.Sequential(*(nn.Linear(3, 3) for _ in range(10)), inside, nn.ReLU())
+    to_spike_slab(model, only)
+    assert [name for name, _ in named_layers(model)] == ["10.1"]
+    with pytest.raises(UserError, match="no module with parameters is 11: see"):
+        to_spike_slab(model, ["0", "11"])
+
+
+@pytest.mark.parametrize("options", [{"prefactor": "root"}, {"xi_max": -1.0}])
+def test_failure_leaves_the_model_as_it_was(options: Any) -> None:
+    model = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 2))
+    with pytest.raises(UserError):
+        to_spike_slab(model, **options)
+    assert all(type(layer) is nn.Linear for layer in model)
+    to_spike_slab(model)
+    assert all(layer.xi.any() for _, layer in named_layers(model))
+
+
+def test_shared_weight_has_one_prefactor() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    to_spike_slab(model, "0")
+    with pytest.raises(UserError, match="^1 shares its weight with a layer of prefactor=None"):
+        to_spike_slab(model, "1", prefactor="sqrt")
+    assert type(model[1]) is nn.Linear
+    to_spike_slab(model, "1")
+    assert torch.equal(model[0].weight, model[1].weight)
 
 
 def test_single_layer() -> None:
@@ -145,6 +179,7 @@ class Other(nn.Linear):
     """A subclass that may compute something else."""
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_what_cannot_be_converted_is_listed() -> None:
     model = nn.ModuleDict(
         {
@@ -158,8 +193,13 @@ def test_what_cannot_be_converted_is_listed() -> None:
             "volume": nn.Conv3d(1, 1, 3),
             "batch": nn.BatchNorm1d(3),
             "relu": nn.ReLU(),
+            "empty": nn.Linear(3, 0),
+            "meta": nn.Linear(3, 3, device="meta"),
+            "complex": nn.Linear(3, 3, dtype=torch.complex64),
+            "hooked": nn.Linear(3, 3),
         }
     )
+    model["hooked"].forward = lambda x: x
     with pytest.warns(UserWarning, match="not converted") as record:
         to_spike_slab(model)
     text = str(record[0].message)
@@ -168,6 +208,7 @@ def test_what_cannot_be_converted_is_listed() -> None:
         ("attention", "MultiheadAttention"),
         ("attention.out_proj", "NonDynamicallyQuantizableLinear"),
         ("volume", "Conv3d"), ("batch", "BatchNorm1d"), ("normal", "ParametrizedLinear"),
+        *((name, "Linear") for name in ("empty", "meta", "complex", "hooked")),
     ]:  # fmt: skip
         assert f"{name} ({kind})" in text
     assert "good" not in text and "relu" not in text
@@ -219,8 +260,12 @@ def test_projection_follows_each_step_until_removed() -> None:
 def test_optimiser_made_before_the_conversion_is_an_error() -> None:
     model = nn.Linear(3, 4)
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
-    with pytest.raises(UserError, match="no pi or xi of the model: make it after"):
+    with pytest.raises(UserError, match="lacks pi or xi of the model: make it after"):
         project_after(optimiser, to_spike_slab(model))
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
+    optimiser = torch.optim.SGD(to_spike_slab(model, "0")[:2].parameters(), lr=1.0)
+    with pytest.raises(UserError, match="lacks pi or xi of 1: make it after"):
+        project_after(optimiser, to_spike_slab(model, ["1", "2"]))  # "2" is not trained
 
 
 def test_model_without_layers_is_an_error() -> None:

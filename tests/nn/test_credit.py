@@ -110,6 +110,26 @@ def test_shared_layers_are_one_row(linear: nn.Module) -> None:
     assert credit(model)["layer_name"].tolist() == ["0.0", "0.2"]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype: torch.dtype) -> None:
+    model = nn.Sequential(SpikeSlabLinear(300, 301, generator=rng()))
+    layer = model[0]
+    layer.xi.data[:300] = 0
+    layer.pi.data[300] = 1e-3
+    model.to(dtype)
+    assert perturb_(model, "vip_off", 0.5, generator=rng()) == {"0": 45000}
+    assert connections(model)["vip"].sum() == 45000
+    layer.pi.data.fill_(1e-3)
+    absent = (layer.sample(generator=rng()) == 0).double().mean().item()
+    assert absent == pytest.approx(1e-3, rel=0.3)
+
+
+def test_other_fraction_is_an_error(mixed: nn.Module) -> None:
+    for fraction in (-0.1, 50):
+        with pytest.raises(UserError, match=r"fraction is in \[0, 1\], not"):
+            perturb_(mixed, "vip_off", fraction, generator=rng())
+
+
 @pytest.mark.parametrize("kind", ["vip_off", "random_off", "other_off"])
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
 def test_switching_off(mixed: nn.Module, kind: str, fraction: float) -> None:

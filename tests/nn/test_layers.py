@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from sascli.core.streams import stream
 from sascli.errors import UserError
-from sascli.nn import SpikeSlabConv1d, SpikeSlabConv2d, SpikeSlabLinear, mean_field, sampled
+from sascli.nn import (
+    SpikeSlabConv1d,
+    SpikeSlabConv2d,
+    SpikeSlabLinear,
+    mean_field,
+    reseed_,
+    sampled,
+)
 from sascli.nn.layers import SpikeSlabLayer
 
 Make = Callable[..., SpikeSlabLayer]
@@ -172,6 +179,27 @@ def test_state_of_another_device_is_kept_for_it(monkeypatch: pytest.MonkeyPatch)
     assert torch.equal(torch.randn(3, generator=again.noise.generator(gpu)), draws[1])
 
 
+def test_noise_is_no_tensor_that_loading_moves() -> None:
+    layer, a = SpikeSlabLinear(7, 3, generator=rng()), torch.randn(5, 7, generator=rng(1))
+    layer(a)
+    file = io.BytesIO()
+    torch.save(layer, file)
+    file.seek(0)
+    loaded = torch.load(file, map_location="meta", weights_only=False)
+    assert torch.equal(loaded.noise(a, 5), layer.noise(a, 5))
+
+
+def test_copies_are_reseeded() -> None:
+    layer, a = SpikeSlabLinear(7, 7, generator=rng()), torch.randn(5, 7, generator=rng(1))
+    model = nn.Sequential(layer, copy.deepcopy(layer))
+    assert torch.equal(model[0](a), model[1](a))
+    assert reseed_(model, rng()) is model and not torch.equal(model[0](a), model[1](a))
+    first = model[0](a)
+    reseed_(model, rng())
+    model[0](a)
+    assert torch.equal(model[0](a), first)
+
+
 def test_replicas_of_data_parallel_share_parameters_and_noise() -> None:
     layer, a = SpikeSlabLinear(7, 3, generator=rng()), torch.randn(5, 7, generator=rng(1))
     replica = layer._replicate_for_data_parallel()  # what DataParallel computes with
@@ -193,6 +221,35 @@ def test_state_dict_has_the_distribution() -> None:
     other.load_state_dict(layer.state_dict())
     a = torch.randn(1, 2, 5, 5, generator=rng())
     assert torch.equal(layer.eval()(a), other.eval()(a))
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_weights_of_a_plain_model_are_loaded(strict: bool) -> None:
+    plain = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(27, 2))
+    layers = (SpikeSlabConv2d(2, 3, 3, prefactor="sqrt"), SpikeSlabLinear(27, 2))
+    model = nn.Sequential(layers[0], nn.Flatten(), layers[1]).eval()
+    layers[0].pi.data.fill_(0.5)
+    xi, weights = layers[1].xi.clone(), plain.state_dict()
+    assert str(model.load_state_dict(weights, strict=strict)) == "<All keys matched successfully>"
+    a = torch.randn(4, 2, 5, 5, generator=rng())
+    torch.testing.assert_close(model(a), plain(a))
+    assert torch.equal(layers[1].xi, xi) and "0.weight" in weights
+
+
+def test_inputs_of_another_width_are_an_error() -> None:
+    layer = SpikeSlabLinear(8, 5)
+    for a in (torch.ones(6, 4), torch.ones(0, 4), torch.ones(4)):
+        with pytest.raises(RuntimeError, match="size"):
+            layer(a)
+    assert layer(torch.ones(0, 8)).shape == (0, 5) and layer(torch.ones(8)).shape == (5,)
+
+
+def test_draws_do_not_depend_on_the_layout() -> None:
+    layer = SpikeSlabConv2d(4, 5, 3, generator=rng())
+    want = layer.sample(generator=rng(1))
+    layer.to(memory_format=torch.channels_last)
+    assert not layer.m.is_contiguous()
+    assert torch.equal(layer.sample(generator=rng(1)), want)
 
 
 def test_seeds_make_layers_repeatable() -> None:
@@ -238,8 +295,12 @@ def test_mixed_precision_computes_in_float32() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         got = layer(half)
         assert F.conv1d(half, layer.m).dtype == torch.bfloat16
+        linear, x = SpikeSlabLinear(4, 3, generator=rng()), a.mT.clone().requires_grad_()
+        z = linear(x).square().sum()
+        gradient = torch.autograd.grad(z, x, retain_graph=True)[0]
     assert torch.equal(got, want)
     got.sum().backward()
+    assert torch.equal(torch.autograd.grad(z, x)[0], gradient)
 
 
 def test_other_prefactor_is_an_error() -> None:
