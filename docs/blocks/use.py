@@ -43,7 +43,7 @@ def pruning(source: Source) -> str:
     accuracies = dict(list(table.groupby(keys)["test_accuracy"]))
     none = table["test_accuracy"][:0]
     records = [
-        {"fine-tuning": f"{epochs} epochs" if epochs else "none", "remains %": f"{100 * level:g}"}
+        {"fine-tuning": f"epochs: {epochs}" if epochs else "none", "remains %": f"{100 * level:g}"}
         | {
             f"{RULES[rule]}, {WORDS[name]}": spread(
                 accuracies.get((epochs, level, rule, name), none), 100, 1

@@ -96,8 +96,13 @@ def filters(fig: Figure, tables: Tables, reference: Reference) -> Values:
                 kernel = table[(table["unit"] == unit) & (table["channel"] == channel)]
                 values = kernel.pivot_table(column, "row", "column")
                 ax = grid[number // across * len(channels) + channels.index(channel)]
-                image = ax[number % across].imshow(values, cmap=colours, **limits)
-        part.colorbar(image, ax=list(grid.ravel()), aspect=9)
+                panel = ax[number % across]
+                image = panel.imshow(values, cmap=colours, **limits)
+                panel.set(xticks=[], yticks=[])
+                panel.set_axis_on()  # a frame: 0 is as white as the page
+                panel.spines[:].set(visible=True, linewidth=0.4, color="grey")
+        ticks = [0.0, 0.5, 1.0] if column == "pi" else None
+        part.colorbar(image, ax=list(grid.ravel()), aspect=9, ticks=ticks)
     return {"count": len(units), "largest": largest}
 
 
