@@ -222,7 +222,7 @@ def test_parts_of_the_use_of_credit(tool: ModuleType, tmp_path: Path) -> None:
     assert f"{100 * error.mean():.2f} ± " in text
     cut = made["pruning"].query("rule == 'gbp' and criterion == 'pi' and level == 0.2")
     shown = 100 * cut[cut["epochs"] == 3]["test_accuracy"]
-    assert f"| 3 epochs | 20 | {shown.mean():.1f} ± {shown.std():.1f} |" in text
+    assert f"| epochs: 3 | 20 | {shown.mean():.1f} ± {shown.std():.1f} |" in text
     assert "| 20% | csr | 18000 | 40 | 120 | 20.0 ± 0.0 | " in text
     lost = made["continual_summary"].query("protocol == 'permuted' and method == 'vip'")
     lost = 100 * lost["forgetting"]
