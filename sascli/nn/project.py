@@ -26,12 +26,11 @@ def project_after(optimiser: torch.optim.Optimizer, model: nn.Module) -> Removab
     """
     changed = {p for group in optimiser.param_groups for p in group["params"]}
     layers = dict(named_layers(model))
-    late = [
-        n for n, w in layers.items() if w.m in changed and not {w.pi, w.xi} <= changed
-    ]  # fmt: skip
-    if late or not any({w.pi, w.xi} & changed for w in layers.values()):
+    without = {name: w for name, w in layers.items() if not {w.pi, w.xi} & changed}
+    late = [name for name, layer in without.items() if layer.m in changed]
+    if late or len(without) == len(layers):
         names = ", ".join(late) or "the model"
-        raise UserError(f"the optimiser lacks pi or xi of {names}: make it after the conversion")
+        raise UserError(f"the optimiser has no pi or xi of {names}: make it after the conversion")
 
     def hook(*_: object) -> None:
         project_(model)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sascli.analysis.layers import entropies, layers
 from sascli.analysis.pruning import keys
-from sascli.core.spike_slab import SpikeSlab
+from sascli.core.spike_slab import SpikeSlab, at_least_single
 from sascli.nn.layers import SpikeSlabLayer, named_layers
 
 
@@ -86,13 +86,10 @@ def connections(model: nn.Module, *, tolerance: float = 0.0) -> pd.DataFrame:
         shape = (*module.m.shape[:2], module.m[0, 0].numel())
         indices = torch.cartesian_prod(*(torch.arange(n) for n in shape)).unbind(1)
         columns = dict(zip(("out", "in", "position"), indices, strict=True))
-        columns |= {kind: getattr(layer, kind) for kind in ("m", "pi", "xi")} | {"snr": ratios}
+        dtype = at_least_single(layer.m)  # numpy has no bfloat16
+        columns |= {kind: getattr(layer, kind).to(dtype) for kind in ("m", "pi", "xi")}
+        columns["snr"] = ratios
         columns |= {"vip": layer.vip(tolerance), "uip": layer.uip(tolerance)}
-        values = {key: _single(value).flatten().cpu().numpy() for key, value in columns.items()}
+        values = {key: value.flatten().cpu().numpy() for key, value in columns.items()}
         tables.append(pd.DataFrame({"layer": number, "layer_name": name, **values}))
     return pd.concat(tables, ignore_index=True)
-
-
-def _single(values: Tensor) -> Tensor:
-    """The same numbers in a type that numpy has."""
-    return values.float() if values.dtype == torch.bfloat16 else values

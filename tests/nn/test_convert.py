@@ -260,11 +260,11 @@ def test_projection_follows_each_step_until_removed() -> None:
 def test_optimiser_made_before_the_conversion_is_an_error() -> None:
     model = nn.Linear(3, 4)
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
-    with pytest.raises(UserError, match="lacks pi or xi of the model: make it after"):
+    with pytest.raises(UserError, match="no pi or xi of the model: make it after"):
         project_after(optimiser, to_spike_slab(model))
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
     optimiser = torch.optim.SGD(to_spike_slab(model, "0")[:2].parameters(), lr=1.0)
-    with pytest.raises(UserError, match="lacks pi or xi of 1: make it after"):
+    with pytest.raises(UserError, match="no pi or xi of 1: make it after"):
         project_after(optimiser, to_spike_slab(model, ["1", "2"]))  # "2" is not trained
 
 
