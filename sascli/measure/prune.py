@@ -1,10 +1,11 @@
 """Pruning of a trained run: the connections that stay, fine-tuning, the sparse networks."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,16 @@ class Cut:
     epochs: int = 0  # of fine-tuning
 
 
+@dataclass(frozen=True)
+class Stored:
+    """The file of a network, and the classes that it predicts."""
+
+    content: bytes
+    n_weights: int
+    n_neurons: int
+    classified: sparse.Classified
+
+
 class FineTuning(BP):
     """Back-propagation of the connections that stay; the others remain 0."""
 
@@ -53,20 +64,35 @@ class FineTuning(BP):
         self.network.flat["m"].mul_(self.mask)
 
 
-@torch.no_grad()
 def prune(run: TrainedRun, config: Prune) -> Results:
     """pruning.csv and the files of a run's networks, and of its baseline pruned by magnitude.
 
     Raises UserError for a baseline of other images or not of BP, and for networks that are
     recurrent or whose inputs are decorrelated.
     """
+    made = [measure() for measure in pieces(run, config).values()]
+    tables = [cast(pd.DataFrame, results["pruning"]) for results in made]
+    files = {path: content for results in made for path, content in results.items()}
+    return {**files, "pruning": pd.concat(tables, ignore_index=True)}
+
+
+def pieces(run: TrainedRun, config: Prune) -> Mapping[str, Callable[[], Results]]:
+    """The functions that prune by one criterion each, as `prune`; keys are rule-criterion."""
     pruned = [(run, config)]
     if config.baseline is not None:
         by_magnitude = replace(config, criterion=["magnitude"], threshold=[])
         pruned.append((baseline(run, config), by_magnitude))
-    networks = [
-        network for source, settings in pruned for network in store(source, cuts(source, settings))
-    ]
+    return {
+        f"{source.manifest['rule']}-{criterion}": partial(piece, source, settings, criterion)
+        for source, settings in pruned
+        for criterion in ("none", *settings.criterion, *["threshold"] * bool(settings.threshold))
+    }
+
+
+@torch.no_grad()
+def piece(run: TrainedRun, config: Prune, criterion: str) -> Results:
+    """Rows of pruning.csv for one criterion, and the files of its networks."""
+    networks = list(store(run, cuts(run, config, criterion)))
     table = pd.DataFrame([row for row, _ in networks])
     return {"pruning": table, **{row["file"]: content for row, content in networks}}
 
@@ -81,8 +107,8 @@ def baseline(run: TrainedRun, config: Prune) -> TrainedRun:
     return other
 
 
-def cuts(run: TrainedRun, config: Prune) -> Iterator[Cut]:
-    """The unpruned network, then every criterion with its levels, also fine-tuned if set.
+def cuts(run: TrainedRun, config: Prune, criterion: str) -> Iterator[Cut]:
+    """The networks that a criterion leaves, also fine-tuned if set.
 
     Raises UserError for a network that cannot be pruned.
     """
@@ -92,17 +118,20 @@ def cuts(run: TrainedRun, config: Prune) -> Iterator[Cut]:
     if run.config.model.network == "recurrent":
         raise UserError(f"{run.directory} has a recurrent network, which cannot be pruned")
     mean = network.mean()
-    yield Cut("none", [1.0], [], [w.unsqueeze(1) for w in mean])
-    keep, limits = config.keep, config.threshold
-    masks = {name: (keep, fractions(network, name, keep)) for name in config.criterion}
-    if limits:
-        masks["threshold"] = (limits, thresholds(network, limits))
-    for criterion, (levels, stays) in masks.items():
-        weights = [w.unsqueeze(1) * mask for w, mask in zip(mean, stays, strict=True)]
-        cut = Cut(criterion, levels, stays, weights)
-        yield cut
-        if config.tune.epochs:
-            yield fine_tune(run, cut, config.tune)
+    if criterion == "none":
+        yield Cut("none", [1.0], [], [w.unsqueeze(1) for w in mean])
+        return
+    if criterion == "threshold":
+        levels = config.threshold
+        masks = thresholds(network, levels)
+    else:
+        levels = config.keep
+        masks = fractions(network, criterion, levels)
+    weights = [w.unsqueeze(1) * mask for w, mask in zip(mean, masks, strict=True)]
+    cut = Cut(criterion, levels, masks, weights)
+    yield cut
+    if config.tune.epochs:
+        yield fine_tune(run, cut, config.tune)
 
 
 def fine_tune(run: TrainedRun, cut: Cut, tune: Tune) -> Cut:
@@ -126,49 +155,55 @@ def fine_tune(run: TrainedRun, cut: Cut, tune: Tune) -> Cut:
 
 
 def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Rows of pruning.csv with their files; the unpruned networks, which come first, also dense.
+    """Rows of pruning.csv with their files; the unpruned networks also dense.
 
-    n_changed counts the test images whose predicted class is not that of the unpruned network. A
-    convolutional network is not run from its sparse matrices: its seconds are empty.
+    n_changed counts the test images whose predicted class is not that of the unpruned network.
     """
-    rule, network = run.manifest["rule"], run.network
-    test_x, y = run.data.test_x, run.data.test_y.cpu().numpy()
-    x = test_x.T.cpu().numpy()
-    convolutional = isinstance(network, Convolutional)
-    channels = network.widths[0] if convolutional else None
+    rule, network, y = run.manifest["rule"], run.network, run.data.test_y.cpu().numpy()
     total = network.flat["m"].numel() // network.replicas
-    unpruned = dict[int, sparse.Matrix]()  # predicted classes by replica
+    unpruned = [stored(run, [w[k] for w in network.mean()], "csr") for k in range(len(run.seeds))]
     for cut in cuts:
         forms = ("csr", "dense") if cut.criterion == "none" else ("csr",)
         networks = product(range(network.replicas), enumerate(cut.levels), forms)
         for replica, (place, level), form in networks:
-            layers = zip(cut.weights, network.scales, strict=True)
-            weights = [(w[replica, place] * scale).cpu().numpy() for w, scale in layers]
-            matrices: Sequence[Any] = weights
-            if form == "csr":
-                weights = sparse.without_dead(weights, channels)
-                content = sparse.to_bytes(weights)
-                matrices = sparse.from_bytes(content)
-            else:
-                content = sparse.dense_bytes(weights)
-            if convolutional:
-                outputs = network.run([w[replica, place, None] for w in cut.weights], test_x)
-                result = sparse.Classified(outputs[0].argmax(-1).cpu().numpy(), None)
-            else:
-                result = sparse.classified(matrices, x)
-            n_weights = sum(np.count_nonzero(w) for w in weights)
-            changed = result.labels != unpruned.setdefault(replica, result.labels)
+            made = stored(run, [w[replica, place] for w in cut.weights], form)
+            changed = made.classified.labels != unpruned[replica].classified.labels
             name = f"{rule}-{cut.criterion}-{level:g}-e{cut.epochs}-r{replica}-{form}"
             row = {
                 "rule": rule, "replica": replica, "seed": run.seeds[replica],
                 "criterion": cut.criterion, "level": level, "epochs": cut.epochs, "format": form,
-                "n_weights": n_weights, "kept_fraction": n_weights / total,
-                "n_neurons": sum(w.shape[0] for w in weights[:-1]),
-                "bytes": len(content), "seconds": result.seconds,
-                "test_accuracy": accuracy_score(y, result.labels), "n_changed": int(changed.sum()),
-                "file": f"networks/{name}.safetensors",
+                "n_weights": made.n_weights, "kept_fraction": made.n_weights / total,
+                "n_neurons": made.n_neurons, "bytes": len(made.content),
+                "seconds": made.classified.seconds,
+                "test_accuracy": accuracy_score(y, made.classified.labels),
+                "n_changed": int(changed.sum()), "file": f"networks/{name}.safetensors",
             }  # fmt: skip
-            yield row, content
+            yield row, made.content
+
+
+def stored(run: TrainedRun, mean: Sequence[Tensor], form: str) -> Stored:
+    """One network of mean weights (n_out, n_in) in a form, csr or dense, run from that form.
+
+    A convolutional network is not run from its sparse matrices: its seconds are None.
+    """
+    network, x = run.network, run.data.test_x
+    channels = network.widths[0] if isinstance(network, Convolutional) else None
+    scaled = zip(mean, network.scales, strict=True)
+    weights: Sequence[Any] = [(w * scale).cpu().numpy() for w, scale in scaled]
+    matrices: Sequence[Any] = weights
+    if form == "csr":
+        weights = sparse.without_dead(weights, channels)
+        content = sparse.to_bytes(weights)
+        matrices = sparse.from_bytes(content)
+    else:
+        content = sparse.dense_bytes(weights)
+    if isinstance(network, Convolutional):
+        outputs = network.run([w[None] for w in mean], x)
+        result = sparse.Classified(outputs[0].argmax(-1).cpu().numpy(), None)
+    else:
+        result = sparse.classified(matrices, x.T.cpu().numpy())
+    n_weights = sum(int(np.count_nonzero(w)) for w in weights)
+    return Stored(content, n_weights, sum(w.shape[0] for w in weights[:-1]), result)
 
 
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

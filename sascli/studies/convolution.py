@@ -10,7 +10,7 @@ from sascli import runs
 from sascli.analysis.filters import filters
 from sascli.config import ReproduceConvolution, check
 from sascli.core.convolutional import Convolutional
-from sascli.measure.prune import prune
+from sascli.measure import prune
 from sascli.measure.run import TrainedRun
 from sascli.studies.base import Reproduction
 from sascli.studies.credit import perturbations, steps
@@ -82,7 +82,7 @@ class Convolution(Reproduction):
         once(gbp.directory, "perturbation", perturbations(gbp, preset))
         once(gbp.directory, "filters", partial(first_filters, gbp))
         for run in trained:
-            once(run.directory, "pruning", partial(prune, run, pruning(preset.prune, run)))
+            once(run.directory, "pruning", prune.pieces(run, pruning(preset.prune, run)))
         self.gather({"perturbation": points[:1]}, directory)
         tables = [runs.read_table(run.directory / "pruning.csv") for run in trained]
         runs.write_table(directory / "pruning.csv", pd.concat(tables))

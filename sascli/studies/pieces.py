@@ -10,20 +10,20 @@ from sascli import runs
 from sascli.measure.record import Results, write
 
 PIECES = "pieces"
-Table = Callable[[], pd.DataFrame]
-Pieces = Mapping[str, Table]
+Measurement = Callable[[], pd.DataFrame] | Callable[[], Results]
+Pieces = Mapping[str, Measurement]
 """The function that measures each piece of a table, by the name of the piece's file."""
 
 
-def once(directory: Path, name: str, work: Callable[[], Results] | Table | Pieces) -> None:
+def once(directory: Path, name: str, work: Measurement | Pieces) -> None:
     """Write what `work` measures, NAME.csv last, unless that exists; remove its pieces."""
     if not (directory / f"{name}.csv").exists():
         print(f"{name} in {directory}", flush=True)
-        made = measured(directory, name, work) if isinstance(work, Mapping) else work()
-        results = dict[str, pd.DataFrame | bytes]()
-        results |= {name: made} if isinstance(made, pd.DataFrame) else made
-        results[name] = results.pop(name)
-        write(directory, results)
+        if isinstance(work, Mapping):
+            table = measured(directory, name, work)
+        else:
+            table = table_of(name, work(), directory)
+        runs.write_table(directory / f"{name}.csv", table)
     shutil.rmtree(directory / PIECES / name, ignore_errors=True)
     if (directory / PIECES).is_dir() and not any((directory / PIECES).iterdir()):
         (directory / PIECES).rmdir()
@@ -42,6 +42,17 @@ def measured(directory: Path, name: str, pieces: Pieces) -> pd.DataFrame:
         path = folder / f"{piece}.csv"
         if not path.exists():
             print(f"{name}: {piece}, {number} of {len(pieces)}", flush=True)
-            runs.write_table(path, measure())
+            runs.write_table(path, table_of(name, measure(), directory))
         tables.append(runs.read_table(path))
     return pd.concat(tables, ignore_index=True)
+
+
+def table_of(name: str, made: pd.DataFrame | Results, directory: Path) -> pd.DataFrame:
+    """The table `name` of what was measured; other results are written into the directory."""
+    if isinstance(made, pd.DataFrame):
+        return made
+    others = dict(made)
+    table = others.pop(name)
+    assert isinstance(table, pd.DataFrame)
+    write(directory, others)
+    return table

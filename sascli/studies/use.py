@@ -11,8 +11,8 @@ from sascli import runs
 from sascli.config import Prune, ReproduceUse, check
 from sascli.continual import continual, populations
 from sascli.continual.sequence import sequence
+from sascli.measure import prune
 from sascli.measure.evaluate import evaluate
-from sascli.measure.prune import prune
 from sascli.measure.run import TrainedRun
 from sascli.studies.base import Reproduction
 from sascli.studies.pieces import once
@@ -69,7 +69,7 @@ class Use(Reproduction):
         trained = self.trained(directory, points)
         for run in trained:
             once(run.directory, "evaluation", partial(evaluate, run, self.config.evaluate))
-            once(run.directory, "pruning", partial(prune, run, pruning(self.config.prune, run)))
+            once(run.directory, "pruning", prune.pieces(run, pruning(self.config.prune, run)))
         for name in MEASURED:
             tables = [runs.read_table(run.directory / f"{name}.csv") for run in trained]
             runs.write_table(directory / f"{name}.csv", pd.concat(tables))

@@ -1,6 +1,7 @@
 """`sas reproduce use`: its tables, resuming, invalid settings."""
 
 from pathlib import Path
+from shutil import copytree, rmtree
 
 import pandas as pd
 import pytest
@@ -9,11 +10,14 @@ from conftest import assert_same_tables, composed
 
 from sascli import continual, runs
 from sascli.cli import main
-from sascli.config import METHODS, ReproduceUse, check, strengths
+from sascli.config import METHODS, Prune, ReproduceUse, check, strengths
 from sascli.continual import matrix
+from sascli.measure import prune
 from sascli.measure.evaluate import evaluate
+from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
 from sascli.studies.base import reproduce
+from sascli.studies.pieces import once
 from sascli.studies.registry import STUDIES
 from sascli.studies.use import Use
 from sascli.training import run as training_run
@@ -63,6 +67,43 @@ def test_tables_are_those_of_the_commands(unbroken: Path) -> None:
         assert all((path / file).exists() for file in pruning[pruning["rule"] == rule]["file"])
     assert pruning["level"].unique().tolist() == [1, *config.preset.keep]
     assert set(pruning[pruning["rule"] == "bp"]["criterion"]) == {"none", "magnitude"}
+
+
+@pytest.mark.slow
+def test_pruning_resumes_by_criterion(
+    unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at its third criterion: the first two are not measured again, the files the same."""
+    (source,) = {path.parent for path in unbroken.glob("runs/*gbp*/pruning.csv")}
+    expected = runs.read_table(source / "pruning.csv").drop(columns="seconds")
+    copy = tmp_path / "run"
+    copytree(source, copy)
+    (copy / "pruning.csv").unlink()
+    rmtree(copy / "networks")
+    measured, piece = list[str](), prune.piece
+
+    def killed(run: TrainedRun, config: Prune, criterion: str) -> Results:
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(criterion)
+        return piece(run, config, criterion)
+
+    def resume() -> None:
+        run = TrainedRun(copy, torch.device("cpu"))
+        once(copy, "pruning", prune.pieces(run, settings(tmp_path).prune))
+
+    monkeypatch.setattr(prune, "piece", killed)
+    with pytest.raises(KeyboardInterrupt):
+        resume()
+    assert measured == ["none", "pi"] and not (copy / "pruning.csv").exists()
+    measured.clear()
+    monkeypatch.setattr(prune, "piece", lambda *rest: measured.append(rest[-1]) or piece(*rest))
+    resume()
+    assert measured == ["snr", "magnitude", "threshold"]
+    resumed = runs.read_table(copy / "pruning.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(resumed, expected, check_exact=True)
+    for file in expected["file"]:
+        assert (copy / file).read_bytes() == (source / file).read_bytes()
 
 
 def test_searches_are_tested_on_held_out_training_images(tmp_path: Path) -> None:
