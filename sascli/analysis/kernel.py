@@ -81,38 +81,37 @@ def decay_table(kernel: pd.DataFrame) -> pd.DataFrame:
 @torch.no_grad()
 def lazy_table(
     x: Tensor, y: Tensor, width: int, scales: Scales, *,
-    lr: float, steps: int, every: int, seeds: int,
+    lr: float, steps: int, every: int, seed: int,
 ) -> pd.DataFrame:  # fmt: skip
-    """lazy.csv: outputs and loss over training by each of the `DYNAMICS`, from the same start.
+    """Rows of lazy.csv: one network's outputs and loss by each of the `DYNAMICS`, from one start.
 
     There is a row for every `every`-th step. x is (samples, steps, n_in), y (samples,) of -1
     and 1.
     """
     theta, flat = analytic(x.double(), scales).to(x.dtype), x.flatten(1)
     tables = []
-    for seed in range(seeds):
-        for dynamics in DYNAMICS:
-            generator = stream(seed, "lazy")  # the same network and first eps
-            network = random_networks(
-                x.shape[2], x.shape[1], width, scales, 1, generator=generator, dtype=x.dtype,
-                device=x.device,
-            )  # fmt: skip
-            eps = noise_of(network, len(x), generator)
-            if dynamics in ("analytic", "empirical"):
-                f = network.gbp().logits(flat, eps)[0, :, 0]
-                kernel = theta
-                if dynamics == "empirical":
-                    rows = torch.cat(list(gradients_at(network, flat, eps, scales)))
-                    kernel = rows @ rows.T
-                outputs = kernel_dynamics(kernel, f, y, lr, steps)
-            else:
-                noises: Iterable[Sequence[Tensor]] = repeat(eps, steps)
-                if dynamics == "fresh":
-                    fresh = (noise_of(network, len(x), generator) for _ in range(steps - 1))
-                    noises = chain([eps], fresh)
-                project = dynamics == "projected"
-                outputs = torch.cat(list(descend_(network, flat, y, noises, scales, lr, project)))
-            tables.append(_by_step(outputs, y, every).assign(seed=seed, dynamics=dynamics))
+    for dynamics in DYNAMICS:
+        generator = stream(seed, "lazy")  # the same network and first eps
+        network = random_networks(
+            x.shape[2], x.shape[1], width, scales, 1, generator=generator, dtype=x.dtype,
+            device=x.device,
+        )  # fmt: skip
+        eps = noise_of(network, len(x), generator)
+        if dynamics in ("analytic", "empirical"):
+            f = network.gbp().logits(flat, eps)[0, :, 0]
+            kernel = theta
+            if dynamics == "empirical":
+                rows = torch.cat(list(gradients_at(network, flat, eps, scales)))
+                kernel = rows @ rows.T
+            outputs = kernel_dynamics(kernel, f, y, lr, steps)
+        else:
+            noises: Iterable[Sequence[Tensor]] = repeat(eps, steps)
+            if dynamics == "fresh":
+                fresh = (noise_of(network, len(x), generator) for _ in range(steps - 1))
+                noises = chain([eps], fresh)
+            project = dynamics == "projected"
+            outputs = torch.cat(list(descend_(network, flat, y, noises, scales, lr, project)))
+        tables.append(_by_step(outputs, y, every).assign(seed=seed, dynamics=dynamics))
     table = pd.concat(tables, ignore_index=True)
     return table[["seed", "dynamics", "step", "loss", "output_low", "output_high"]]
 

@@ -1,5 +1,7 @@
 """Experiments without a trained run: the tangent kernel, and the order parameters."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -23,25 +25,38 @@ from sascli.training.run import pick_device
 
 
 def kernel(config: Kernel) -> Results:
-    """The tables of `sas kernel`."""
-    return kernel_tables(config, config.data.root, pick_device(config.device))
-
-
-def kernel_tables(config: KernelSettings, root: str | None, device: torch.device) -> Results:
     """kernel.csv and kernel_decay.csv; lazy.csv unless `lazy.width` is 0."""
+    device = pick_device(config.device)
+    tables = dict(kernel_tables(config, device))
+    if config.lazy.width:
+        pieces = lazy_pieces(config, config.data.root, device)
+        tables["lazy"] = pd.concat([train() for train in pieces.values()], ignore_index=True)
+    return tables
+
+
+def kernel_tables(config: KernelSettings, device: torch.device) -> Results:
+    """kernel.csv and kernel_decay.csv."""
     scales = [scales_of(config, alpha) for alpha in config.alpha]
     sizes = (config.angles, config.widths, config.seeds)
     kernels = [kernel_table(s, *sizes, device) for s in scales]
     table = pd.concat(kernels, ignore_index=True)
-    tables = {"kernel": table, "kernel_decay": decay_table(table)}
-    if config.lazy.width:
-        x, y = (tensor.to(device) for tensor in two_classes(config.lazy, root))
-        tables["lazy"] = lazy_table(
-            x, y, config.lazy.width, scales_of(config, 1.0),
-            lr=config.lazy.lr, steps=config.lazy.steps, every=config.lazy.every,
-            seeds=config.lazy.seeds,
+    return {"kernel": table, "kernel_decay": decay_table(table)}
+
+
+def lazy_pieces(
+    config: KernelSettings, root: str | None, device: torch.device
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """The functions that train one network of lazy.csv each, by their seeds."""
+    lazy = config.lazy
+    x, y = (tensor.to(device) for tensor in two_classes(lazy, root))
+
+    def train(seed: int) -> pd.DataFrame:
+        return lazy_table(
+            x, y, lazy.width, scales_of(config, 1.0),
+            lr=lazy.lr, steps=lazy.steps, every=lazy.every, seed=seed,
         )  # fmt: skip
-    return tables
+
+    return {f"seed{seed}": partial(train, seed) for seed in range(lazy.seeds)}
 
 
 def scales_of(config: KernelSettings, alpha: float) -> Scales:

@@ -122,7 +122,9 @@ class Temporal(Reproduction):
         once(directory, "selectivity", lambda: task_tests.selectivity(task, config.selectivity))
         once(directory, "trajectories", lambda: task_tests.trajectories(task, config.trajectories))
         device = training_run.pick_device(config.device)
-        once(directory, "kernel", lambda: theory.kernel_tables(config.kernel, root, device))
+        once(directory, "kernel", lambda: theory.kernel_tables(config.kernel, device))
+        if config.kernel.lazy.width:
+            once(directory, "lazy", theory.lazy_pieces(config.kernel, root, device))
         once(directory, "order_parameters", lambda: theory.neuron_tables(config.neuron, device))
 
     def removals(self, run: TrainedRun) -> Pieces:

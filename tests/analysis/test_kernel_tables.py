@@ -53,7 +53,7 @@ def test_the_exponent_of_a_power_law() -> None:
 def test_lazy_table_has_every_nth_step() -> None:
     x, y = torch.rand(2, 3, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([-1.0, 1])
     complete, part = (
-        lazy_table(x, y, 10, Scales(), lr=0.01, steps=8, every=every, seeds=1) for every in (1, 3)
+        lazy_table(x, y, 10, Scales(), lr=0.01, steps=8, every=every, seed=0) for every in (1, 3)
     )
     expected = complete[complete["step"].isin([0, 3, 6])].reset_index(drop=True)
     pd.testing.assert_frame_equal(part, expected)
@@ -63,7 +63,10 @@ def test_lazy_training_by_every_dynamics() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(4, 3, 5, generator=generator)
     y = torch.tensor([-1.0, -1.0, 1.0, 1.0])
-    table = lazy_table(x, y, 300, Scales(alpha=1.0), lr=0.01, steps=20, every=1, seeds=2)
+    table = pd.concat(
+        lazy_table(x, y, 300, Scales(alpha=1.0), lr=0.01, steps=20, every=1, seed=seed)
+        for seed in range(2)
+    )
     assert len(table) == 2 * len(DYNAMICS) * 20
     wide = table.pivot_table(index=["seed", "step"], columns="dynamics", values="loss")
     start = wide.xs(0, level="step")

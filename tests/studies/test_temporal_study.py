@@ -165,8 +165,10 @@ def test_finished_study_is_not_computed_again(
     def refused(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("computed twice")
 
-    for module, name in ((loop, "train"), (curves, "choices_of"), (temporal, "entropies"),
-                         (task, "trajectories"), (theory, "kernel_tables")):  # fmt: skip
+    for module, name in (
+        (loop, "train"), (curves, "choices_of"), (temporal, "entropies"), (task, "trajectories"),
+        (theory, "kernel_tables"), (theory, "lazy_table"),
+    ):  # fmt: skip
         monkeypatch.setattr(module, name, refused)
     monkeypatch.setattr(base, "present", lambda *_: None)
 
@@ -189,11 +191,11 @@ def test_interrupted_measurements_resume_with_the_same_tables(
     """Killed at every third piece: none is measured twice, the tables stay the same."""
     broken = tmp_path / "reproduce/temporal/rnn_digits-smoke/v001"
     shutil.copytree(directory, broken)
-    names = ("perturbation", "redraw")
+    names, whole = ("perturbation", "redraw"), ("psychometric", "sigmoids", "lazy")
     for run in (broken / "runs").glob("*-gbp"):
         for name in names:
             (run / f"{name}.csv").unlink()
-    for name in (*names, "psychometric", "sigmoids"):
+    for name in (*names, *whole):
         (broken / f"{name}.csv").unlink()
     monkeypatch.setattr(base, "present", lambda *_: None)
     write, written = runs.write_table, []
@@ -214,9 +216,9 @@ def test_interrupted_measurements_resume_with_the_same_tables(
         except KeyboardInterrupt:
             kills += 1
     assert kills == len(written) // 3 > 5
-    assert len({*written}) == len(written) == 2 * (8 + 4) + 4
+    assert len({*written}) == len(written) == 2 * (8 + 4) + 4 + 2
     first, second = tables(directory), tables(broken)
-    for name in (*names, "psychometric", "sigmoids"):
+    for name in (*names, *whole):
         pd.testing.assert_frame_equal(first[name], second[name], check_exact=True, obj=name)
     assert not list(broken.rglob("pieces"))
 
