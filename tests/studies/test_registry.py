@@ -4,7 +4,7 @@ from importlib import import_module
 from inspect import isabstract
 
 import pytest
-from conftest import CHECKOUT
+from conftest import CHECKOUT, composed
 
 from sascli import config, figures
 from sascli.commands import COMMANDS, schema_of
@@ -27,3 +27,9 @@ def test_entry_finds_the_parts_of_its_study(name: str) -> None:
     folder = CHECKOUT / "conf" / "reproduce" / name / "preset"
     presets = {path.stem for path in folder.glob("*.yaml")}
     assert presets == {"smoke", "quick", "paper"}
+
+
+@pytest.mark.parametrize("preset", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_preset_says_what_is_less_than_published(name: str, preset: str) -> None:
+    assert composed(f"reproduce {name}", f"preset={preset}").preset.cut
