@@ -129,6 +129,13 @@ def test_keys_are_inside_the_picture(name: str, labels: list[str]) -> None:
     assert legend(drawn(name, temporal_tables.tables(3))) == labels
 
 
+def test_many_seeds_share_one_look() -> None:
+    figure = drawn("synapses", temporal_tables.tables(5))
+    assert legend(figure) == ["epoch 10", "last epoch"]
+    lines = [line for line in figure.axes[0].get_lines() if len(np.asarray(line.get_xdata())) > 1]
+    assert len(lines) == 5 and len({line.get_color() for line in lines}) == 1
+
+
 def test_panels_and_rows_of_images_say_what_they_are() -> None:
     titles = [ax.get_title() for ax in drawn("decorrelation", tables_for("decorrelation")).axes]
     assert titles == ["inputs of each layer, $x$", "decorrelated inputs, $R\\,x$"]

@@ -239,25 +239,28 @@ LABELS = {"m": "$m$", "pi": r"$\pi$", "xi": r"$\Xi$"}
     "{last}). Above each panel: mean fraction of the variance over epochs. No error bars.",
 )
 def synapses(fig: Figure, tables: Tables, reference: Reference) -> Values:
-    """A panel per parameter."""
+    """A panel per parameter; seeds look different where there are enough looks."""
     table, components = rows(tables, "synapses"), rows(tables, "components")
+    names = unique(table, "seed")
+    distinct = len(names) <= len(style.LOOKS)
+    looks = style.LOOKS[: len(names)] if distinct else [style.LOOKS[0]] * len(names)
+    lines = [{key: look[key] for key in ("color", "linestyle")} for look in looks]
     panels = style.panels(fig, 4.6, len(LABELS))
     for (space, label), ax in zip(LABELS.items(), panels, strict=True):
         networks = table[table["space"] == space].groupby("seed")
-        for (_, network), look in zip(networks, style.LOOKS * 3, strict=False):
-            path(ax, network, color=look["color"], linestyle=look["linestyle"])
+        for (_, network), line in zip(networks, lines, strict=True):
+            path(ax, network, **line)
         fractions = components[components["space"] == space].groupby("component")["share"].mean()
         first, second = (f"PC{n} {100 * fractions.get(n, 0):.0f} %" for n in (1, 2))
         ax.set(title=f"{label}: {first}, {second}", ylabel="PC2")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.yaxis.set_major_locator(MaxNLocator(4))
     panels[-1].set_xlabel("PC1")
-    for seed, look in zip(unique(table, "seed"), style.LOOKS * 3, strict=False):
-        line = {"color": look["color"], "linestyle": look["linestyle"]}
-        panels[0].plot([], [], label=f"seed {seed}", **line)
+    if distinct:
+        for seed, line in zip(names, lines, strict=True):
+            panels[0].plot([], [], label=f"seed {seed}", **line)
     path_ends(panels[0], (f"epoch {table['epoch'].min()}", "last epoch"))
     style.legend(fig, panels[0], ncols=3)
     ends = sorted({*table.groupby("seed")["epoch"].max()})
     last = " to ".join(map(str, dict.fromkeys((ends[0], ends[-1]))))
-    names = ", ".join(map(str, unique(table, "seed")))
-    return {"seeds": names, "first": table["epoch"].min(), "last": last}
+    return {"seeds": ", ".join(map(str, names)), "first": table["epoch"].min(), "last": last}
