@@ -12,6 +12,7 @@ import counting
 import pandas as pd
 import pytest
 import tables as maker
+import temporal_tables
 import use_tables
 from test_tables import documented
 
@@ -279,11 +280,21 @@ def test_recurrent_training_is_gathered_from_run_directories(
     pd.DataFrame({"epoch": [2, 8], "test_accuracy": [0.735, 0.88]}).to_csv(
         out.with_name("other.csv"), index=False
     )
-    text = blocks.BLOCKS["temporal_epochs"](source, "other", "1,2,8")
-    accuracy = 100 * table.query("epoch == 2")["test_accuracy"][:2]
-    assert "| 1 | " in text and text.endswith(
-        f"| 2 | {accuracy.mean():.2f} ± {accuracy.std():.2f} | 73.5 |"
+
+
+def test_epochs_of_the_study_stand_beside_a_reference(tool: ModuleType, tmp_path: Path) -> None:
+    blocks, made = import_module("blocks"), temporal_tables.tables(3)
+    maker.directory(
+        tmp_path / "data/temporal", made, study="temporal", reference={"digits": "rnn_rows"}
     )
+    reference = pd.DataFrame({"epoch": [2, 8], "test_accuracy": [0.735, 0.88]})
+    reference.to_csv(tmp_path / "data/other.csv", index=False)
+    source = blocks.Source(tmp_path, "temporal", tmp_path)
+    text = blocks.BLOCKS["temporal_epochs"](source, "other", "1,2,999")
+    rows = made["history"].query("model == 'rnn_rows' and rule == 'gbp' and epoch == 2")
+    accuracy = 100 * rows["test_accuracy"]
+    assert len(rows) == 3 and "| 1 | " in text and "| 999 | " not in text
+    assert f"| 2 | {accuracy.mean():.2f} ± {accuracy.std():.2f} | 73.5 |" in text
 
 
 COPI_BLOCKS = ("claims", "copi", "losses", "rates", "largest", "gains", "correlation",

@@ -255,8 +255,8 @@ def perturbation(source: Source) -> str:
                 "layer": layer,
                 "kind": f"`{kind}`",
                 "connections": f"{after['n_weights'].mean():.0f}",
-                "f = 0 %": spread(before["test_error"], 100),
-                "f = 1 %": spread(after["test_error"], 100),
+                "error at f = 0, %": spread(before["test_error"], 100),
+                "error at f = 1, %": spread(after["test_error"], 100),
                 "change": spread(after["test_error"] - before["test_error"], 100),
                 "seeds": rows["seed"].nunique(),
             }

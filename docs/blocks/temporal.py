@@ -32,14 +32,13 @@ def temporal(source: Source) -> str:
 
 
 def temporal_epochs(source: Source, reference: str, epochs: str) -> str:
-    """Test accuracy by epoch of the longest run of gBP on rows, beside a reference's."""
-    table = source.file
-    rows = table[table["setting"].str.contains("model=rnn_rows(?!.*rule=)")]
-    longest = rows.sort_values("epoch")["setting"].iloc[-1]
-    by_epoch = rows[rows["setting"] == longest].groupby("epoch")["test_accuracy"]
+    """Test accuracy of gBP on images in sequence by epoch, beside a reference's."""
+    digits = str(source.manifest["reference"]["digits"])
+    table = source.rows("history", model=digits, rule="gbp")
+    by_epoch = table.groupby("epoch")["test_accuracy"]
     path = source.docs / "data" / f"{reference}.csv"
     published = (100 * runs.read_table(path).set_index("epoch")["test_accuracy"]).to_dict()
-    return markdown(
+    records = [
         {
             "epoch": epoch,
             "gBP %": spread(by_epoch.get_group(epoch), 100),
@@ -47,7 +46,8 @@ def temporal_epochs(source: Source, reference: str, epochs: str) -> str:
         }
         for epoch in map(int, epochs.split(","))
         if epoch in by_epoch.groups
-    )
+    ]
+    return source.part(records, OVER_SEEDS, "history")
 
 
 def removed(source: Source) -> str:
@@ -64,8 +64,8 @@ def removed(source: Source) -> str:
                 | {"connections": spread(after["n_weights"], 1, 0)}
                 | size
                 | {
-                    "f = 0 %": spread(before["test_error"], 100),
-                    "f = 1 %": spread(after["test_error"], 100),
+                    "error at f = 0, %": spread(before["test_error"], 100),
+                    "error at f = 1, %": spread(after["test_error"], 100),
                     "change": spread(after["test_error"] - before["test_error"], 100),
                     "seeds": len(after),
                 }

@@ -1,7 +1,7 @@
 """The claims of "Learning credit assignment" that a single convolutional network can be asked.
 
 Their rules are those of `sascli.claims.credit`, layer by layer, with the numbers that they have
-there. Claims about several T or depths (2, 8, 10, 11, 15) are left out. Two more compare the
+there. Claims about several T or depths (2, 8, 11, 15) are left out. Two more compare the
 accuracy with what was expected of the model before the study.
 """
 

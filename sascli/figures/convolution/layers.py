@@ -70,8 +70,9 @@ ROWS = {"m": ("mean $m$", "RdBu_r"), "pi": (r"spike mass $\pi$", "cividis")}
 
 @picture(
     "filters",
-    caption="The first {count} filters of the first convolution after gBP training, one network, "
-    "a row of kernels for each channel of the images. Top: mean m of the slab, blue below and "
+    caption="{which} filters of the first convolution after gBP training, one network: rows of up "
+    "to {across} filters, under each other the kernels of a filter for each of {channels} "
+    "channel(s) of the images. Top: mean m of the slab, blue below and "
     "red above 0, to ±{largest:.2g}. Bottom: spike mass π from 0, dark (always present), to 1, "
     "bright (always absent). No error bars.",
 )
@@ -103,7 +104,11 @@ def filters(fig: Figure, tables: Tables, reference: Reference) -> Values:
                 panel.spines[:].set(visible=True, linewidth=0.4, color="grey")
         ticks = [0.0, 0.5, 1.0] if column == "pi" else None
         part.colorbar(image, ax=list(grid.ravel()), aspect=9, ticks=ticks)
-    return {"count": len(units), "largest": largest}
+    every = len(units) == table["unit"].nunique()
+    which = f"{'All' if every else 'The first'} {len(units)}"
+    return {
+        "which": which, "across": across, "channels": len(channels), "largest": largest
+    }  # fmt: skip
 
 
 @picture(

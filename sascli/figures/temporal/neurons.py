@@ -26,15 +26,17 @@ OTHERS = "0.75"
     "psychometric sigmoids",
     on_images=False,
     caption="Fraction of high choices (%) against the frequency of visual (v), auditory (a) and "
-    "both (va) events (rows) near the boundary (dashed). Points: mean over seeds; {bars}. Lines: "
-    "logistic curve of the median threshold and slope over networks; grey: those of the other "
-    "modalities. {modes}.",
+    "both (va) events (rows) near the boundary (dashed), {shown}. Points: mean over seeds; "
+    "{bars}. Lines: logistic curve of the median threshold and slope over networks; grey: those "
+    "of the other modalities. {modes}.",
 )
 def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A row of panels per modality, a column per prediction mode."""
     table, fits = rows(tables, "psychometric"), rows(tables, "sigmoids")
     near = table[table["frequency"].between(*NEAR)]
+    measured = table["frequency"].nunique()
     table = table if near.empty else near
+    shown = f"{table['frequency'].nunique()} of {measured} frequencies"
     f = np.linspace(table["frequency"].min(), table["frequency"].max(), 200)
     modes = [mode for mode in MODES if (table["way"] == mode).any()]
     present = {key: look for key, look in MODALITIES.items() if (table["modality"] == key).any()}
@@ -59,6 +61,7 @@ def psychometric(fig: Figure, tables: Tables, reference: Reference) -> Values:
     names = ", ".join(NAMES[mode] for mode in modes)
     bars = seeds(table)
     return {
+        "shown": shown,
         "bars": bars if bars.startswith("one") else f"{bars}, cut off at 0 and 100 %",
         "modes": f"Columns: {names}" if len(modes) > 1 else f"Networks: {names}",
     }
@@ -160,8 +163,8 @@ def examples(table: pd.DataFrame) -> pd.DataFrame:
     on_images=False,
     caption="Rates r of example neurons of seed {seed}, the mean over the noise-reduced trials "
     "of a modality (colours) and a choice (solid: high, dashed: low), against the time since the "
-    "onset of the stimulus; grey: the stimulus. {neurons} The active neuron of each kind with "
-    "the greatest fraction of variance explained; no error bars.",
+    "onset of the stimulus; grey: the stimulus. {neurons} The neuron of each kind with a rate "
+    "above 0 and the greatest fraction of variance explained; the scales differ; no error bars.",
 )
 def neurons(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per kind of neuron."""

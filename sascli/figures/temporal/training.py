@@ -92,6 +92,7 @@ def temporal_parameters(fig: Figure, tables: Tables, reference: Reference) -> Va
     return histograms.of_seeds(fig, table, histograms.RECURRENT)
 
 
+OTHERS = ", and of those that are neither VIP-like nor have π near 1 (others)"
 PAIRS = (
     "; and of the VIP-like ones that have a counterpart of the same |m| which is not VIP-like, "
     "beside these counterparts"
@@ -121,8 +122,8 @@ def of_criterion(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 @picture(
     "perturbation",
     caption="Test error (%) of gBP against the fraction f of the VIP-like recurrent connections "
-    "(small π, small Ξ and large |m|) that are switched off, beside as many random ones, of all "
-    "and of those that are neither VIP-like nor have π near 1{pairs}. {columns} Above: {digits}; "
+    "(small π, small Ξ and large |m|) that are switched off, beside as many random ones of all "
+    "(random){others}{pairs}. {columns} Above: {digits}; "
     "below: the multisensory task. Points: mean over seeds and {samples} draws each; {bars}.",
 )
 def temporal_perturbation(fig: Figure, tables: Tables, reference: Reference) -> Values:
@@ -143,6 +144,7 @@ def temporal_perturbation(fig: Figure, tables: Tables, reference: Reference) -> 
     style.legend(fig, axes[0, -1], ncols=3)
     meaning = "; ".join(COLUMNS[criterion][1] for criterion in columns)
     return {
+        "others": OTHERS if table["kind"].eq("other_off").any() else "",
         "pairs": PAIRS if table["kind"].eq("paired_off").any() else "",
         "columns": f"{'Left, right' if len(columns) > 1 else 'VIP-like'}: {meaning}.",
         "samples": table["sample"].nunique(),
