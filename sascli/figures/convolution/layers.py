@@ -71,8 +71,7 @@ ROWS = {"m": ("mean $m$", "RdBu_r"), "pi": (r"spike mass $\pi$", "cividis")}
 @picture(
     "filters",
     caption="{which} filters of the first convolution after gBP training, one network: rows of up "
-    "to {across} filters, under each other the kernels of a filter for each of {channels} "
-    "channel(s) of the images. Top: mean m of the slab, blue below and "
+    "to {across} filters{kernels}. Top: mean m of the slab, blue below and "
     "red above 0, to ±{largest:.2g}. Bottom: spike mass π from 0, dark (always present), to 1, "
     "bright (always absent). No error bars.",
 )
@@ -105,10 +104,13 @@ def filters(fig: Figure, tables: Tables, reference: Reference) -> Values:
         ticks = [0.0, 0.5, 1.0] if column == "pi" else None
         part.colorbar(image, ax=list(grid.ravel()), aspect=9, ticks=ticks)
     every = len(units) == table["unit"].nunique()
-    which = f"{'All' if every else 'The first'} {len(units)}"
+    several = f", a kernel for each of {len(channels)} channels under each other"
     return {
-        "which": which, "across": across, "channels": len(channels), "largest": largest
-    }  # fmt: skip
+        "which": f"{'All' if every else 'The first'} {len(units)}",
+        "across": across,
+        "kernels": several if len(channels) > 1 else "",
+        "largest": largest,
+    }
 
 
 @picture(
