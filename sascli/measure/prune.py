@@ -77,11 +77,16 @@ def prune(run: TrainedRun, config: Prune) -> Results:
 
 
 def pieces(run: TrainedRun, config: Prune) -> Mapping[str, Callable[[], Results]]:
-    """The functions that prune by one criterion each, as `prune`; keys are rule-criterion."""
+    """The functions that prune by one criterion each; keys are rule-criterion.
+
+    Raises UserError as `prune`.
+    """
     pruned = [(run, config)]
     if config.baseline is not None:
         by_magnitude = replace(config, criterion=["magnitude"], threshold=[])
         pruned.append((baseline(run, config), by_magnitude))
+    for source, _ in pruned:
+        check_sparse(source)
     return {
         f"{source.manifest['rule']}-{criterion}": partial(piece, source, settings, criterion)
         for source, settings in pruned
@@ -97,6 +102,14 @@ def piece(run: TrainedRun, config: Prune, criterion: str) -> Results:
     return {"pruning": table, **{row["file"]: content for row, content in networks}}
 
 
+def check_sparse(run: TrainedRun) -> None:
+    """Raises UserError for a network that cannot be pruned."""
+    if run.network.r:
+        raise UserError(f"{run.directory} was trained by rule={run.manifest['rule']}: not sparse")
+    if run.config.model.network == "recurrent":
+        raise UserError(f"{run.directory} has a recurrent network, which cannot be pruned")
+
+
 def baseline(run: TrainedRun, config: Prune) -> TrainedRun:
     """The run of BP that a run is compared with. Raises UserError for an unsuitable one."""
     other = replace(run, directory=runs.locate(str(config.baseline), Path(config.outputs)))
@@ -108,15 +121,8 @@ def baseline(run: TrainedRun, config: Prune) -> TrainedRun:
 
 
 def cuts(run: TrainedRun, config: Prune, criterion: str) -> Iterator[Cut]:
-    """The networks that a criterion leaves, also fine-tuned if set.
-
-    Raises UserError for a network that cannot be pruned.
-    """
+    """The networks that a criterion leaves, also fine-tuned if set."""
     network = run.network
-    if network.r:
-        raise UserError(f"{run.directory} was trained by rule={run.manifest['rule']}: not sparse")
-    if run.config.model.network == "recurrent":
-        raise UserError(f"{run.directory} has a recurrent network, which cannot be pruned")
     mean = network.mean()
     if criterion == "none":
         yield Cut("none", [1.0], [], [w.unsqueeze(1) for w in mean])
