@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +27,7 @@ from sascli.rules.bp import BP
 from sascli.training import loop
 from sascli.training import run as training_run
 
+Labels = Callable[[], Sequence[sparse.Matrix]]
 TUNING_RATE = 0.1
 """Default learning rate of fine-tuning, in units of the run's."""
 
@@ -79,25 +80,31 @@ def prune(run: TrainedRun, config: Prune) -> Results:
 def pieces(run: TrainedRun, config: Prune) -> Mapping[str, Callable[[], Results]]:
     """The functions that prune by one criterion each; keys are rule-criterion.
 
-    Raises UserError as `prune`.
+    Raises UserError for an unsuitable baseline; the functions do so for unsuitable networks.
     """
     pruned = [(run, config)]
     if config.baseline is not None:
         by_magnitude = replace(config, criterion=["magnitude"], threshold=[])
         pruned.append((baseline(run, config), by_magnitude))
-    for source, _ in pruned:
-        check_sparse(source)
     return {
-        f"{source.manifest['rule']}-{criterion}": partial(piece, source, settings, criterion)
+        f"{source.manifest['rule']}-{criterion}": partial(
+            piece, source, settings, labels, criterion
+        )
         for source, settings in pruned
+        for labels in [cache(partial(unpruned, source))]
         for criterion in ("none", *settings.criterion, *["threshold"] * bool(settings.threshold))
     }
 
 
 @torch.no_grad()
-def piece(run: TrainedRun, config: Prune, criterion: str) -> Results:
-    """Rows of pruning.csv for one criterion, and the files of its networks."""
-    networks = list(store(run, cuts(run, config, criterion)))
+def piece(run: TrainedRun, config: Prune, labels: Labels, criterion: str) -> Results:
+    """Rows of pruning.csv for one criterion, and the files of its networks.
+
+    `labels` gives the classes that the unpruned networks predict. Raises UserError for networks
+    that cannot be pruned.
+    """
+    check_sparse(run)
+    networks = list(store(run, cuts(run, config, criterion), labels()))
     table = pd.DataFrame([row for row, _ in networks])
     return {"pruning": table, **{row["file"]: content for row, content in networks}}
 
@@ -160,20 +167,36 @@ def fine_tune(run: TrainedRun, cut: Cut, tune: Tune) -> Cut:
     return replace(cut, weights=weights, epochs=tune.epochs)
 
 
-def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any], bytes]]:
+@torch.no_grad()
+def unpruned(run: TrainedRun) -> list[sparse.Matrix]:
+    """The classes that each replica's unpruned network predicts, run from its sparse matrices."""
+    x, mean = pixels(run), run.network.mean()
+    replicas = range(run.network.replicas)
+    return [stored(run, x, [w[k] for w in mean], "csr").classified.labels for k in replicas]
+
+
+def pixels(run: TrainedRun) -> sparse.Matrix:
+    """The test images (n_in, images) as an array."""
+    return run.data.test_x.T.cpu().numpy()
+
+
+def store(
+    run: TrainedRun, cuts: Iterable[Cut], labels: Sequence[sparse.Matrix]
+) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Rows of pruning.csv with their files; the unpruned networks also dense.
 
-    n_changed counts the test images whose predicted class is not that of the unpruned network.
+    n_changed counts the test images whose predicted class is not that of the unpruned network,
+    which `labels` has for each replica.
     """
+    x = pixels(run)
     rule, network, y = run.manifest["rule"], run.network, run.data.test_y.cpu().numpy()
     total = network.flat["m"].numel() // network.replicas
-    unpruned = [stored(run, [w[k] for w in network.mean()], "csr") for k in range(len(run.seeds))]
     for cut in cuts:
         forms = ("csr", "dense") if cut.criterion == "none" else ("csr",)
         networks = product(range(network.replicas), enumerate(cut.levels), forms)
         for replica, (place, level), form in networks:
-            made = stored(run, [w[replica, place] for w in cut.weights], form)
-            changed = made.classified.labels != unpruned[replica].classified.labels
+            made = stored(run, x, [w[replica, place] for w in cut.weights], form)
+            changed = made.classified.labels != labels[replica]
             name = f"{rule}-{cut.criterion}-{level:g}-e{cut.epochs}-r{replica}-{form}"
             row = {
                 "rule": rule, "replica": replica, "seed": run.seeds[replica],
@@ -187,12 +210,12 @@ def store(run: TrainedRun, cuts: Iterable[Cut]) -> Iterator[tuple[dict[str, Any]
             yield row, made.content
 
 
-def stored(run: TrainedRun, mean: Sequence[Tensor], form: str) -> Stored:
-    """One network of mean weights (n_out, n_in) in a form, csr or dense, run from that form.
+def stored(run: TrainedRun, x: sparse.Matrix, mean: Sequence[Tensor], form: str) -> Stored:
+    """One network of mean weights (n_out, n_in) in a form, csr or dense, run from that form on x.
 
     A convolutional network is not run from its sparse matrices: its seconds are None.
     """
-    network, x = run.network, run.data.test_x
+    network = run.network
     channels = network.widths[0] if isinstance(network, Convolutional) else None
     scaled = zip(mean, network.scales, strict=True)
     weights: Sequence[Any] = [(w * scale).cpu().numpy() for w, scale in scaled]
@@ -204,10 +227,10 @@ def stored(run: TrainedRun, mean: Sequence[Tensor], form: str) -> Stored:
     else:
         content = sparse.dense_bytes(weights)
     if isinstance(network, Convolutional):
-        outputs = network.run([w[None] for w in mean], x)
+        outputs = network.run([w[None] for w in mean], run.data.test_x)
         result = sparse.Classified(outputs[0].argmax(-1).cpu().numpy(), None)
     else:
-        result = sparse.classified(matrices, x.T.cpu().numpy())
+        result = sparse.classified(matrices, x)
     n_weights = sum(int(np.count_nonzero(w)) for w in weights)
     return Stored(content, n_weights, sum(w.shape[0] for w in weights[:-1]), result)
 

@@ -1,7 +1,7 @@
 """Experiments without a trained run: the tangent kernel, and the order parameters."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -48,9 +48,10 @@ def lazy_pieces(
 ) -> dict[str, Callable[[], pd.DataFrame]]:
     """The functions that train one network of lazy.csv each, by their seeds."""
     lazy = config.lazy
-    x, y = (tensor.to(device) for tensor in two_classes(lazy, root))
+    images = cache(partial(two_classes, lazy, root))  # read only if there is something to train
 
     def train(seed: int) -> pd.DataFrame:
+        x, y = (tensor.to(device) for tensor in images())
         return lazy_table(
             x, y, lazy.width, scales_of(config, 1.0),
             lr=lazy.lr, steps=lazy.steps, every=lazy.every, seed=seed,

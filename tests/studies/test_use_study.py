@@ -82,11 +82,11 @@ def test_pruning_resumes_by_criterion(
     rmtree(copy / "networks")
     measured, piece = list[str](), prune.piece
 
-    def killed(run: TrainedRun, config: Prune, criterion: str) -> Results:
+    def killed(run: TrainedRun, config: Prune, labels: prune.Labels, criterion: str) -> Results:
         if len(measured) == 2:
             raise KeyboardInterrupt
         measured.append(criterion)
-        return piece(run, config, criterion)
+        return piece(run, config, labels, criterion)
 
     def resume() -> None:
         run = TrainedRun(copy, torch.device("cpu"))
