@@ -21,7 +21,10 @@ from sascli.errors import UserError
 INDENT = " " * 19
 """The columns of a claim's number and verdict."""
 HOLDS, FAILS, UNMEASURED = "holds", "does not hold", "not measured"
-NOTE = "SE: standard error over seeds, std / sqrt(n); taken as 0 where there is one seed."
+NOTE = (
+    "±: standard deviation (std) over seeds; SE: standard error, std / sqrt(n), taken as 0 where "
+    "there is one seed."
+)
 COLUMNS = [
     "claim", "statement", "statistic", "mean", "std", "n_seeds", "rule", "verdict", "detail",
 ]  # fmt: skip

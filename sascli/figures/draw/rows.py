@@ -71,7 +71,7 @@ def seeds(table: pd.DataFrame, drawn: str = "error bars", noun: str = "seed") ->
 def averaged(table: pd.DataFrame) -> str:
     """The clause of a caption for a mean without a spread."""
     n = table["seed"].nunique()
-    return f"mean over {n} seeds; their spread is in the table" if n > 1 else "one seed: no mean"
+    return f"mean over {n} seeds; the CSV tables have every seed" if n > 1 else "one seed: no mean"
 
 
 def pooled(histogram: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

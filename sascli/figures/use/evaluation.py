@@ -17,8 +17,8 @@ LEAST = 20  # the accuracy of a bin of fewer images is noise
     "reliability evaluation",
     caption="Reliability diagram. Accuracy (%) of the test images in each bin of confidence, the "
     "probability of the predicted class, against their mean confidence (%); on the dashed line "
-    "80 % of the predictions of probability 80 % are correct. Points: mean over seeds, bins of "
-    "fewer than {least} images left out; {bars}. Expected calibration error: {errors}.",
+    "80 % of the predictions of probability 80 % are correct. Points: mean over the seeds "
+    "with at least {least} images in the bin; {bars}. Expected calibration error: {errors}.",
 )
 def reliability(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A curve for each prediction mode, and for BP where there is one."""

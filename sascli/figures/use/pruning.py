@@ -27,8 +27,8 @@ def level_axis(ax: Axes, levels: list[float]) -> None:
     caption="Test accuracy (%) of pruned mean networks against the fraction (%) of all "
     "connections that remains, chosen in all layers together: gBP's of smallest π, of largest "
     "signal-to-noise ratio |μ|/σ (mean over standard deviation of the weight), VIPs before all "
-    "others, or of largest |μ|/√N{bp}. {panels} Points: mean over seeds; {bars}; dotted: the "
-    "unpruned network of gBP.",
+    "others, or of largest |μ|/√N, N the inputs of the layer{bp}. {panels} Points: mean over "
+    "seeds; {bars}; dotted: the unpruned network of gBP.",
 )
 def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel before fine-tuning, and one after it where there was any."""
@@ -53,7 +53,7 @@ def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
     level_axis(panels[-1], unique(table, "level"))
     style.legend(fig, panels[0], ncols=2)
     text = "Above: not fine-tuned; below: fine-tuned by BP." if epochs[1:] else "Not fine-tuned."
-    bp = "; BP's of largest |w|/√N" if others else ""
+    bp = "; BP's of largest |μ|/√N, its μ being the weight" if others else ""
     return {"bp": bp, "panels": text, "bars": seeds(table)}
 
 
