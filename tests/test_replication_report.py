@@ -70,9 +70,9 @@ def test_extents_agree_with_verdicts(report: ModuleType) -> None:
 
 def test_claim_15_is_compared_with_a_second_data_set(report: ModuleType) -> None:
     source = report.Source(DOCS, "mnist-paper", DOCS)
-    compared = report.compared(report.Source(DOCS, "cifar10-quick", DOCS), "mnist-paper")
+    compared = report.compared(report.Source(DOCS, "cifar10-paper", DOCS), "mnist-paper")
     same = sum(line.count(" holds |") == 2 for line in compared.splitlines())
-    row = next(row for row in report.judgements(source, "cifar10-quick") if row["claim"] == 15)
+    row = next(row for row in report.judgements(source, "cifar10-paper") if row["claim"] == 15)
     assert row["mean"] == same
     assert row["extent"].endswith(f"{same} of 6 checks pass")
 
@@ -123,7 +123,7 @@ def test_rows_of_the_atlas_are_counted_by_verdict(report: ModuleType) -> None:
 
 def test_first_existing_name_is_shown(report: ModuleType, tmp_path: Path) -> None:
     document = tmp_path / "document.md"
-    document.write_text("<!-- BEGIN tally none,mnist-paper,cifar10-quick -->\n<!-- END -->\n")
+    document.write_text("<!-- BEGIN tally none,mnist-paper,cifar10-paper -->\n<!-- END -->\n")
     text = import_module("build").generated(DOCS, document)
     counts = claims.summary(judge(DOCS / "data/mnist-paper")).rstrip(".")
     assert f"{counts} (`docs/data/mnist-paper`" in text
