@@ -143,7 +143,7 @@ def test_comparison_of_gains_reuses_arms_of_the_same_settings() -> None:
         for seed in (0, 1)
     ]  # fmt: skip
     config = points["copi-bp-gain10-s1"].config
-    assert (config.rule.gain, config.lr["default"], config.epochs) == (10, 1e-3, 20)
+    assert (config.rule.gain, config.lr["default"], config.epochs) == (10, 1e-3, 10)
     assert points["bp-adam-lr1e-05-s0"].config.lr["default"] == 1e-5
     taken = points["bp-adam-best-s1"]
     assert taken in study.points("bp-adam-best", arms["bp-adam-best"], study.seeds)
