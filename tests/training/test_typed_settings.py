@@ -75,6 +75,15 @@ def numbers(config: Train, data: Data) -> list[Tensor]:
     return [rule.network.all, *rule.network.r, network(data.test_x)]
 
 
+def close(before: Tensor, after: Tensor) -> bool:
+    """Whether two results are the same to rounding.
+
+    A rate of one layer makes that layer a group of its optimiser; processors round the last
+    numbers of a vector differently, so that groups of other lengths differ in the last bit.
+    """
+    return before.shape == after.shape and torch.allclose(before, after, rtol=0, atol=1e-6)
+
+
 def changed(config: Train, key: str, value: Any) -> Train:
     """The settings with another value of one."""
     tree: Any = OmegaConf.create(plain(config))
@@ -100,7 +109,9 @@ def test_setting_is_refused_exactly_where_it_changes_nothing(base: str) -> None:
             after = numbers(other, data)
         except UserError:  # refused already
             continue
-        same = all(map(torch.equal, before, after)) and before[0].shape == after[0].shape
-        if same != bool(without_effect([other], {key: value})):
-            wrong.append(f"{key} {'changes nothing' if same else 'changes the numbers'}")
+        idle = bool(without_effect([other], {key: value}))
+        if idle and not all(map(close, before, after)):
+            wrong.append(f"{key} changes the numbers")
+        if not idle and before[0].shape == after[0].shape and all(map(torch.equal, before, after)):
+            wrong.append(f"{key} changes nothing")
     assert not wrong
