@@ -10,7 +10,7 @@ from sascli.figures.draw.rows import Reference, Tables, plural, rows, seeds
 
 PUBLISHED = (
     "At the published rates; \u201cbest\u201d is the best rate on held-out images where it is "
-    "another, and plain BP and gBP have theirs. {diverged}"
+    "another, that of plain BP and gBP where these were trained. {diverged}"
 )
 SEARCHED = (  # the tables of earlier versions, without arms.csv
     "COPI-BP and COPI, local, at the published rate, the others at their best on held-out images."
@@ -39,8 +39,8 @@ MARGIN = 5  # percentage points shown below the lowest end of a curve
     "history linear",
     optional="arms",
     caption="Test accuracy (%) over the epochs: COPI with exact and with random feedback and "
-    "with local decorrelation, BP with decorrelation and without, BP with Adam, and gBP where it "
-    "was trained; networks of L = {depth} layers, T = {train_size}. In the first epoch the rules "
+    "with local decorrelation, BP with decorrelation and BP with Adam, plain BP and gBP where they "
+    "were trained; networks of L = {depth} layers, T = {train_size}. In the first epoch the rules "
     "that decorrelate do nothing else; accuracies below {floor:.0f} % are cut off. {rates} "
     "Dotted at {linear:.1f} %: logistic regression. Lines: mean over seeds; {band}.",
 )
