@@ -63,9 +63,9 @@ def largest_rates(rates: pd.DataFrame, point: str) -> pd.Series:
     1,
     "COPI-BP comes within one point of BP-Adam's accuracy at equal epochs.",
     f"After the last epoch COPI-BP's accuracy, paired by seed, is less than {POINTS:g} point "
-    f"below that of BP with torch's Adam, {TWICE}, both at Adam's published rate and, where it was "
-    "searched, at its best rate on held-out images: the stronger baseline decides. COPI has its "
-    "published rate. BP learns from the first epoch on, in which COPI only decorrelates. A "
+    f"below that of BP with torch's Adam, {TWICE}, both at Adam's published rate and, where it "
+    "was searched, at its best rate on held-out images: the stronger baseline decides. COPI has "
+    "its published rate. BP learns from the first epoch on, in which COPI only decorrelates. A "
     "network of COPI-BP that diverged counts as 0, one of a baseline is left out.",
 )
 def _adam(tables: Tables) -> list[Check]:

@@ -39,7 +39,7 @@ MARGIN = 5  # percentage points shown below the lowest end of a curve
     "history linear",
     optional="arms",
     caption="Test accuracy (%) over the epochs: COPI with exact and with random feedback and "
-    "with local decorrelation, BP with decorrelation and BP with Adam, plain BP and gBP where they "
+    "with local decorrelation, BP with decorrelation and with Adam, plain BP and gBP where they "
     "were trained; networks of L = {depth} layers, T = {train_size}. In the first epoch the rules "
     "that decorrelate do nothing else; accuracies below {floor:.0f} % are cut off. {rates} "
     "Dotted at {linear:.1f} %: logistic regression. Lines: mean over seeds; {band}.",
