@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -72,8 +73,8 @@ def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
     composer = Composer(command, args.config_dir)
     overrides = composer.overrides(args.settings)
     if args.multirun and plan:
-        jobs = [composer.compose(lines) for lines in product(*map(values, overrides))]
-        return run("plan", Plan(command, [validated(command, job) for job in jobs]))
+        trees = [composer.compose(lines) for lines in product(*map(values, overrides))]
+        return run("plan", Plan(command, [validated(command, tree) for tree in trees]))
     if args.multirun:
         from sascli.cli.multirun import launch_jobs  # pandas
 
@@ -91,7 +92,7 @@ def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
     if command == "train" and isinstance(typed.get("resume"), str) and not args.cfg:
         from sascli.commands.resume import resume  # pandas
 
-        return run(command, resume(composer, lines, typed))
+        return run(*job(command, resume(composer, lines, typed), plan))
     cfg = composer.compose(lines)
     if args.cfg:
         node = {"job": without_hydra(cfg), "hydra": cfg.hydra, "all": cfg}[args.cfg]
@@ -103,4 +104,9 @@ def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
         config = validated(command, cfg, overrides)
         if settings := composer.published(cfg):
             print(settings, flush=True)
-        run(*("plan", Plan(command, [config])) if plan else (command, config))
+        run(*job(command, config, plan))
+
+
+def job(command: str, config: Any, plan: bool) -> tuple[str, Any]:
+    """A command with its settings, or `sas plan` with both."""
+    return ("plan", Plan(command, [config])) if plan else (command, config)

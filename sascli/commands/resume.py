@@ -1,17 +1,19 @@
 """`sas train resume=RUN`: the settings of the run, and what was typed beside them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from sascli import runs
-from sascli.config import Train, check, check_used, typed
+from sascli.config import Train, check, check_used, plain, typed
 from sascli.config.composition import Composer, without_hydra
+from sascli.config.settings import UNHASHED
 from sascli.training.directories import changes, different, settings_of
 
-PLACES = ("device", "threads", "outputs")
-"""Settings that may differ from those of the run, as may `data.root`."""
+FREE = {*UNHASHED, "data.root"} - {"resume"}
+"""Settings that may differ from those of the run: no numbers depend on them."""
 
 
 def resume(composer: Composer, lines: Sequence[str], words: Mapping[str, Any]) -> Train:
@@ -29,17 +31,18 @@ def resume(composer: Composer, lines: Sequence[str], words: Mapping[str, Any]) -
         for group, option in groups.items()
         if not {group, "experiment"} & words.keys() and option in composer.files(group)
     ]
-    after = typed(without_hydra(composer.compose([*chosen, *lines])), Train)
+    tree = without_hydra(composer.compose([*chosen, *lines]))
+    after = typed(tree, Train)
     keys = {f"{key}.name" if key in groups else key for key in words}
     if "experiment" in words:
         keys |= changes(typed(without_hydra(composer.compose(chosen)), Train), after).keys()
     if differing := {key: text for key, text in changes(before, after).items() if key in keys}:
         raise different(directory, differing)
-    config = replace(before, **{key: getattr(after, key) for key in PLACES if key in words})
-    config.resume = str(directory)
-    config.epochs = after.epochs if "epochs" in keys else before.epochs
-    if "data.root" in words:
-        config.data = replace(config.data, root=after.data.root)
+    settings = OmegaConf.create(plain(before) | {"resume": str(directory)})
+    for key in words:
+        if key == "epochs" or FREE & {key, key.partition(".")[0]}:
+            OmegaConf.update(settings, key, OmegaConf.select(tree, key))
+    config = typed(settings, Train)
     check(config)
     check_used([config], words)
     return config

@@ -66,3 +66,28 @@ def test_name_alone_resumes_and_typed_settings_are_compared(
     settings = runs.read_json(directory / "config.json")
     assert (settings["epochs"], settings["device"]) == (5, "cpu")
     assert_same_run(directory, training_run.run(tiny(**COPI, epochs=5)))
+
+
+@pytest.mark.slow
+def test_settings_without_effect_on_numbers_may_change(
+    tiny: Making, signal_in: Callable[..., None]
+) -> None:
+    directory = interrupted(tiny(), signal_in)
+    words = ["checkpoint_every=2", "figures.format=svg", "figures.font_size=9", "capture=never"]
+    assert main(["train", f"resume={directory}", *words]) == 0
+    settings = runs.read_json(directory / "config.json")
+    before = plain(tiny()) | {"resume": str(directory), "checkpoint_every": 2, "capture": "never"}
+    assert settings == before | {
+        "figures": {**settings["figures"], "format": "svg", "font_size": 9}
+    }
+    assert (directory / "overview.svg").exists()
+
+
+@pytest.mark.slow
+def test_plan_of_a_run_to_be_resumed_trains_nothing(
+    tiny: Making, signal_in: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = interrupted(tiny(), signal_in)
+    assert main(["plan", "train", f"resume={directory}", "epochs=6"]) == 0
+    assert "To train at most: 1 of 1 runs" in capsys.readouterr().out
+    assert runs.manifest_of(directory)["status"] == "interrupted"
