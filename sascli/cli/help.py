@@ -24,9 +24,10 @@ TAIL = """
 completion in bash or zsh: eval "$(sas completion bash)"; fish: sas completion fish | source"""
 NOTES = """
 A later setting wins: groups in the order above, then the command line. experiment=NAME is for the
-command shown beside it above. Lists are written width=[100,50]; null means none. The jobs of
---multirun are in <outputs>/<command>/multirun/<version>, named by the settings that differ. An
-error is one line with exit code 2; HYDRA_FULL_ERROR=1 adds the traceback."""
+command shown beside it above. Lists are written 'width=[100,50]', quoted for the shell; null
+means none. The jobs of --multirun are in <outputs>/<command>/multirun/<version>, named by the
+settings that differ. An error is one line with exit code 2; HYDRA_FULL_ERROR=1 adds the
+traceback."""
 
 
 class Parser(ArgumentParser):

@@ -45,7 +45,7 @@ def clean(config: Clean, _job: Path | None = None) -> None:
     freed = runs.in_bytes(total)
     print(f"{freed} freed" if config.confirm else f"{freed} would be freed{advice}")
     if more := len(old_versions(versions, same=False)) - len(old):
-        print(f"{more} older versions have settings of their own: add same=false to list them too")
+        print(f"{more} older versions have other settings: add same=false to list them too")
 
 
 def stopped_versions(outputs: Path) -> list[Version]:

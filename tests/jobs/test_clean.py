@@ -57,7 +57,7 @@ def test_clean_lists_old_versions_and_deletes_them_when_confirmed(
     for number in (1, 2, 3):
         assert f"old      {tmp_path}/train/a/v00{number}, 1." in out
     assert out.count("old      ") == 3 and "would be freed: add confirm=true" in out
-    assert "1 older versions have settings of their own: add same=false" in out
+    assert "1 older versions have other settings: add same=false" in out
     assert left(tmp_path) == before
     assert main(["clean", f"outputs={tmp_path}", "confirm=true", "match=v001"]) == 0
     assert before - left(tmp_path) == {"train/a/v001"}
