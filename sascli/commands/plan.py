@@ -1,6 +1,7 @@
 """`sas plan COMMAND ...`: what a command would train, in steps, time and disk."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sascli.studies.registry import STUDIES
 from sascli.training import run as training_run
 from sascli.training.directories import resumed, same_settings
 from sascli.training.estimate import Estimator
-from sascli.training.sweep import Point, points_of
+from sascli.training.sweep import Point, all_images, points_of
 
 PLANNED = ("train", "sweep-datasize", "continual", *(f"reproduce {name}" for name in STUDIES))
 PICTURE = 125_000
@@ -44,7 +45,7 @@ def print_plan(config: Plan, _job: Path | None = None) -> None:
             if point.name in done:
                 rows.append(row | {"steps": 0, "time": 0.0, "disk": 0})
                 continue
-            estimate = estimator.estimate(point.config)
+            estimate = estimator.estimate(point.config, part=config.command != "train")
             disk = estimate.bytes + PICTURE * (config.command == "train") if point.saved else 0
             rows.append(row | {"steps": estimate.steps, "time": estimate.seconds, "disk": disk})
     print(as_text(pd.DataFrame(rows)), NOTE, sep="\n")
@@ -54,7 +55,8 @@ def points_and_finished(command: str, job: Any) -> tuple[Sequence[Point], set[st
     """The runs of a job at most, and the names of those that are finished already."""
     if command == "train":
         point = Point(run_name(job), job)
-        directory = resumed(Path(job.outputs) / "train" / point.name, job)
+        images = partial(training_run.load_data, job, torch.device("cpu"))
+        directory = resumed(Path(job.outputs) / "train" / point.name, job, images)
         finished = directory and training_run.is_finished(job, directory)
         return [point], {point.name} if finished else set()
     if command == "continual":
@@ -64,7 +66,11 @@ def points_and_finished(command: str, job: Any) -> tuple[Sequence[Point], set[st
     if command == "sweep-datasize":
         name = job.name or f"{job.model.name}-{job.rule.name}"
         parent, points = Path(job.outputs) / command / name, points_of(job)
-        directory = resumed(parent, job) if job.worker is None else None
+        images = partial(all_images, job)
+        if job.worker is None:
+            directory = resumed(parent, job, images)
+        else:  # workers always share a directory of their settings
+            directory = runs.of_settings(parent, same_settings(job, images))
     else:
         study = function(COMMANDS[command].work.removesuffix(".run"))(job)
         from sascli.studies.base import parent_of

@@ -71,6 +71,9 @@ class ReproduceCopi(Reproduce):
         **dict.fromkeys(("lr.m", "lr.pi", "lr.xi"), Never(words="lr and lr.r are the rates")),
         **dict.fromkeys(("decay.pi", "decay.xi"), Never(words="decay is that of COPI's weights")),
         "eval.samples": Never(words="COPI's networks have no distribution"),
+        **dict.fromkeys(
+            ("rule.credit", "rule.decorrelation"), Never(words="the study compares both")
+        ),
     }
     preset: CopiPreset = setting(CopiPreset, "group: smoke, quick, paper")
 
@@ -84,5 +87,6 @@ class ReproduceCopi(Reproduce):
         """As `Reproduce`; the rates include the published one, and the rule is COPI."""
         super().constraints()
         rates, rule = self.preset.rates, self.rule.name
+        require(self.lr.get("r") != 0, "lr.r=0: the networks of COPI decorrelate")
         require(1 in rates, f"preset.rates must contain 1, the published rate, not only {rates}")
         require(rule == "copi", f"the study is of rule=copi, not of rule={rule}")

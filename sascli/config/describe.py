@@ -12,7 +12,7 @@ from sascli.config.settings import shown
 if TYPE_CHECKING:  # runs need no omegaconf
     from omegaconf.errors import ValidationError
 
-MAPS = ("lr", "decay")
+MAPS = tuple(f"{part}{key}" for part in ("", "task.", "pixels.") for key in ("lr", "decay"))
 """Maps in YAML, so that lr.pi can be set; on the command line a number is enough."""
 
 TYPES: dict[Any, str] = {

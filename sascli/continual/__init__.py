@@ -32,7 +32,7 @@ def run(config: Continual, directory: Path | None = None) -> Path:
     images, held_out = images_of(config)
     name = config.name or f"{config.model.name}-{config.task}"
     parent = Path(config.outputs) / "continual" / name
-    directory = directory or resumed(parent, config) or runs.claim(parent)
+    directory = directory or resumed(parent, config, lambda: images) or runs.claim(parent)
     entries = {
         "kind": "continual",
         "model": config.model.name,

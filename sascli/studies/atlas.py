@@ -33,6 +33,8 @@ from sascli.training import run as training_run
 from sascli.training import sweep
 from sascli.training.sweep import LAYER_COLUMNS, Point
 
+BRACKETS = str.maketrans("", "", "[]")
+"""Removed from names of directories, in which they would be patterns."""
 GBP_ONLY = ("lr", "decay.pi", "decay.xi", "init.pi", "init.xi_max")
 """Settings of gBP alone, which BP, always at its best rate, does not have."""
 
@@ -104,7 +106,7 @@ class Atlas(Credit):
 
     def images(self, config: Train) -> Data | UserError:
         """All images of a setting's data set, or the error for images that are absent."""
-        source = config.model.source
+        source = str((config.model, config.data))
         if source not in self.loaded:
             every = replace(config, train_size="all", test_size="all")
             try:
@@ -183,8 +185,8 @@ class Atlas(Credit):
         self, known: Mapping[str, Point], setting: Setting, config: Train, suffix: str
     ) -> Point:
         """The known point of the same numbers, else that of the first setting with them."""
-        words = [word for word in setting.words if "[" not in word]
-        name = "-".join([config.rule.name, ",".join(words), suffix])
+        words = [word for word in setting.words if not word.startswith("lr=[")]
+        name = "-".join([config.rule.name, ",".join(words).translate(BRACKETS), suffix])
         new = Point(name, replace(config, name=name, resume=False))
         key = identity(config)
         return known.get(key) or self.made.setdefault(key, new)

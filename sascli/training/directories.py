@@ -1,8 +1,9 @@
 """Directories of training: resumed, or begun."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
@@ -10,6 +11,7 @@ from sascli import runs
 from sascli.config import Train, config_hash, decisive, plain, typed
 from sascli.config.describe import leaves
 from sascli.config.settings import shown
+from sascli.data import Data
 from sascli.errors import UserError
 
 Schema = TypeVar("Schema")
@@ -17,11 +19,14 @@ RESUME = "the same command and resume=true"
 """How a directory of many runs is resumed."""
 
 
-def resumed(parent: Path, config: Train) -> Path | None:
-    """The directory that `resume` means, None for a new one. Raises UserError if it is missing."""
+def resumed(parent: Path, config: Train, images: Callable[[], Data]) -> Path | None:
+    """The directory that `resume` means, None for a new one. Raises UserError if it is missing.
+
+    `images` loads those of the settings.
+    """
     if isinstance(config.resume, str):
         return runs.locate(config.resume, Path(config.outputs), unfinished=True)
-    return runs.of_settings(parent, same_settings(config)) if config.resume else None
+    return runs.of_settings(parent, same_settings(config, images)) if config.resume else None
 
 
 def settings_of(directory: Path, schema: type[Schema]) -> Schema:
@@ -51,14 +56,27 @@ def different(directory: Path, changes: Mapping[str, str]) -> UserError:
     )
 
 
-def same_settings(config: Train) -> Callable[[Path, Mapping[str, object]], bool]:
-    """Whether a directory, perhaps of an earlier version, has the settings that decide numbers."""
+def same_settings(
+    config: Train, images: Callable[[], Data] | None = None
+) -> Callable[[Path, Mapping[str, Any]], bool]:
+    """Whether a directory, perhaps of an earlier version, has the settings that decide numbers.
+
+    With `images`, which loads those of the settings, it must have the same images, too. They are
+    loaded only if the directory's lie elsewhere.
+    """
     wanted = config_hash(config)
 
-    def same(directory: Path, manifest: Mapping[str, object]) -> bool:
-        if manifest["config_hash"] == wanted:
+    @cache
+    def checksum() -> str | None:
+        return images().checksum if images else None
+
+    def same(directory: Path, manifest: Mapping[str, Any]) -> bool:
+        before = settings_of(directory, type(config))
+        if manifest["config_hash"] != wanted and config_hash(before) != wanted:
+            return False
+        if images is None or before.data.root == config.data.root:
             return True
-        return config_hash(settings_of(directory, type(config))) == wanted
+        return bool(manifest.get("data", {}).get("checksum") == checksum())
 
     return same
 

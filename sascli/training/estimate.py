@@ -13,8 +13,9 @@ from sascli import runs
 from sascli.config import Train, decisive, plain, replica_count
 from sascli.core.streams import streams
 from sascli.data import Data
-from sascli.training import checkpoint, loop
+from sascli.training import checkpoint, loop, sweep
 from sascli.training import run as training_run
+from sascli.training.capture import step_of
 
 SECONDS, MOST = 0.3, 20
 """How long steps are measured, and how many of them at most."""
@@ -50,9 +51,13 @@ class Estimator:
         self._data: dict[str, Data] = {}
         self._costs: dict[str, Costs] = {}
 
-    def estimate(self, config: Train) -> Estimate:
-        """The estimate of a run. Raises UserError as the run would before training."""
-        data = self.data(config)
+    def estimate(self, config: Train, part: bool = True) -> Estimate:
+        """The estimate of a run, `part` of a sweep or study, or by itself.
+
+        Raises UserError as the run would before training.
+        """
+        training_run.check_network(config)
+        data = self.data(config, part)
         batch, _ = training_run.batch_size(config, len(data.train_y))
         batches = -(-len(data.train_y) // batch)
         steps = min(batches, config.batches or batches)
@@ -66,22 +71,28 @@ class Estimator:
         size += (TABLES + ROW * epochs) * replica_count(config)
         return Estimate(epochs * steps, seconds, size)
 
-    def data(self, config: Train) -> Data:
-        """The run's data; of training and test images the first, as many as it has."""
+    def data(self, config: Train, part: bool) -> Data:
+        """The run's data, of `part` of a sweep or study the first of all training images.
+
+        Raises UserError where there are fewer.
+        """
+        device = training_run.pick_device(config.device)
+        if not part:
+            return training_run.load_data(config, device)
         complete = replace(config, train_size="all", test_size="all")
-        sized = type(config.train_size) is int
-        if sized:  # of a sweep or a study, whose held-out images are like the test images
+        if type(config.train_size) is int:  # held-out images are like the test images
             complete = replace(complete, data=replace(config.data, split="test"))
         else:
             complete = replace(complete, test_size=config.test_size)
         key = json.dumps(plain(replace(complete, rule=None))["model"] | plain(complete.data))
         key += f"{complete.precision} {complete.test_size}"
-        device = training_run.pick_device(config.device)
         if key not in self._data:
             self._data[key] = training_run.load_data(complete, device)
         data, size = self._data[key], config.train_size
         if size == "all":
             return data
+        if size > len(data.train_y):
+            raise sweep.too_many(size, len(data.train_y))
         return replace(data, train_x=data.train_x[:size], train_y=data.train_y[:size])
 
     def costs(self, config: Train, data: Data, batch: int) -> Costs:
@@ -101,7 +112,9 @@ def measure(config: Train, data: Data) -> Costs:
     setup = training_run.setup(config, data)
     rule = training_run.rule_maker(config, data)(setup, device)
     rule.initialise()
-    rule.start_epoch(1)
+    # of COPI's first epochs, in which W is frozen, the steps are shorter
+    rule.start_epoch(getattr(config.rule, "decorrelation_epochs", 0) + 1)
+    train = step_of(rule, config.capture)
     x, y = next(data.batches(setup.seeds, 1, setup.batch_size))
     noise = streams(setup.seeds, "evaluation", 1, device=device)
 
@@ -114,8 +127,9 @@ def measure(config: Train, data: Data) -> Costs:
             torch.cuda.synchronize(device)
         return (time.perf_counter() - start) / count
 
-    rule.step(x, y)  # the first step is slower
-    step = seconds(lambda: rule.step(x, y), MOST)
+    for _ in range(2):  # the first steps are slower, on a GPU the second is captured
+        train(x, y)
+    step = seconds(lambda: train(x, y), MOST)
     test = seconds(lambda: data.accuracy(lambda images: rule.logits(images, noise)), 2)
     measurements = seconds(lambda: rule.measure(data.train_x[: loop.MEASURED]))
     with tempfile.TemporaryDirectory() as name:

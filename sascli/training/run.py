@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -38,15 +38,14 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     settings; a given `progress` counts the epochs. Raises UserError for invalid settings, before
     any work.
     """
-    if config.model.network not in rules.rule_class(config.rule).networks:
-        raise UserError(f"rule={config.rule.name} cannot train a {config.model.network} network")
+    check_network(config)
     loggers.check_packages(config.logger)
     device = pick_device(config.device)
     set_threads(config.threads)
     used = devices.describe(device, config.precision)
     torch.set_flush_denormal(True)  # moments of dead pixels decay to denormals: 10 x slower
     parent = Path(config.outputs) / "train" / run_name(config)
-    directory = directory or resumed(parent, config)
+    directory = directory or resumed(parent, config, partial(load_data, config, device))
     if directory is not None and is_finished(config, directory):
         if progress is None:
             print(f"{directory} is already finished")
@@ -80,6 +79,12 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     if progress is None:
         print(f"run directory: {directory}", flush=True)
     return directory
+
+
+def check_network(config: Train) -> None:
+    """Raises UserError where the rule cannot train a network of this kind."""
+    if config.model.network not in rules.rule_class(config.rule).networks:
+        raise UserError(f"rule={config.rule.name} cannot train a {config.model.network} network")
 
 
 def is_finished(config: Train, directory: Path) -> bool:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sascli.config import (
     seed_list,
     training_of,
 )
+from sascli.data import Data
 from sascli.errors import DivergedError, UserError
 from sascli.training import run as training_run
 from sascli.training.devices import spread
@@ -166,6 +168,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
     sizes, depths = ([getattr(p.config, key) for p in points] for key in ("train_size", "depth"))
     name = config.name or f"{config.model.name}-{config.rule.name}"
     parent = Path(config.outputs) / "sweep-datasize" / name
+    images = partial(all_images, config)
 
     def start(directory: Path) -> None:
         entries = {
@@ -174,6 +177,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
             "rule": config.rule.name,
             "seeds": seed_list(config.seeds),
             "reference": {"depth": min(depths), "train_size": max(sizes), "deep": max(depths)},
+            "data": images().description,
         }
         begin(directory, config, entries)
 
@@ -191,12 +195,12 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
 
     if config.worker is not None:
         spread(config.worker, config.device)
-        same = same_settings(config)
+        same = same_settings(config, images)
         directory = share(
             parent, same, start, lambda path: train_points(points, path / "runs"), finish
         )
     else:
-        directory = directory or resumed(parent, config) or runs.claim(parent)
+        directory = directory or resumed(parent, config, images) or runs.claim(parent)
         finish(directory)
     print(f"{directory}/datasize.csv")
     return directory
@@ -205,14 +209,19 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
 def points_of(config: SweepDatasize) -> list[Point]:
     """Every depth with every T. Raises UserError for a T above what is available."""
     base = replace(training_of(config), seeds=seed_list(config.seeds))
-    sizes, depths = train_sizes(config, base), list(dict.fromkeys(as_list(config.depth)))
+    sizes, depths = train_sizes(config), list(dict.fromkeys(as_list(config.depth)))
     return [point(base, depth=depth, train_size=size) for depth in depths for size in sizes]
 
 
-def train_sizes(config: SweepDatasize, base: Train) -> list[int]:
+def all_images(config: SweepDatasize) -> Data:
+    """The test images of a sweep, and all training images."""
+    base = replace(training_of(config), train_size="all")
+    return training_run.load_data(base, torch.device("cpu"))
+
+
+def train_sizes(config: SweepDatasize) -> list[int]:
     """The sizes T of a sweep, each once. Raises UserError for one above what is available."""
-    images = training_run.load_data(replace(base, train_size="all"), torch.device("cpu"))
-    available = len(images.train_y)
+    available = len(all_images(config).train_y)
     sizes = [available if size == "all" else size for size in as_list(config.train_size)]
     if max(sizes) > available:
         raise too_many(max(sizes), available)

@@ -12,6 +12,7 @@ from sascli.cli import main
 from sascli.commands.plan import points_and_finished
 from sascli.config import SweepDatasize, Train
 from sascli.continual import images_of, populations
+from sascli.rules.copi import COPI
 from sascli.training import estimate, loop
 from sascli.training import run as training_run
 from sascli.training.estimate import Estimator
@@ -61,6 +62,30 @@ def test_plan_refuses_what_the_command_refuses(capsys: pytest.CaptureFixture[str
     assert "1000000000 replicas would take at least" in capsys.readouterr().err
     assert main(["plan", "train", "dept=3"]) == 2
     assert "did you mean 'depth'" in capsys.readouterr().err
+    assert main(["plan", "train", "train_size=5000"]) == 2
+    assert "train_size=5000 must be between 1 and 1297" in capsys.readouterr().err
+    assert main(["plan", "train", "model=digits_conv", "rule=copi"]) == 2
+    assert "rule=copi cannot train a convolutional network" in capsys.readouterr().err
+
+
+def test_steps_are_measured_when_all_parameters_learn(
+    tiny: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs, start = list[int](), COPI.start_epoch
+
+    def noted(rule: COPI, epoch: int) -> None:
+        epochs.append(epoch)
+        start(rule, epoch)
+
+    monkeypatch.setattr(COPI, "start_epoch", noted)
+    Estimator().estimate(tiny(rule={"name": "copi"}))
+    assert epochs == [2]
+
+
+def test_workers_have_finished_what_another_has(tmp_path: Path) -> None:
+    sweep_datasize(words(f"outputs={tmp_path}"))
+    assert points_and_finished("sweep-datasize", words(f"outputs={tmp_path}"))[1] == set()
+    assert points_and_finished("sweep-datasize", words(f"outputs={tmp_path}", "worker=2"))[1]
 
 
 def test_disk_of_a_run_is_estimated(tiny: Making) -> None:

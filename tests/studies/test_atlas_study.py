@@ -180,6 +180,15 @@ def test_absent_data_are_skipped_with_a_note(
     assert study.of_gbp(tmp_path, study.settings[0]) == [] and not list(tmp_path.iterdir())
 
 
+def test_settings_with_lists_have_different_names(tmp_path: Path) -> None:
+    words = ["width=[5,6]", "width=[6,5]", "decay=0 lr=[1,2]"]
+    study = Atlas(settings(tmp_path, {"width": words}))
+    names = [
+        study.at_rate({}, s, replace(s.gbp, lr={"default": 0.1})).name for s in study.settings
+    ]
+    assert names == ["gbp-width=5,6-lr0.1", "gbp-width=6,5-lr0.1", "gbp-decay=0-lr0.1"]
+
+
 @pytest.mark.slow
 def test_interrupted_study_resumes_with_the_same_tables(
     unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

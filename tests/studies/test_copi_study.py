@@ -208,6 +208,9 @@ def test_best_rate_has_the_highest_mean_without_divergence() -> None:
         ("rule=bp", "the study is of rule=copi, not of rule=bp\n"),
         ("rule=bp_decor", "the study is of rule=copi, not of rule=bp_decor\n"),
         ("lr=[0.1,0.2]", "lr must be one number here"),
+        ("lr.r=0", "lr.r=0: the networks of COPI decorrelate"),
+        ("rule.credit=fa", "rule.credit=fa has no effect here: the study compares both"),
+        ("rule.decorrelation=local", "no effect here: the study compares both"),
     ],
 )
 def test_invalid_settings_are_refused(

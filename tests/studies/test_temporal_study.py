@@ -84,6 +84,15 @@ def test_paper_preset_is_the_published_protocol() -> None:
     assert study.reference == {"digits": "rnn_rows", "pixels": "rnn_pixels"}
 
 
+def test_rate_of_a_task_leaves_the_rates_of_its_layers() -> None:
+    before = composed("reproduce temporal")
+    config = composed("reproduce temporal", "task.lr=0.02", "task.decay=0.5", "pixels.lr=0.03")
+    assert config.task.lr == before.task.lr | {"default": 0.02}
+    assert before.task.lr["rec"]["pi"] == 1
+    assert config.task.decay == before.task.decay | {"default": 0.5}
+    assert config.pixels.lr["default"] == 0.03
+
+
 @pytest.mark.slow
 def test_every_model_has_its_seeds(directory: Path, tmp_path: Path) -> None:
     words = ["task.seeds=3", "pixels.epochs=1", "pixels.seeds=[5]", "pixels.model.source=digits"]

@@ -1,15 +1,19 @@
 """`sas train resume=RUN` needs no other word; what is typed beside it must be the run's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import Making, assert_same_run
 
 from sascli import runs
 from sascli.cli import main
 from sascli.config import Train, plain
+from sascli.data import Data
 from sascli.training import run as training_run
+from sascli.training.directories import resumed
 from sascli.training.signals import Stopped
 
 COPI = {"rule": {"name": "copi", "gain": 50.0}, "width": [7, 5], "seeds": [3, 1]}
@@ -91,3 +95,19 @@ def test_plan_of_a_run_to_be_resumed_trains_nothing(
     assert main(["plan", "train", f"resume={directory}", "epochs=6"]) == 0
     assert "To train at most: 1 of 1 runs" in capsys.readouterr().out
     assert runs.manifest_of(directory)["status"] == "interrupted"
+
+
+def test_run_on_other_images_is_another_run(tiny: Making, tmp_path: Path) -> None:
+    config, loaded = tiny(), list[Path]()
+    directory = training_run.run(config)
+    elsewhere = replace(config, data=replace(config.data, root=str(tmp_path)), resume=True)
+
+    def images() -> Data:
+        loaded.append(tmp_path)
+        return training_run.load_data(config, torch.device("cpu"))
+
+    assert resumed(directory.parent, elsewhere, images) == directory
+    assert resumed(directory.parent, replace(config, resume=True), images) == directory
+    assert len(loaded) == 1  # images in the same place are not read
+    runs.describe(directory, data={"checksum": "of others"})
+    assert resumed(directory.parent, elsewhere, images) is None
