@@ -343,6 +343,17 @@ def test_of_equal_start_times_the_later_version_is_newer(tmp_path: Path) -> None
     assert runs.find(tmp_path, lambda directory, manifest: manifest["status"] == "failed") is None
 
 
+def test_newest_run_is_found_across_time_zones(tmp_path: Path) -> None:
+    for name, start in (
+        ("later", "2026-10-25T02:10:00+0100"), ("earlier", "2026-10-25T02:50:00+0200"),
+        ("unreadable", "yesterday"),
+    ):  # fmt: skip
+        runs.make(tmp_path / name)
+        runs.describe(tmp_path / name, format=runs.FORMAT, status="finished", start=start)
+    names = [directory.name for directory, _ in runs.versions(tmp_path)]
+    assert names == ["later", "earlier", "unreadable"]
+
+
 @pytest.mark.parametrize("text", ["{}/v002", "{}/v002/", "{}", "{}/", "a", "a/", "a/v002"])
 def test_path_or_name_with_or_without_version(tmp_path: Path, text: str) -> None:
     path = tmp_path / "train" / "a"

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ STOPPED = ("failed", "interrupted", "preempted", "killed")
 class Version:
     """A version of a run directory that no process writes to."""
 
-    start: str
+    start: datetime
     path: Path
     status: str
     manifest: Mapping[str, Any]
@@ -59,7 +60,7 @@ def stopped_versions(outputs: Path) -> list[Version]:
             manifest = runs.manifest_of(path)
             elsewhere = status == "killed" and manifest.get("slurm_job")  # perhaps it still runs
             if status in (*FINISHED, *STOPPED) and not elsewhere:
-                versions.append(Version(str(row["start"]), path, status, manifest))
+                versions.append(Version(runs.moment(row["start"]), path, status, manifest))
     return versions
 
 

@@ -47,7 +47,7 @@ def listing(outputs: Path) -> pd.DataFrame:
             row |= describe(Path(row["directory"]), queued) or {}
     except UserError as error:
         print(f"warning: {error}; its jobs are listed as killed", file=sys.stderr)
-    rows.sort(key=lambda row: str(row["start"] or ""), reverse=True)
+    rows.sort(key=lambda row: runs.moment(row["start"]), reverse=True)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

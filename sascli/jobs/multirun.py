@@ -97,7 +97,7 @@ def load(directory: Path) -> Multirun:
 def newest(outputs: Path) -> Path:
     """The directory of the newest multirun. Raises UserError when there is none."""
     directories = [
-        (runs.read_json(path)["start"], str(path.parent))
+        (runs.moment(runs.read_json(path)["start"]), str(path.parent))
         for path in outputs.glob(f"**/{runs.MULTIRUN}/*/{SWEEP}")
     ]
     if not directories:

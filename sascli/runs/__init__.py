@@ -15,6 +15,7 @@ from sascli.runs.directories import (
     finished,
     locate,
     manifest_of,
+    moment,
     now,
     of_settings,
     outcome,

@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from itertools import chain
@@ -95,6 +96,14 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
+def moment(start: object) -> datetime:
+    """A time as of `now`, comparable with those of other zones; the oldest if it is none."""
+    try:
+        return datetime.fromisoformat(str(start)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
 def provenance() -> dict[str, Any]:
     """What made a result: command line, code version and package versions."""
     versions = {}
@@ -172,11 +181,12 @@ def versions(
         try:
             manifest = manifest_of(path.parent)
             if "start" in manifest and wanted(path.parent, manifest):
-                matches.append((path.parent, manifest))
+                matches.append((moment(manifest["start"]), path.parent, manifest))
         except UserError as error:
             if path.exists():  # else it has just been deleted
                 _warn_of_unreadable(str(error))
-    return sorted(matches, key=lambda match: (match[1]["start"], match[0]), reverse=True)
+    matches.sort(key=lambda match: match[:2], reverse=True)
+    return [(directory, manifest) for _, directory, manifest in matches]
 
 
 @cache

@@ -322,7 +322,9 @@ def test_other_settings_in_the_same_multirun_are_refused(
 
 
 def test_newest_multirun_is_by_its_start(tmp_path: Path) -> None:
-    for number, start in ((1, "12"), (2, "11")):
+    # the second began an hour earlier, in another time zone
+    starts = ("2026-10-25T02:10:00+0100", "2026-10-25T02:10:00+0200")
+    for number, start in enumerate(starts, 1):
         directory = tmp_path / f"train/multirun/v00{number}"
         directory.mkdir(parents=True)
         runs.write_json(directory / multirun.SWEEP, {"format": runs.FORMAT, "start": start})
