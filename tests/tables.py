@@ -161,6 +161,9 @@ def violations() -> list[tuple[int, str, Callable[[Tables], None]]]:
                                     lambda t: 1e-5 * t["train_size"])),
         (11, "to zero", column("datasize_layers", "entropy",
                                lambda t: (1 - t["train_size"] / 40_000) ** 2)),
+        (11, "noise around zero", column(
+            "datasize_layers", "entropy",
+            lambda t: (1 - t["train_size"] / 40_000) ** 2 + 0.01 * (-1.0) ** t["seed"])),
         (11, "no saturation", column("datasize_layers", "entropy",
                                      lambda t: 1 - t["train_size"] / 60_000)),
         (12, "VIPs harmless", errors("vip_off", -0.06)),

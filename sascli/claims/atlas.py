@@ -49,22 +49,27 @@ def extent(rows: pd.DataFrame) -> str:
     published = rows[rows["factor"] == PUBLISHED]["verdict"]
     everywhere, nowhere = list[str](), list[str]()
     parts = [f"Published: {', '.join(published)}."]
-    measured = rows[(rows["verdict"] != claims.UNMEASURED) & (rows["factor"] != PUBLISHED)]
-    for factor, group in measured.groupby("factor", sort=False):
-        holds = list(group["verdict"] == claims.HOLDS)
+    for factor, group in rows[rows["factor"] != PUBLISHED].groupby("factor", sort=False):
+        measured = group[group["verdict"] != claims.UNMEASURED]
+        holds, part = list(measured["verdict"] == claims.HOLDS), len(measured) < len(group)
+        number = f"{len(holds)} of {len(group)}" if part else f"{len(holds)}"
         if all(holds) or not any(holds):
-            (everywhere if all(holds) else nowhere).append(f"{factor} ({len(holds)})")
+            if holds:
+                (everywhere if all(holds) else nowhere).append(f"{factor} ({number})")
         else:
-            parts.append(f"{factor}: {boundary(list(group['setting']), holds)}.")
+            where = boundary(list(measured["setting"]), holds, ordered=not part)
+            parts.append(f"{factor}{f', measured at {number}' * part}: {where}.")
     if everywhere:
-        parts.append(f"Holds at every setting of {', '.join(everywhere)}.")
+        parts.append(f"Holds at every measured setting of {', '.join(everywhere)}.")
     if nowhere:
-        parts.append(f"Holds at no setting of {', '.join(nowhere)}.")
+        parts.append(f"Holds at no measured setting of {', '.join(nowhere)}.")
     return " ".join(parts)
 
 
-def boundary(settings: Sequence[str], holds: Sequence[bool]) -> str:
+def boundary(settings: Sequence[str], holds: Sequence[bool], ordered: bool = True) -> str:
     """Where it holds and where it does not, by an inequality where one number orders them.
+
+    Without `ordered` by a list: an inequality would speak of settings that were not measured.
 
     Settings are named by their first word's value where it tells them apart.
     """
@@ -72,7 +77,7 @@ def boundary(settings: Sequence[str], holds: Sequence[bool]) -> str:
     (key, *_), values = words[0], [value for _, _, value in words]
     same = {name for name, _, _ in words} == {key}
     change = [a != b for a, b in pairwise(holds)]
-    if sum(change) == 1 and same and ascending(list(map(number, values))):
+    if ordered and sum(change) == 1 and same and ascending(list(map(number, values))):
         last = change.index(True)  # before the change
         if holds[0]:
             return f"holds for {key} <= {values[last]}, lost beyond"

@@ -86,7 +86,14 @@ def test_words_follow_from_the_table() -> None:
     of = {number: extent(table[table["claim"] == number]) for number in table["claim"]}
     assert of[5] == "Published: holds. learning rate: holds for lr <= 0.01, lost beyond."
     assert of[7] == "Published: holds. learning rate: holds for lr <= 0.1, lost beyond."
-    assert of[9] == "Published: holds. Holds at every setting of learning rate (4)."
+    assert of[9] == "Published: holds. Holds at every measured setting of learning rate (4)."
     assert of[2] == "Published: holds."
     fails = table.assign(verdict=claims.FAILS).query("claim == 9 and factor != 'data'")
-    assert extent(fails).endswith("Holds at no setting of learning rate (4).")
+    assert extent(fails).endswith("Holds at no measured setting of learning rate (4).")
+    rows = table.query("claim == 5").reset_index(drop=True)
+    last = rows.index[rows["factor"] == "learning rate"][-1]
+    rows.loc[last, "verdict"] = claims.UNMEASURED
+    assert "learning rate, measured at 3 of 4: holds at lr=" in extent(rows)  # no inequality
+    nine = table.query("claim == 9").reset_index(drop=True)
+    nine.loc[nine["setting"] == "lr=0.1", "verdict"] = claims.UNMEASURED
+    assert extent(nine).endswith("Holds at every measured setting of learning rate (3 of 4).")

@@ -49,9 +49,9 @@ def label(setting: str) -> str:
     "atlas",
     caption="Where the claims hold: settings around the published one (rows; the first is the "
     "credit study itself, with all its T and depths) and claims by number (columns). Colour: "
-    "distance of the statistic that decides from its bound, beyond what the rule asks, in "
-    "standard errors over seeds, cut at {most:g}; blue: holds, red with a dash: does not hold; "
-    "hatched: not measured; no error bars.",
+    "distance of the rule's first statistic, of one that does not hold the first that fails, from "
+    "its bound, beyond what the rule asks, in standard errors over seeds, cut at {most:g}; blue: "
+    "holds, red with a dash: does not hold; hatched: not measured; no error bars.",
     on_images=False,
 )
 def atlas(fig: Figure, tables: Tables, reference: Reference) -> Values:
