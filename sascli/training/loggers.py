@@ -70,8 +70,10 @@ def mlflow(config: Train, directory: Path) -> Iterator[Show]:
             if experiment
             else client.create_experiment("sas", (place / "artifacts").as_uri())
         )
-    tags = {"directory": str(directory.resolve())}
-    before = client.search_runs([number], f"tags.directory = '{tags['directory']}'")
+    start = str(runs.manifest_of(directory)["start"])  # another run may have been there before
+    tags = {"directory": str(directory.resolve()), "start": start}
+    query = " AND ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+    before = client.search_runs([number], query)
     name = f"{directory.parent.name}/{directory.name}"
     run = (before or [client.create_run(number, tags=tags, run_name=name)])[0].info.run_id
     if before:

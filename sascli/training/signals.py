@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from sascli.errors import DivergedError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -17,7 +19,8 @@ class Stopped(SystemExit):
 def stopping() -> Iterator[list[int]]:
     """A list that gets the first signal; a second one stops at once.
 
-    The end raises Stopped if a signal came, so that none is lost.
+    The end raises Stopped if a signal came, also when the training diverged: a sweep would
+    continue with its next point.
     """
     signals: list[int] = []
 
@@ -30,6 +33,10 @@ def stopping() -> Iterator[list[int]]:
     before = {number: signal.signal(number, handle) for number in SIGNALS if main}
     try:
         yield signals
+    except DivergedError as error:
+        if signals:
+            raise Stopped(128 + signals[0]) from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """The loop: batches, orders, loss and divergence, with a rule that records its batches."""
 
+import signal
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from torch import Tensor
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators
 from sascli.data import Data
-from sascli.errors import UserError
+from sascli.errors import DivergedError, UserError
 from sascli.rules.base import Rule, RuleSettings
 from sascli.training.loop import evaluate, one_epoch
 from sascli.training.run import setup
+from sascli.training.signals import Stopped, stopping
 
 T, V = 120, 2001
 
@@ -138,3 +140,19 @@ def test_batch_larger_than_t_becomes_t_with_a_warning(
     assert setup(tiny(batch_size=T + 1), data).batch_size == T
     message = capsys.readouterr().out
     assert message == f"warning: batch_size {T + 1} exceeds T; using {T}\n"
+
+
+def diverged_after(*signals: int) -> None:
+    """Signals come, then the training diverges."""
+    with stopping():
+        for number in signals:
+            signal.raise_signal(number)
+        raise DivergedError(2, "m")
+
+
+def test_signal_before_a_divergence_stops_a_sweep() -> None:
+    with pytest.raises(Stopped) as stopped:
+        diverged_after(signal.SIGTERM)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    with pytest.raises(DivergedError):
+        diverged_after()
