@@ -93,10 +93,17 @@ def references(outputs: Path) -> dict[Path, Path]:
 
 
 def referred(directory: Path, outputs: Path) -> Iterator[Path]:
-    """The run that a directory measured, and its baseline, of a name the folder of versions."""
-    if run := runs.measured_run(directory, runs.manifest_of(directory)):
+    """The run that a directory measured, and its baseline.
+
+    Of a baseline that the manifest lacks, as of earlier versions, and of a name of one, the folder
+    of versions.
+    """
+    manifest = runs.manifest_of(directory)
+    if run := runs.measured_run(directory, manifest):
         yield run
-    if (directory / runs.CONFIG).exists():
+    if baseline := manifest.get("baseline"):
+        yield Path(baseline)
+    elif (directory / runs.CONFIG).exists():
         baseline = runs.read_json(directory / runs.CONFIG).get("baseline")
         places = [Path(baseline), outputs / "train" / baseline] if baseline else []
         yield from filter(Path.exists, places)
@@ -113,7 +120,7 @@ def delete(directory: Path) -> None:
     Raises UserError where another process writes to it, and where it cannot be deleted.
     """
     try:
-        with runs.lock(directory):
+        with runs.lock(directory), runs.lock(directory, name=runs.WORKERS):
             (directory / runs.MANIFEST).unlink()
             shutil.rmtree(directory)
     except OSError as error:

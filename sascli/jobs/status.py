@@ -29,7 +29,8 @@ def status_of(directory: Path, manifest: Mapping[str, object], queued: Mapping[s
     if status != "running" or manifest.get("slurm_job") in queued:
         return status
     locked = any(map(runs.busy, [directory, *directory.glob("runs/*")]))
-    return "running" if locked else "killed"
+    shared = runs.busy(directory, runs.WORKERS, shared=True)
+    return "running" if locked or shared else "killed"
 
 
 def read(directory: Path, queued: Mapping[str, str]) -> tuple[Status, dict[str, Any]]:

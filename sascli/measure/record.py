@@ -6,7 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from sascli import runs
-from sascli.config import FromRun, Kernel, OnImages, OrderParameters, config_hash, plain, varied
+from sascli.config import (
+    FromRun,
+    Kernel,
+    OnImages,
+    OrderParameters,
+    Prune,
+    config_hash,
+    plain,
+    varied,
+)
 from sascli.errors import UserError
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
@@ -46,6 +55,9 @@ def measure(
         entries = {key: run.manifest[key] for key in ("model", "rule", "data")}
         entries |= {"run": str(run.directory), "weights": weights, "epoch": max(run.epochs)}
         entries |= {"seeds": run.seeds}
+        if isinstance(config, Prune):
+            other, outputs = config.baseline, Path(config.outputs)
+            entries["baseline"] = None if other is None else str(runs.locate(other, outputs))
     else:
         used = describe(training_run.pick_device(config.device), "float32")
         results, entries = dict(work(config)), {"seeds": list(range(config.seeds))}

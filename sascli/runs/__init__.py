@@ -42,5 +42,5 @@ from sascli.runs.files import (
     write_json,
     write_table,
 )
-from sascli.runs.locks import BusyError, busy, lock
+from sascli.runs.locks import WORKERS, BusyError, busy, lock
 from sascli.runs.weights import CHECKSUM, WEIGHTS, is_outdated, measured_run, weights_checksum

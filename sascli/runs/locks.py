@@ -13,6 +13,8 @@ from sascli.errors import UserError
 from sascli.runs.files import cannot_write
 
 LOCK = ".lock"
+WORKERS = ".workers"
+"""The lock that all workers of a directory share as long as they work."""
 PATIENCE = 0.5  # seconds to wait for a lock: `busy` holds it for a moment
 
 
@@ -21,18 +23,20 @@ class BusyError(UserError):
 
 
 @contextlib.contextmanager
-def lock(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Keep a second writer out of a run directory.
+def lock(
+    directory: Path, patience: float = PATIENCE, *, name: str = LOCK, shared: bool = False
+) -> Iterator[None]:
+    """Keep a second writer out of a run directory; a `shared` lock those that share nothing.
 
     Raises BusyError if another process still holds the lock after `patience` seconds.
     """
     try:
-        descriptor = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR)
+        descriptor = os.open(directory / name, os.O_CREAT | os.O_RDWR)
     except OSError as error:
         raise cannot_write(directory, error) from error
     try:
         end = time.monotonic() + patience
-        while not _locked(descriptor, fcntl.LOCK_EX):
+        while not _locked(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             if time.monotonic() > end:
                 raise BusyError(f"another process is writing to {directory}")
             time.sleep(PATIENCE / 20)
@@ -41,14 +45,14 @@ def lock(directory: Path, patience: float = PATIENCE) -> Iterator[None]:
         os.close(descriptor)
 
 
-def busy(directory: Path) -> bool:
-    """Whether a process is writing to a run directory; False without locks."""
+def busy(directory: Path, name: str = LOCK, *, shared: bool = False) -> bool:
+    """Whether a process is writing to a run directory, or has a `shared` lock; False without."""
     try:
-        descriptor = os.open(directory / LOCK, os.O_RDONLY)
+        descriptor = os.open(directory / name, os.O_RDONLY)
     except OSError:
         return False
     try:
-        return not _locked(descriptor, fcntl.LOCK_SH)
+        return not _locked(descriptor, fcntl.LOCK_EX if shared else fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 

@@ -1,6 +1,7 @@
 """Workers: processes of the same settings, on any machines, that share one directory's work."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from sascli import runs
@@ -24,17 +25,20 @@ def share(
     worker holds `parent` for a minute.
     """
     runs.make(parent)
-    with runs.lock(parent, patience=PATIENCE):
-        directory = runs.of_settings(parent, same, checksum) or runs.claim(parent)
-        if not runs.begun(directory):
-            start(directory)
-    before = runs.manifest_of(directory)["status"]
-    train(directory)
-    if before != "finished" and runs.manifest_of(directory)["status"] == "finished":
-        print(f"another worker has finished {directory}")
+    with ExitStack() as working:
+        with runs.lock(parent, patience=PATIENCE):
+            directory = runs.of_settings(parent, same, checksum) or runs.claim(parent)
+            if not runs.begun(directory):
+                start(directory)
+            # between two points no lock of a run shows that this process is there
+            working.enter_context(runs.lock(directory, name=runs.WORKERS, shared=True))
+        before = runs.manifest_of(directory)["status"]
+        train(directory)
+        if before != "finished" and runs.manifest_of(directory)["status"] == "finished":
+            print(f"another worker has finished {directory}")
+            return directory
+        try:
+            finish(directory)
+        except runs.BusyError:
+            print(f"another worker is finishing {directory}")
         return directory
-    try:
-        finish(directory)
-    except runs.BusyError:
-        print(f"another worker is finishing {directory}")
-    return directory

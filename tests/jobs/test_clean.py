@@ -10,6 +10,8 @@ from sascli import runs
 from sascli.cli import main
 from sascli.jobs import clean as cleaning
 from sascli.jobs import slurm
+from sascli.jobs.status import status_of
+from sascli.training.workers import share
 
 Make = Callable[..., Path]
 
@@ -78,6 +80,10 @@ def test_clean_keeps_what_is_in_use(
     make("entropy/a/v001", run="outputs/train/a/v001")  # of another working directory
     make("prune/a/v001", run=str(tmp_path / "train/a/v005"), baseline="bp", weights="x")
     make("prune/a/v002", run=str(tmp_path / "train/a/v005"), weights="y")
+    place = make("prune/b/v001", run=str(tmp_path / "train/a/v005"), baseline="latest")
+    compared = make("train/c/v001")
+    make("train/c/v002")
+    runs.describe(place, baseline=str(compared))
     before = left(tmp_path)
     with runs.lock(locked):
         assert main(["clean", f"outputs={tmp_path}", "confirm=true"]) == 0
@@ -85,6 +91,23 @@ def test_clean_keeps_what_is_in_use(
     out = capsys.readouterr().out
     assert f"kept     {measured}, to which {tmp_path}/entropy/a/v001 refers" in out
     assert f"kept     {tmp_path}/train/bp/v001, to which {tmp_path}/prune/a/v001" in out
+
+
+def test_directory_of_a_worker_between_two_points_is_kept(make: Make, tmp_path: Path) -> None:
+    parent = make("reproduce/credit/mnist-quick/v001").parent
+    make("reproduce/credit/mnist-quick/v002")
+    before, listed = left(tmp_path), list[str]()
+
+    def working(directory: Path) -> None:
+        runs.describe(directory, status="running")
+        listed.append(status_of(directory, runs.manifest_of(directory), {}))
+        assert main(["clean", f"outputs={tmp_path}", "confirm=true", "same=false"]) == 0
+        with pytest.raises(runs.BusyError):
+            cleaning.delete(directory)
+
+    share(parent, lambda path, _: path.name == "v001", lambda _: None, working, lambda _: None)
+    assert listed == ["running"] and left(tmp_path) == before
+    assert status_of(parent / "v001", runs.manifest_of(parent / "v001"), {}) == "killed"
 
 
 def test_version_that_is_resumed_after_the_listing_is_kept(make: Make, tmp_path: Path) -> None:
