@@ -45,17 +45,43 @@ def convolution_backward(
     return grad_a, grad_w
 
 
-def without_residue(variance: Tensor) -> Tensor:
-    """Sums of non-negative numbers, in place, with 0 for what is only rounding.
+def adds_products(device: torch.device) -> bool:
+    """Whether convolutions add up products, as oneDNN does, the library of the CPU.
 
-    Algorithms by transforms (Winograd's, FFT) leave numbers of either sign where the sum is 0;
-    oneDNN's, the CPU's, add up products. NaN stays NaN.
+    Others may use transforms (Winograd's, FFT), which leave numbers of either sign where the sum
+    is 0.
     """
     mkldnn = torch.backends.mkldnn
-    if variance.device.type == "cpu" and mkldnn.is_available() and mkldnn.enabled:
-        return variance
-    least = RESIDUE * torch.finfo(variance.dtype).eps * variance.amax()
-    return variance.masked_fill_(variance.abs() <= least, 0)
+    return device.type == "cpu" and mkldnn.is_available() and bool(mkldnn.enabled)
+
+
+def variances(a2: Tensor, var: Tensor, settings: Settings) -> Tensor:
+    """The convolution of squared inputs with variances of weights, 0 where it is only rounding.
+
+    Where that rounding is to be found, half precision is too coarse: it is at least float32.
+    """
+    if adds_products(a2.device):
+        return convolution(a2, var, settings)
+    dtype = torch.promote_types(a2.dtype, torch.float32)
+    variance = convolution(a2.to(dtype), var.to(dtype), settings)
+    return without_residue(variance, settings[-1]).to(a2.dtype)
+
+
+def without_residue(variance: Tensor, groups: int = 1) -> Tensor:
+    """Sums of non-negative numbers, in place, with 0 for what is only rounding.
+
+    That is relative to the greatest finite sum of the same sample and group, so that neither
+    other images nor other replicas count. Infinity and NaN stay.
+
+    Arguments:
+        variance: (batch, channels, *size), at least float32.
+        groups: of the convolution.
+    """
+    sums = variance.unflatten(1, (groups, -1))
+    finite = sums.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    largest = finite.amax([*range(2, sums.dim())], keepdim=True)
+    sums.masked_fill_(sums.abs() <= RESIDUE * torch.finfo(sums.dtype).eps * largest, 0)
+    return variance
 
 
 class _MeanFieldConvolution(torch.autograd.Function):
@@ -68,7 +94,7 @@ class _MeanFieldConvolution(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         w = moments(m, pi, xi)
         a2 = a * a
-        variance = without_residue(convolution(a2, w.var, settings))
+        variance = variances(a2, w.var, settings)
         z, r = add_noise(convolution(a, w.mu, settings), variance, eps, scale)
         ctx.save_for_backward(a, a2, m, pi, xi, r, *w)
         ctx.scale, ctx.settings = scale, settings

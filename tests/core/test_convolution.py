@@ -56,7 +56,11 @@ class Case:
         return g + eps * safe_sqrt(0.3**2 * function(a**2, var, None, *self.settings))
 
 
-@pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN")
+without_onednn = pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN")
+"""For tests that switch oneDNN off, which torch warns of."""
+
+
+@without_onednn
 @pytest.mark.skipif(not torch.backends.nnpack.is_available(), reason="needs NNPACK")
 def test_transforms_leave_no_negative_variance() -> None:
     a = normal(16, 32, 32, 32, seed=3).float().relu()
@@ -70,9 +74,55 @@ def test_transforms_leave_no_negative_variance() -> None:
     assert plain.min() < 0 and z.isfinite().all()
     want = mean_field_convolution(a, m, pi, xi, eps, settings=settings, scale=1.0)
     assert error(z, want.double()) < 1e-3
-    poisoned = torch.tensor([math.nan, 1.0, 1e-9], device="cpu")
+
+
+def test_residue_is_cut_by_sample_and_group_below_finite_sums() -> None:
+    small = 1e-9  # rounding beside 1, but not beside 1e-6
+    rows = [[math.nan, 1.0, -small], [math.inf, 1.0, small], [math.inf, small, small]]
+    rows += [[1e-6, small, 0.0]]
+    want = torch.tensor(rows)
+    want[0, 2] = want[1, 2] = 0
+    by_sample = without_residue(torch.tensor(rows).unsqueeze(1))
+    by_group = without_residue(torch.tensor(rows).unsqueeze(0), groups=len(rows))
+    for got in (by_sample.squeeze(1), by_group.squeeze(0)):
+        assert torch.equal(got.nan_to_num(nan=-1.0), want.nan_to_num(nan=-1.0))
+
+
+@without_onednn
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_keeps_the_variance_of_dark_images(dtype: torch.dtype) -> None:
+    settings = ((1, 1), (1, 1), (1, 1), 1)
+    brightness = torch.tensor([1.0, 0.1, 0.01]).view(3, 1, 1, 1)  # squared, 1 to 1e-4
+    a = (brightness * (1 + normal(1, 4, 6, 6, seed=5).abs())).to(dtype)
+    parameters = [value.to(dtype) for value in smooth_parameters(6, 4, 3, 3)]
+    eps = torch.ones(3, 6, 6, 6, dtype=dtype)
+
+    def noise() -> Tensor:
+        values = (a, *parameters)
+        with_eps, without = (
+            mean_field_convolution(*values, e, settings=settings, scale=1.0)
+            for e in (eps, torch.zeros_like(eps))
+        )
+        return (with_eps - without).float()
+
+    want = noise()
     with torch.backends.mkldnn.flags(enabled=False):
-        assert without_residue(poisoned).isnan()[0] and poisoned[2] != 0
+        got = noise()
+    for sample in range(3):
+        assert error(got[sample], want[sample]) < 0.03
+
+
+@without_onednn
+def test_infinite_variance_is_not_hidden() -> None:
+    settings = ((1, 1), (0, 0), (1, 1), 1)
+    a = torch.ones(2, 1, 2, 2)
+    a[0, 0, 0, 0] = 1e30  # its square is inf
+    m, eps = torch.zeros(1, 1, 1, 1), torch.ones(2, 1, 2, 2)
+    xi = torch.ones(1, 1, 1, 1)
+    with torch.backends.mkldnn.flags(enabled=False):
+        z = mean_field_convolution(a, m, m, xi, eps, settings=settings, scale=1.0)
+    assert not z[0, 0, 0, 0].isfinite()
+    assert (z.flatten()[1:] == 1).all()
 
 
 CASES = {
