@@ -174,9 +174,9 @@ class FeedForward(nn.Module):
         if eps is None:
             return self.run(self.mean(), x)
         a = self.per_replica(x)
-        for layer, noise in zip(self.layers, eps, strict=True):
+        for layer, noise, scale in zip(self.layers, eps, self.scales, strict=True):
             a = a if layer is self.layers[0] else a.relu()
-            a = mean_field_linear(a, layer.m, layer.pi, layer.xi, noise)
+            a = mean_field_linear(a, layer.m, layer.pi, layer.xi, noise, scale=scale)
         return a
 
     def run(

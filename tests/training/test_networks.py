@@ -91,7 +91,12 @@ def test_variance_by_the_neurons_upstream() -> None:
 def test_network_without_prefactor() -> None:
     network, _, _ = made(images(8, 8), "model=digits", "width=[7,6]", "model.prefactor=false")
     network.flat["m"].fill_(1.0)
-    assert (network(torch.ones(1, 64)) == 64 * 7 * 6).all()
+    x = torch.ones(1, 64)
+    assert (network(x) == 64 * 7 * 6).all()
+    eps = network.draw_noise(1, torch.Generator().manual_seed(1))
+    assert (network(x, [torch.zeros_like(noise) for noise in eps]) == 64 * 7 * 6).all()
+    network.flat["xi"].fill_(0.5)
+    torch.testing.assert_close(network(x, eps), network.gbp().logits(x, eps))
 
 
 def test_variance_of_a_layer_overrides_the_default() -> None:
