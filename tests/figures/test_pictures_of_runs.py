@@ -129,6 +129,32 @@ def test_keys_are_inside_the_picture(name: str, labels: list[str]) -> None:
     assert legend(drawn(name, temporal_tables.tables(3))) == labels
 
 
+def at_two_rates(made: dict[str, pd.DataFrame], *names: str) -> dict[str, pd.DataFrame]:
+    """Tables of a run of two rates: the given ones again for further replicas of each seed."""
+
+    def doubled(table: pd.DataFrame) -> pd.DataFrame:
+        further = table["replica"] + table["replica"].nunique()
+        parts = [table.assign(lr=0.1), table.assign(lr=0.2, replica=further)]
+        numbers = [*set(table.select_dtypes(float)) & {"pc1", "rate"}]
+        parts[1][numbers] *= 10
+        return pd.concat(parts, ignore_index=True)
+
+    return made | {name: doubled(made[name]) for name in names}
+
+
+def test_trajectories_of_a_run_of_two_rates_are_of_one_replica() -> None:
+    made = temporal_tables.tables(2)
+    figure = drawn("trajectories", at_two_rates(made, "trajectories", "components"))
+    paths = [[np.asarray(line.get_xdata()) for line in ax.get_lines()] for ax in figure.axes]
+    want = [
+        [np.asarray(line.get_xdata()) for line in ax.get_lines()]
+        for ax in drawn("trajectories", made).axes
+    ]
+    for ours, theirs in zip(paths, want, strict=True):
+        assert [x.tolist() for x in ours] == [x.tolist() for x in theirs]
+    assert "one network (seed 0; PC1 50 %, PC2 25 %" in str(figure.get_label())
+
+
 def test_many_seeds_share_one_look() -> None:
     figure = drawn("synapses", temporal_tables.tables(5))
     assert legend(figure) == ["epoch 10", "last epoch"]

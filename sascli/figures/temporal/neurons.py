@@ -207,13 +207,15 @@ def neurons(fig: Figure, tables: Tables, reference: Reference) -> Values:
 def trajectories(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per modality, a line per frequency."""
     table = rows(tables, "trajectories")
-    seed = int(table["seed"].min())
-    components = rows(tables, "components", seed=seed, space="rates").set_index("component")
+    table = table[table["replica"] == table["replica"].min()]
+    replica, seed = (int(table[key].iloc[0]) for key in ("replica", "seed"))
+    components = rows(tables, "components", replica=replica, space="rates")
+    components = components.set_index("component")
     first, second = (100 * components["share"].get(n, 0) for n in (1, 2))
     frequencies = unique(table, "frequency")
     panels = style.panels(fig, 4.6, len(TITLES), sharex=True, sharey=True)
     for (modality, label), ax in zip(TITLES.items(), panels, strict=True):
-        part = table[(table["seed"] == seed) & (table["modality"] == modality)]
+        part = table[table["modality"] == modality]
         for f, look in style.ordered(frequencies).items():
             line = "-" if f > BOUNDARY else "--"
             condition = part[part["frequency"] == f]
