@@ -7,6 +7,7 @@ import temporal_tables
 import use_tables
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from test_pictures import bars, drawn, layers, single_run, tables_for, texts
 
 from sascli.figures.draw import style
@@ -129,30 +130,107 @@ def test_keys_are_inside_the_picture(name: str, labels: list[str]) -> None:
     assert legend(drawn(name, temporal_tables.tables(3))) == labels
 
 
+MEASURED = (
+    "accuracy", "after", "auroc", "before", "bytes", "calibration_error", "confidence", "count",
+    "high", "mean", "pc1", "rate", "slope", "test_accuracy",
+)  # fmt: skip
+"""Columns that differ between the rates of `at_two_rates`."""
+
+
 def at_two_rates(made: dict[str, pd.DataFrame], *names: str) -> dict[str, pd.DataFrame]:
-    """Tables of a run of two rates: the given ones again for further replicas of each seed."""
+    """Tables of a run of two rates: those of these names have two replicas of each seed."""
 
     def doubled(table: pd.DataFrame) -> pd.DataFrame:
         further = table["replica"] + table["replica"].nunique()
-        parts = [table.assign(lr=0.1), table.assign(lr=0.2, replica=further)]
-        numbers = [*set(table.select_dtypes(float)) & {"pc1", "rate"}]
-        parts[1][numbers] *= 10
+        other = {name: table[name] ** 2 for name in MEASURED if name in table}
+        if "kind" in table and "network" in table:
+            other["kind"] = "mixed"
+        parts = [table.assign(lr=0.1), table.assign(lr=0.2, replica=further, **other)]
         return pd.concat(parts, ignore_index=True)
 
     return made | {name: doubled(made[name]) for name in names}
 
 
-def test_trajectories_of_a_run_of_two_rates_are_of_one_replica() -> None:
+def contents(figure: Figure) -> list[list[float]]:
+    """The numbers of all lines, bars and shades of a figure."""
+    numbers = []
+    for ax in figure.axes:
+        numbers += [np.nan_to_num(np.asarray(line.get_xydata())) for line in ax.get_lines()]
+        numbers += [
+            np.array([bar.get_height()]) for bar in ax.patches if isinstance(bar, Rectangle)
+        ]
+        shades = (shade.get_array() for shade in ax.collections)
+        numbers += [np.asarray(shade) for shade in shades if shade is not None]
+    return [x.ravel().tolist() for x in numbers]
+
+
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("reliability", ["reliability", "evaluation"]),
+        ("uncertainty", ["uncertainty"]),
+        ("confusion", ["confusion"]),
+        ("pruning", ["pruning"]),
+        ("sparse", ["pruning"]),
+        ("decorrelation", ["decorrelation"]),
+        ("compression", ["compression"]),
+        ("psychometric", ["psychometric", "sigmoids"]),
+        ("selectivity", ["selectivity"]),
+        ("neurons", ["selectivity", "responses"]),
+        ("trajectories", ["trajectories", "components"]),
+    ],
+)
+def test_first_of_several_rates_is_drawn(name: str, tables: list[str]) -> None:
+    made = tables_for(name, 2)
+    for table in tables:
+        if "replica" not in made[table]:
+            made[table]["replica"] = made[table]["seed"]
+    figure, want = drawn(name, at_two_rates(made, *tables)), drawn(name, made)
+    assert contents(figure) == contents(want)
+    note = " Shown: lr 0.1, the first of the run's 2 rates."
+    assert str(figure.get_label()) == str(want.get_label()) + note
+
+
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("neurons", ["selectivity", "responses"]),
+        ("trajectories", ["trajectories", "components"]),
+    ],
+)
+def test_examples_are_of_one_of_two_replicas_of_a_seed(name: str, tables: list[str]) -> None:
+    made = at_two_rates(temporal_tables.tables(2), *tables)
+    made |= {table: made[table].drop(columns="lr") for table in tables}
+    figure, want = drawn(name, made), drawn(name, temporal_tables.tables(2))
+    assert contents(figure) == contents(want) and figure.get_label() == want.get_label()
+
+
+def test_synapses_of_several_rates_have_a_line_per_replica() -> None:
     made = temporal_tables.tables(2)
-    figure = drawn("trajectories", at_two_rates(made, "trajectories", "components"))
-    paths = [[np.asarray(line.get_xdata()) for line in ax.get_lines()] for ax in figure.axes]
-    want = [
-        [np.asarray(line.get_xdata()) for line in ax.get_lines()]
-        for ax in drawn("trajectories", made).axes
-    ]
-    for ours, theirs in zip(paths, want, strict=True):
-        assert [x.tolist() for x in ours] == [x.tolist() for x in theirs]
-    assert "one network (seed 0; PC1 50 %, PC2 25 %" in str(figure.get_label())
+    figure = drawn("synapses", at_two_rates(made, "synapses", "components"))
+    names = [f"seed {seed}, lr {rate}" for rate in (0.1, 0.2) for seed in (0, 1)]
+    assert {*legend(figure)} == {*names, "epoch 10", "last epoch"}
+    caption = str(figure.get_label())
+    assert f"a line per seed and rate ({'; '.join(names)}), from" in caption
+    ends = [line.get_xydata()[-1, 0] for line in figure.axes[0].get_lines()[:12:3]]  # type: ignore[index]
+    assert ends == [30, 30, 900, 900]
+    assert "a line per seed (0, 1), from" in str(drawn("synapses", made).get_label())
+
+
+def test_entropy_over_the_epochs_is_that_of_the_first_rate() -> None:
+    made = single_run("gbp", 2)
+    epochs = [
+        {"replica": seed, "seed": seed, "epoch": epoch, "layer": 1, "estimator": "paper",
+         "mean": 2.0 + epoch + seed}
+        for seed in (0, 1) for epoch in (0, 5)
+    ]  # fmt: skip
+    made["histograms"] = made["histograms"].query("parameter == 'm'").assign(parameter="entropy")
+    made["entropy_epochs"] = pd.DataFrame(epochs)
+    figure = drawn("entropy", at_two_rates(made, "entropy_epochs"))
+    (line,) = figure.axes[1].get_lines()
+    assert np.asarray(line.get_ydata()).tolist() == pytest.approx([2.5, 7.5])
+    caption = str(figure.get_label())
+    assert "over 2 seeds. Shown there: lr 0.1, the first of the run's 2 rates." in caption
 
 
 def test_many_seeds_share_one_look() -> None:

@@ -9,7 +9,7 @@ from sascli.errors import UserError
 from sascli.figures.draw import style
 from sascli.figures.draw.curves import size_name
 from sascli.figures.draw.histograms import _round_down
-from sascli.figures.draw.rows import over_seeds, pooled, rows, seeds
+from sascli.figures.draw.rows import first_rate, over_seeds, pooled, rows, seeds
 
 
 def test_networks_of_one_seed_and_several_rates_are_all_pooled() -> None:
@@ -29,6 +29,17 @@ def test_rows_are_chosen_by_every_key() -> None:
     assert list(rows(tables, "t", rule="gbp", depth=4).index) == [0]
     with pytest.raises(UserError, match=r"t\.csv has no rows with rule=bp, depth=5"):
         rows(tables, "t", rule="bp", depth=5)
+
+
+def test_first_rate_is_chosen_with_the_baseline() -> None:
+    table = pd.DataFrame({"replica": [0, 1, 2, 3, 0], "lr": [0.1, 0.1, 0.2, 0.2, np.nan]})
+    table = table.assign(decay=[0, 1e-4, 0, 1e-4, np.nan])
+    tables = {"t": table, "other": table, "one": table.assign(lr=0.1, decay=0.0)}
+    chosen, note = first_rate(tables, ["t", "one", "missing"])
+    assert list(chosen["t"].index) == [0, 4]
+    assert all(chosen[name] is tables[name] for name in ("other", "one"))
+    assert note == " Shown: lr 0.1, decay 0, the first of the run's 4 rates."
+    assert first_rate(tables, ["one"])[1] == ""
 
 
 def test_spread_is_over_seeds_not_over_rows() -> None:

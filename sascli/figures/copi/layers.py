@@ -23,6 +23,7 @@ SIDES = {"before": "inputs of each layer, $x$", "after": "decorrelated inputs, $
 
 @picture(
     "decorrelation",
+    one_rate=True,
     caption="Mean absolute correlation between a layer's inputs over training, before (top) and "
     "after (bottom) their multiplication by R, on the same training images; epoch 0 is before "
     "training. Lines: mean over seeds; {band}.",
@@ -122,6 +123,7 @@ PARTS = style.labelled({"first": "first $k$ layers", "last": "last $k$ layers"})
 
 @picture(
     "compression",
+    one_rate=True,
     caption="Test accuracy (%, top) and number of parameters (bottom, W R counted as one matrix) "
     "of a COPI network whose first, or last, k layers are replaced by one linear map read from "
     "the training images; k = 0 is the network itself, k = 1 replaces a layer by its own map and "

@@ -1,6 +1,6 @@
 """Rows of tables: chosen by keys, spread over seeds, histograms pooled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,25 @@ def point(reference: Reference, depth: str = "depth") -> dict[str, int]:
 
 rows = runs.select
 """The rows of a table whose columns have the given values."""
+
+
+def first_rate(tables: Tables, names: Sequence[str], shown: str = "Shown") -> tuple[Tables, str]:
+    """Tables of one run, those of these names with the first learning rate and decay only.
+
+    Rows without a rate, those of a baseline, stay. A table of one rate remains as it is.
+
+    Returns:
+        The tables, and a caption's sentence on the rate, empty where there is only one.
+    """
+    chosen, note = dict(tables), ""
+    for name in (name for name in names if name in tables):
+        table = tables[name]
+        rates = runs.rate_names(table)
+        several = [rate for rate in rates.unique() if rate]
+        if len(several) > 1:
+            chosen[name] = table[rates.isin(["", several[0]])]
+            note = f" {shown}: {several[0]}, the first of the run's {len(several)} rates."
+    return chosen, note
 
 
 def over_seeds(table: pd.DataFrame, column: str, along: str) -> pd.DataFrame:

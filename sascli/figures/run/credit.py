@@ -7,7 +7,7 @@ from sascli.figures.draw.curves import curves, epoch_axis, unique
 from sascli.figures.draw.outlines import entropy_outlines
 from sascli.figures.draw.perturbation import perturbed
 from sascli.figures.draw.picture import Values, picture
-from sascli.figures.draw.rows import Reference, Tables, plural, rows, seeds
+from sascli.figures.draw.rows import Reference, Tables, first_rate, plural, rows, seeds
 from sascli.figures.run.overview import by_rate
 
 
@@ -48,11 +48,12 @@ def entropy(fig: Figure, tables: Tables, reference: Reference) -> Values:
     panels = style.panels(fig, 2.4 if epochs is None else 4.2, 1 if epochs is None else 2)
     entropy_outlines(panels[0], table, looks)
     if epochs is not None:
-        paper = rows(tables, "entropy_epochs", estimator="paper")
+        chosen, note = first_rate(tables, ["entropy_epochs"], "Shown there")
+        paper = rows(chosen, "entropy_epochs", estimator="paper")
         curves(panels[1], paper, "epoch", "mean", "layer", looks, band=True)
         epoch_axis(panels[1], ylabel="mean entropy (nats)")
         text = " Below: its mean over the layer's connections over the epochs; "
-        text += f"{seeds(paper, 'band')}."
+        text += f"{seeds(paper, 'band')}.{note}"
     style.legend(fig, panels[0], ncols=3)
     networks = plural(len(table.groupby([*{"replica", "seed"} & {*table}])), noun="network")
     return {"networks": networks, "epochs": text}

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from sascli import runs
 from sascli.figures.draw import style
 from sascli.figures.draw.curves import path, path_ends, unique
 from sascli.figures.draw.modes import NAMES
@@ -25,6 +26,7 @@ OTHERS = "0.75"
 @picture(
     "psychometric sigmoids",
     on_images=False,
+    one_rate=True,
     caption="Fraction of high choices (%) against the frequency of visual (v), auditory (a) and "
     "both (va) events (rows) near the boundary (dashed), {shown}. Points: mean over seeds; "
     "{bars}. Lines: logistic curve of the median threshold and slope over networks; grey: those "
@@ -112,6 +114,7 @@ def by_kind(table: pd.DataFrame) -> pd.DataFrame:
 @picture(
     "selectivity",
     on_images=False,
+    one_rate=True,
     caption="Fraction of the neurons (%) that are selective for choice, for modality, for both "
     "(mixed) and for neither, from noise-reduced trials, beside the same with permuted labels "
     "(mixed: with those of the choice permuted plus with those of the modality "
@@ -146,9 +149,9 @@ STIMULUS = 1000.0  # ms
 
 
 def examples(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per kind: of the first seed, the neuron whose lesser fraction is the greatest."""
+    """One row per kind: of the first replica, the neuron whose lesser fraction is the greatest."""
     table = of_network(table, "trained")
-    active = table[(table["seed"] == table["seed"].min()) & (table["rate"] > 0)]
+    active = table[(table["replica"] == table["replica"].min()) & (table["rate"] > 0)]
     cells = []
     for kind in KINDS:
         part = active[active["kind"] == kind]
@@ -161,6 +164,7 @@ def examples(table: pd.DataFrame) -> pd.DataFrame:
 @picture(
     "selectivity responses",
     on_images=False,
+    one_rate=True,
     caption="Rates r of example neurons of seed {seed}, the mean over the noise-reduced trials "
     "of a modality (colours) and a choice (solid: high, dashed: low), against the time since the "
     "onset of the stimulus; grey: the stimulus. {neurons} The neuron of each kind with a rate "
@@ -173,7 +177,7 @@ def neurons(fig: Figure, tables: Tables, reference: Reference) -> Values:
     texts = []
     for (_, neuron), ax in zip(cells.iterrows(), panels, strict=True):
         name = f"neuron {neuron['neuron']}"
-        responses = rows(tables, "responses", seed=neuron["seed"], neuron=neuron["neuron"])
+        responses = rows(tables, "responses", replica=neuron["replica"], neuron=neuron["neuron"])
         for (modality, choice), part in responses.groupby(["modality", "choice"], sort=False):
             colour = MODALITIES[str(modality)]["color"]
             line = "-" if choice == "high" else "--"
@@ -198,6 +202,7 @@ def neurons(fig: Figure, tables: Tables, reference: Reference) -> Values:
 @picture(
     "trajectories components",
     on_images=False,
+    one_rate=True,
     caption="Mean rates over noise-reduced trials of every modality and frequency along the "
     "first two principal components of one network (seed {seed}; PC1 {first:.0f} %, PC2 "
     "{second:.0f} % of the variance over conditions and times). Circles: the beginning; squares: "
@@ -239,20 +244,23 @@ LABELS = {"m": "$m$", "pi": r"$\pi$", "xi": r"$\Xi$"}
     "synapses components",
     on_images=False,
     caption="Parameters of the recurrent connections over training, recorded every few epochs, "
-    "along the first two principal components of each network's own path; a line per seed "
+    "along the first two principal components of each network's own path; a line per {line} "
     "({seeds}), from the circle (epoch {first}) to the square (the network's last epoch, "
     "{last}). Above each panel: mean fraction of the variance over epochs. No error bars.",
 )
 def synapses(fig: Figure, tables: Tables, reference: Reference) -> Values:
-    """A panel per parameter; seeds look different where there are enough looks."""
+    """A panel per parameter; networks look different where there are enough looks."""
     table, components = rows(tables, "synapses"), rows(tables, "components")
-    names = unique(table, "seed")
+    rates = runs.rate_names(table)
+    replicas = table.assign(rate=rates).groupby("replica")[["seed", "rate"]].first()
+    names = [", ".join(filter(None, (f"seed {s}", r))) for s, r in replicas.to_numpy()]
+    several = rates.nunique() > 1
     distinct = len(names) <= len(style.LOOKS)
     looks = style.LOOKS[: len(names)] if distinct else [style.LOOKS[0]] * len(names)
     lines = [{key: look[key] for key in ("color", "linestyle")} for look in looks]
     panels = style.panels(fig, 4.6, len(LABELS))
     for (space, label), ax in zip(LABELS.items(), panels, strict=True):
-        networks = table[table["space"] == space].groupby("seed")
+        networks = table[table["space"] == space].groupby("replica")
         for (_, network), line in zip(networks, lines, strict=True):
             path(ax, network, **line)
         fractions = components[components["space"] == space].groupby("component")["share"].mean()
@@ -262,10 +270,13 @@ def synapses(fig: Figure, tables: Tables, reference: Reference) -> Values:
         ax.yaxis.set_major_locator(MaxNLocator(4))
     panels[-1].set_xlabel("PC1")
     if distinct:
-        for seed, line in zip(names, lines, strict=True):
-            panels[0].plot([], [], label=f"seed {seed}", **line)
+        for name, line in zip(names, lines, strict=True):
+            panels[0].plot([], [], label=name, **line)
     path_ends(panels[0], (f"epoch {table['epoch'].min()}", "last epoch"))
     style.legend(fig, panels[0], ncols=3)
-    ends = sorted({*table.groupby("seed")["epoch"].max()})
+    ends = sorted({*table.groupby("replica")["epoch"].max()})
     last = " to ".join(map(str, dict.fromkeys((ends[0], ends[-1]))))
-    return {"seeds": ", ".join(map(str, names)), "first": table["epoch"].min(), "last": last}
+    about = {"first": table["epoch"].min(), "last": last}
+    if several:
+        return about | {"line": "seed and rate", "seeds": "; ".join(names)}
+    return about | {"line": "seed", "seeds": ", ".join(map(str, replicas["seed"]))}

@@ -15,6 +15,7 @@ LEAST = 20  # the accuracy of a bin of fewer images is noise
 
 @picture(
     "reliability evaluation",
+    one_rate=True,
     caption="Reliability diagram. Accuracy (%) of the test images in each bin of confidence, the "
     "probability of the predicted class, against their mean confidence (%); on the dashed line "
     "80 % of the predictions of probability 80 % are correct. Points: mean over the seeds "
@@ -49,6 +50,7 @@ IMAGES = {"wrong": "wrongly classified", "shuffled": "pixels shuffled"}
 
 @picture(
     "uncertainty",
+    one_rate=True,
     caption="Area under the ROC curve of the entropy of the prediction: wrongly against "
     "correctly classified test images, and other images (pixels shuffled: those of each test "
     "image in random order) against the test images. 1: all images of the kind have the "
@@ -73,6 +75,7 @@ READABLE = 12  # classes up to which a fraction can be written into its cell
 
 @picture(
     "confusion",
+    one_rate=True,
     caption="Confusion matrix of {rule}, {mode}: fraction (%) of the test images of each class "
     "(row) that are predicted as each class (column); {seeds}. Empty: below 0.05 %; the shade is "
     "a power of the fraction so that errors are visible.",

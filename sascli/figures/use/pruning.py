@@ -24,6 +24,7 @@ def level_axis(ax: Axes, levels: list[float]) -> None:
 
 @picture(
     "pruning",
+    one_rate=True,
     caption="Test accuracy (%) of pruned mean networks against the fraction (%) of all "
     "connections that remains, chosen in all layers together: gBP's of smallest π, of largest "
     "signal-to-noise ratio |μ|/σ (mean over standard deviation of the weight), VIPs before all "
@@ -62,6 +63,7 @@ COSTS = {"bytes": "bytes on disk", "seconds": "time", "n_neurons": "hidden neuro
 
 @picture(
     "pruning",
+    one_rate=True,
     caption="Cost (% of the dense network's) of the sparse networks of {rule} pruned by "
     "{criterion}, against the fraction (%) of connections that remains: bytes of the file (CSR, "
     "32-bit values), {time}hidden neurons that still "
