@@ -53,7 +53,14 @@ def test_confusion_writes_the_fractions_of_each_class() -> None:
 
 def test_pruning_has_panels_before_and_after_fine_tuning() -> None:
     made = maker.tables()
-    panels = drawn("pruning", made).axes
+    figure = drawn("pruning", made)
+    panels = figure.axes
+    words = (
+        "gBP's of smallest π, of largest signal-to-noise ratio |μ|/σ (mean over standard "
+        "deviation of the weight), VIPs before all others, or of largest |μ|/√N, N the inputs of "
+        "the layer; BP's of largest |μ|/√N, its μ being the weight. Above"
+    )
+    assert words in str(figure.get_label())
     table = made["pruning"].query("rule == 'gbp' and criterion == 'pi'")
     for ax, epochs in zip(panels, (0, 3), strict=True):
         by_label = bars(ax)
@@ -67,6 +74,21 @@ def test_pruning_has_panels_before_and_after_fine_tuning() -> None:
         x, y, half = by_label[r"gBP, $\pi$"]
         assert list(x) == pytest.approx([5, 20, 50, 80])
         assert y[1] == pytest.approx(seeds.mean()) and half[1] == pytest.approx(seeds.std(ddof=1))
+
+
+def test_pruning_of_a_run_of_bp_names_bp_alone() -> None:
+    made = maker.tables()
+    made["pruning"] = made["pruning"].query("rule == 'bp'")
+    figure = drawn("pruning", made)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == [r"BP, $|\mu|$", "BP, unpruned"]
+    caption = str(figure.get_label())
+    assert "in all layers together: BP's of largest |μ|/√N, N the inputs of the layer. " in caption
+    assert caption.endswith("dotted: the unpruned network of BP.") and "gBP" not in caption
+
+
+def test_sparse_caption_claims_no_precision() -> None:
+    assert "bytes of the file (CSR), time" in str(drawn("sparse", maker.tables()).get_label())
 
 
 def test_sparse_costs_are_relative_to_the_dense_network() -> None:

@@ -11,6 +11,13 @@ from sascli.figures.draw.picture import Values, picture
 from sascli.figures.draw.rows import Reference, Tables, rows, seeds
 
 WORDS = {"pi": "spike mass", "snr": "signal-to-noise ratio", "magnitude": "magnitude"}
+CHOSEN = {
+    "pi": "of smallest π",
+    "snr": "of largest signal-to-noise ratio |μ|/σ (mean over standard deviation of the weight), "
+    "VIPs before all others",
+    "magnitude": "of largest |μ|/√N, N the inputs of the layer",
+}
+"""Which connections remain, by the criterion."""
 CRITERIA = {"pi": r"$\pi$", "snr": r"$|\mu|/\sigma$", "magnitude": r"$|\mu|$"}
 
 
@@ -26,15 +33,14 @@ def level_axis(ax: Axes, levels: list[float]) -> None:
     "pruning",
     one_rate=True,
     caption="Test accuracy (%) of pruned mean networks against the fraction (%) of all "
-    "connections that remains, chosen in all layers together: gBP's of smallest π, of largest "
-    "signal-to-noise ratio |μ|/σ (mean over standard deviation of the weight), VIPs before all "
-    "others, or of largest |μ|/√N, N the inputs of the layer{bp}. {panels} Points: mean over "
-    "seeds; {bars}; dotted: the unpruned network of gBP.",
+    "connections that remains, chosen in all layers together: {rule}'s {chosen}{bp}. {panels} "
+    "Points: mean over seeds; {bars}; dotted: the unpruned network of {rule}.",
 )
 def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel before fine-tuning, and one after it where there was any."""
     table = rows(tables, "pruning", format="csr")
     main = main_rule(table)
+    title = style.rule_name(main)
     dense = 100 * rows(tables, "pruning", rule=main, criterion="none")["test_accuracy"].mean()
     table = table[table["criterion"].isin([*CRITERIA])].assign(level=100 * table["level"])
     others = [rule for rule in table["rule"].unique() if rule != main]
@@ -47,7 +53,7 @@ def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
         for (rule, name), look in zip(present, style.LOOKS, strict=False):
             label = {"label": f"{style.rule_name(rule)}, {CRITERIA[name]}"}
             curve(ax, parts[rule, name], "level", "test_accuracy", look | label, scale=100)
-        ax.axhline(dense, color="0.5", linestyle=":", linewidth=0.8, label="gBP, unpruned")
+        ax.axhline(dense, color="0.5", linestyle=":", linewidth=0.8, label=f"{title}, unpruned")
         text = f"fine-tuned, epochs: {after}" if after else "not fine-tuned"
         ax.text(0.03, 0.06, text, transform=ax.transAxes)
         ax.set_ylabel("test accuracy (%)")
@@ -55,7 +61,11 @@ def pruning(fig: Figure, tables: Tables, reference: Reference) -> Values:
     style.legend(fig, panels[0], ncols=2)
     text = "Above: not fine-tuned; below: fine-tuned by BP." if epochs[1:] else "Not fine-tuned."
     bp = "; BP's of largest |μ|/√N, its μ being the weight" if others else ""
-    return {"bp": bp, "panels": text, "bars": seeds(table)}
+    used = set(table.loc[table["rule"] == main, "criterion"])
+    *first, last = (words for name, words in CHOSEN.items() if name in used)
+    chosen = f"{', '.join(first)}, or {last}" if first else last
+    about = {"rule": title, "chosen": chosen, "bp": bp}
+    return about | {"panels": text, "bars": seeds(table)}
 
 
 COSTS = {"bytes": "bytes on disk", "seconds": "time", "n_neurons": "hidden neurons"}
@@ -65,9 +75,9 @@ COSTS = {"bytes": "bytes on disk", "seconds": "time", "n_neurons": "hidden neuro
     "pruning",
     one_rate=True,
     caption="Cost (% of the dense network's) of the sparse networks of {rule} pruned by "
-    "{criterion}, against the fraction (%) of connections that remains: bytes of the file (CSR, "
-    "32-bit values), {time}hidden neurons that still "
-    "have an input and an output. Points: mean over seeds; {bars}.",
+    "{criterion}, against the fraction (%) of connections that remains: bytes of the file (CSR), "
+    "{time}hidden neurons that still have an input and an output. Points: mean over seeds; "
+    "{bars}.",
 )
 def sparse(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A curve for each cost."""
