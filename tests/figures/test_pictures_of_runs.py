@@ -205,6 +205,17 @@ def test_examples_are_of_one_of_two_replicas_of_a_seed(name: str, tables: list[s
     assert contents(figure) == contents(want) and figure.get_label() == want.get_label()
 
 
+def test_caption_of_neurons_says_how_each_kind_is_chosen() -> None:
+    made = temporal_tables.tables(1)
+    table = made["selectivity"]
+    chosen = (table["network"] == "trained") & (table["neuron"] == 6)  # of kind mixed
+    table.loc[chosen, ["choice", "modality", "rate"]] = [0.41, 0.45, 0.1]  # else 0.50 and 0.40
+    caption = str(drawn("neurons", made).get_label())
+    assert "mixed: neuron 6, η² of choice 0.41, of modality 0.45." in caption
+    assert "none: neuron 11," in caption  # of the greatest rate
+    assert "(mixed: of the lesser one; none: the greatest rate)" in caption
+
+
 def test_synapses_of_several_rates_have_a_line_per_replica() -> None:
     made = temporal_tables.tables(2)
     figure = drawn("synapses", at_two_rates(made, "synapses", "components"))

@@ -168,7 +168,8 @@ def examples(table: pd.DataFrame) -> pd.DataFrame:
     caption="Rates r of example neurons of seed {seed}, the mean over the noise-reduced trials "
     "of a modality (colours) and a choice (solid: high, dashed: low), against the time since the "
     "onset of the stimulus; grey: the stimulus. {neurons} The neuron of each kind with a rate "
-    "above 0 and the greatest fraction of variance explained; the scales differ; no error bars.",
+    "above 0 and the greatest fraction of variance explained (mixed: of the lesser one; none: the "
+    "greatest rate); the scales differ; no error bars.",
 )
 def neurons(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per kind of neuron."""
