@@ -253,7 +253,9 @@ def test_many_seeds_share_one_look() -> None:
 
 def test_panels_and_rows_of_images_say_what_they_are() -> None:
     titles = [ax.get_title() for ax in drawn("decorrelation", tables_for("decorrelation")).axes]
-    assert titles == ["inputs of each layer, $x$", "decorrelated inputs, $R\\,x$"]
+    assert titles == ["inputs of each layer, $y$", "decorrelated inputs, $x = R\\,y$"]
+    labels = [ax.get_ylabel() for ax in drawn("decorrelated", tables_for("decorrelated")).axes]
+    assert [*filter(None, labels)] == ["image $y$", "trained $R$", "whitened\n(ZCA)"]
     assert "chance" in legend(drawn("uncertainty", use_tables.tables()))
     words = [text.get_text() for text in texts(drawn("uncertainty", use_tables.tables()))]
     assert {"wrongly classified", "pixels shuffled"} <= {*words}

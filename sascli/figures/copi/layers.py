@@ -17,7 +17,7 @@ POINT = "copi-bp"
 """The run that is drawn where a study has several."""
 
 
-SIDES = {"before": "inputs of each layer, $x$", "after": "decorrelated inputs, $R\\,x$"}
+SIDES = {"before": "inputs of each layer, $y$", "after": "decorrelated inputs, $x = R\\,y$"}
 """The columns of decorrelation.csv with the titles of their panels."""
 
 
@@ -64,7 +64,7 @@ def show(ax: Axes, values: np.ndarray, scale: float | None) -> None:
     ax.spines[:].set_visible(False)
 
 
-KINDS = {"input": "image $x$", "decorrelated": "trained $R$", "zca": "whitened\n(ZCA)"}
+KINDS = {"input": "image $y$", "decorrelated": "trained $R$", "zca": "whitened\n(ZCA)"}
 
 
 @picture(
