@@ -41,6 +41,7 @@ class SpikeSlabLayer(SpikeSlab):
 
         prefactor: None or "sqrt".
         generator: seeds the layer's noise; by default torch's global stream does.
+        device: as of torch's namesake; "meta" leaves all numbers to `reset_parameters`.
 
     Raises UserError for another prefactor.
     """
@@ -54,8 +55,11 @@ class SpikeSlabLayer(SpikeSlab):
         *arguments: Any,
         prefactor: str | None = None,
         generator: torch.Generator | None = None,
+        device: Any = None,  # by name: torch.nn.utils.skip_init looks for it
         **options: Any,
     ) -> None:
+        if device is not None:  # else it may be among the arguments
+            options["device"] = device
         super(SpikeSlab, self).__init__(*arguments, **options)  # torch's namesake
         self.spread(prefactor, generator)
         self.reset_parameters()
@@ -69,12 +73,17 @@ class SpikeSlabLayer(SpikeSlab):
         for kind in ("pi", "xi"):
             zeros = torch.zeros_like(weight, requires_grad=weight.requires_grad)
             setattr(self, kind, nn.Parameter(zeros, weight.requires_grad))
-        self.prefactor, self.n_in = prefactor, weight[0].numel()
-        self.scale = 1.0 if prefactor is None else 1 / math.sqrt(self.n_in)
+        self.prefactor, self.n_in = prefactor, math.prod(weight.shape[1:])
+        self.scale = 1.0 if prefactor is None else self.root
         self.field = False
         """Whether evaluation uses the mean field instead of the mean network."""
         self.register_buffer("effective", None, persistent=False)
         self.reseed(generator)
+
+    @property
+    def root(self) -> float:
+        """1/sqrt(N); 1 without inputs, where no weight needs it."""
+        return 1 / math.sqrt(self.n_in or 1)
 
     def reseed(self, generator: torch.Generator | None = None) -> None:
         """Draw noise from a new stream, seeded by the generator or by torch's global stream."""
@@ -101,7 +110,7 @@ class SpikeSlabLayer(SpikeSlab):
         """
         if "m" not in self._parameters or self.m.is_meta:
             return  # the constructor of torch's namesake calls this before there is an m
-        g, bound = self.noise.generator(self.m.device), 1 / math.sqrt(self.n_in)
+        g, bound = self.noise.generator(self.m.device), self.root if self.n_in else 0.0
         if self.prefactor is None:
             self.m.uniform_(-bound, bound, generator=g)
         else:
@@ -114,7 +123,7 @@ class SpikeSlabLayer(SpikeSlab):
     @torch.no_grad()
     def draw_xi(self, xi_max: float) -> None:
         """s^2 N Xi ~ Uniform(0, xi_max)."""
-        high = xi_max / (self.scale**2 * self.n_in)
+        high = xi_max / (self.scale**2 * (self.n_in or 1))
         self.xi.uniform_(0, high, generator=self.noise.generator(self.xi.device))
 
     @property

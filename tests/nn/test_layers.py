@@ -236,6 +236,32 @@ def test_weights_of_a_plain_model_are_loaded(strict: bool) -> None:
     assert torch.equal(layers[1].xi, xi) and "0.weight" in weights
 
 
+@pytest.mark.parametrize("prefactor", [None, "sqrt"])
+@pytest.mark.parametrize(("n_in", "n_out"), [(0, 3), (3, 0)])
+def test_layers_without_inputs_or_outputs(n_in: int, n_out: int, prefactor: str | None) -> None:
+    layer = SpikeSlabLinear(n_in, n_out, prefactor=prefactor, generator=rng(1))
+    a = torch.ones(5, n_in, requires_grad=True)
+    layer(a).sum().backward()
+    assert a.grad is not None and layer.m.grad is not None
+    for z in (layer(a), layer.eval()(a)):
+        assert z.shape == (5, n_out)
+        if layer.bias is not None:
+            assert torch.equal(z, layer.bias.expand(5, n_out)) and not layer.bias.any()
+    with sampled(layer, rng(2)):
+        assert layer(a).shape == (5, n_out)
+
+
+def test_skip_init_of_torch_leaves_numbers_to_the_caller() -> None:
+    layer = torch.nn.utils.skip_init(SpikeSlabLinear, 3, 4)
+    want = SpikeSlabLinear(3, 4, True, "cpu", torch.float32, generator=rng(1))
+    for ours in (layer, SpikeSlabLinear(3, 4, device="cpu")):
+        assert isinstance(ours, SpikeSlabLinear) and ours.m.device.type == "cpu"
+        ours.reseed(rng(1))
+        ours.reset_parameters()
+        for name, value in want.state_dict().items():
+            assert torch.equal(ours.state_dict()[name], value), name
+
+
 def test_inputs_of_another_width_are_an_error() -> None:
     layer = SpikeSlabLinear(8, 5)
     for a in (torch.ones(6, 4), torch.ones(0, 4), torch.ones(4)):
