@@ -8,6 +8,7 @@ import pandas as pd
 
 from sascli import runs
 from sascli.analysis.filters import filters
+from sascli.claims.convolution import BARS
 from sascli.config import ReproduceConvolution, check
 from sascli.core.convolutional import Convolutional
 from sascli.measure import prune
@@ -21,11 +22,6 @@ from sascli.training import sweep
 from sascli.training.sweep import Point, point
 
 RULES = ("gbp", "bp")
-BARS: dict[str, dict[str, float]] = {
-    "mnist_conv": {"accuracy": 98.5, "behind": 0.3},
-    "cifar10_conv": {"accuracy": 65, "behind": 2},
-}
-"""Least accuracy (%) that is expected of gBP, and points that it may be behind BP, by model."""
 
 
 class Convolution(Reproduction):

@@ -9,13 +9,13 @@ from conftest import assert_same_tables, composed
 
 from sascli import runs
 from sascli.claims import UNMEASURED
-from sascli.claims.convolution import ASKED
+from sascli.claims.convolution import ASKED, BARS
 from sascli.cli import main
 from sascli.config import ReproduceConvolution, check
 from sascli.measure.run import TrainedRun
 from sascli.studies import convolution
 from sascli.studies.base import reproduce
-from sascli.studies.convolution import BARS, Convolution, first_filters
+from sascli.studies.convolution import Convolution, first_filters
 from sascli.studies.registry import STUDIES
 
 SMALL = "model=digits_conv preset=smoke width=[4,5,6] train_size=400 test_size=60 threads=1"
