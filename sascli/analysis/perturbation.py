@@ -1,5 +1,6 @@
 """Targeted perturbation: switch connections of one layer off or on and test again, Fig. 4a."""
 
+import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -140,15 +141,34 @@ def matching_pairs(x: np.ndarray, y: np.ndarray, ratio: float) -> list[tuple[int
     return pairs
 
 
+def switched_on_std(network: FeedForward, layer: int) -> float:
+    """Standard deviation 1 / (s sqrt(N)) of the weights that are switched on in a layer (from 1).
+
+    N are the layer's inputs and s the network's prefactor: 1, the published one, where s is
+    1/sqrt(N). Of recurrent networks, where s = 1, no switching on is published: there, too, it is
+    1/sqrt(N), N the inputs of this matrix.
+    """
+    root = math.sqrt(network.layers[layer - 1].m.shape[-1])
+    scale = network.prefactors[layer - 1]
+    return 1.0 if scale == 1 / root else 1 / (scale * root)
+
+
 def perturbed_weights(
-    w: Tensor, candidates: Candidates, kind: str, fractions: Tensor, generator: Generators
+    w: Tensor,
+    candidates: Candidates,
+    kind: str,
+    fractions: Tensor,
+    generator: Generators,
+    std: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Weights (replicas, fractions, n_out, n_in) of perturbed networks, and which changed.
 
-    Off sets w = 0 (pi := 1), on draws w ~ N(0, 1).
+    Off sets w = 0 (pi := 1), on draws w ~ N(0, std^2), see `switched_on_std`.
     """
     chosen = candidates.choose(kind, fractions, generator)
-    new = fill_normal(torch.empty_like(w), generator) if kind == "uip_on" else torch.zeros_like(w)
+    new = torch.zeros_like(w)
+    if kind == "uip_on":
+        new = fill_normal(new, generator).mul_(std)  # by 1 it changes no bit
     return torch.where(chosen, new.unsqueeze(1), w.unsqueeze(1)), chosen
 
 
@@ -169,9 +189,11 @@ def perturbation(
 
     Sample s is one effective network, the same for all kinds and layers, and one draw of the
     connections; another `draw` gives another series of both. All fractions of all replicas are
-    tested as one population.
+    tested as one population. `uip_on` draws w ~ N(0, 1 / (s^2 N)), s the prefactor and N the
+    layer's inputs: N(0, 1), as published, with the prefactor 1/sqrt(N).
     """
     candidates = Candidates(network.layers[layer - 1], thresholds)
+    std = switched_on_std(network, layer)
     device, tables = network.all.device, []
     f = torch.tensor(fractions, device=device)
     for sample in range(samples):
@@ -180,7 +202,7 @@ def perturbation(
         for kind in kinds:
             generators = streams(seeds, f"{kind}/{layer}", index, device=device)
             changed, chosen = perturbed_weights(
-                weights[layer - 1], candidates, kind, f, generators
+                weights[layer - 1], candidates, kind, f, generators, std
             )
             networks = [w.unsqueeze(1).expand(-1, len(f), -1, -1) for w in weights]
             networks[layer - 1] = changed

@@ -121,6 +121,11 @@ class FeedForward(nn.Module):
         return self.select(slice(None))
 
     @property
+    def prefactors(self) -> Sequence[float]:
+        """The factors of the layers' pre-activations."""
+        return self.scales
+
+    @property
     def layer_names(self) -> Sequence[str]:
         """input, hidden, ..., output."""
         middle = ["hidden"] * (len(self.layers) - 2)

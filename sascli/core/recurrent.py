@@ -84,6 +84,11 @@ class Recurrent(FeedForward):
         self.frozen: dict[str, Tensor] = {}  # where, flat
         self._fixed: dict[str, Tensor] = {}  # the values there
 
+    @property
+    def prefactors(self) -> Sequence[float]:
+        """The factors of the layers' pre-activations: none."""
+        return [1.0] * len(self.layers)
+
     def like(self, replicas: int, device: torch.device | str) -> "Recurrent":
         """A network of the same widths and dynamics with all numbers 0 and nothing frozen.
 

@@ -35,7 +35,8 @@ def perturb_(
         generator: on the model's device.
         tolerance: of pi and Xi in the definition of VIP and UIP.
 
-    On sets pi = Xi = 0 and draws m ~ N(0, 1 / (s^2 N)), s the layer's prefactor.
+    On sets pi = Xi = 0 and draws m ~ N(0, 1 / (s^2 N)), s the layer's prefactor and N its inputs,
+    as `sas perturb` does: the published N(0, 1) where s = 1/sqrt(N), N(0, 1/N) where s = 1.
 
     Returns:
         The number of changed connections by layer.

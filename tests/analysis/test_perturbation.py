@@ -26,8 +26,10 @@ from sascli.analysis.perturbation import (
     perturbed_weights,
 )
 from sascli.core.network import FeedForward
-from sascli.core.streams import streams
+from sascli.core.recurrent import Dynamics, Recurrent
+from sascli.core.streams import fill_normal, streams
 from sascli.data.accuracy import accuracy
+from sascli.nn import SpikeSlabLinear, perturb_
 
 FRACTIONS = (0.0, 0.1, 0.5, 0.75, 1.0)
 
@@ -88,6 +90,45 @@ def test_switched_on_weights_are_standard_normal() -> None:
     new = changed(made, "uip_on")[1][:, -1]
     assert abs(new.mean()) < 5 / new.numel() ** 0.5
     assert abs(new.var() - 1) < 5 * (2 / new.numel()) ** 0.5
+
+
+def on_weights(made: FeedForward, layer: int, monkeypatch: pytest.MonkeyPatch) -> Tensor:
+    """The weights of a layer of UIPs alone, after `perturbation` has switched them all on."""
+    drawn: list[Tensor] = []
+
+    def outputs(network: FeedForward, weights: list[Tensor], neurons: object) -> None:
+        drawn.append(weights[layer - 1])
+
+    monkeypatch.setattr("sascli.analysis.perturbation.outputs", outputs)
+    made.flat["pi"].fill_(1)
+    options = {"kinds": ["uip_on"], "fractions": [1.0], "samples": 1, "layer": layer}
+    perturbation(made, SEEDS, lambda _: torch.zeros(len(SEEDS)), **options)
+    return drawn[0]
+
+
+def test_switched_on_weights_have_the_networks_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    published = on_weights(FeedForward([200, 300], 2), 1, monkeypatch)
+    assert abs(published.std() - 1) < 0.02
+    plain = FeedForward([200, 300], 2, prefactor=False)
+    assert torch.equal(on_weights(plain, 1, monkeypatch), published * (1 / 200**0.5))
+    recurrent = Recurrent([30, 100, 20], Dynamics(2, 0.5), 2)
+    for layer, n in ((1, 30), (2, 100), (3, 100)):
+        w = on_weights(recurrent, layer, monkeypatch)
+        assert float(w.std()) == pytest.approx(n**-0.5, rel=0.05)
+    generators = streams(SEEDS, "uip_on/1", 0)
+    Candidates(plain.layers[0]).choose("uip_on", torch.ones(1), generators)
+    want = fill_normal(torch.empty(2, 300, 200), generators)
+    assert torch.equal(published, want)  # the published N(0, 1), to the bit
+
+
+def test_switched_on_weights_are_those_of_perturb_(monkeypatch: pytest.MonkeyPatch) -> None:
+    for prefactor, name in ((True, "sqrt"), (False, None)):
+        made = FeedForward([300, 200], 2, prefactor=prefactor)
+        w = on_weights(made, 1, monkeypatch) * made.scales[0]
+        layer = SpikeSlabLinear(300, 200, prefactor=name)
+        layer.pi.data.fill_(1)
+        perturb_(layer, "uip_on", generator=torch.Generator().manual_seed(1))
+        assert float(w.std()) == pytest.approx(float(layer.weight.detach().std()), rel=0.02)
 
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
