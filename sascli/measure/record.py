@@ -1,5 +1,6 @@
 """A measurement: its tables, files and manifest in a versioned directory."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -49,7 +50,10 @@ def measure(
             raise UserError(f"{run.directory} has changed during the measurement: measure again")
         for table, result in results.items():
             if isinstance(result, pd.DataFrame) and "replica" in result:
-                results[table] = runs.add_replica_columns(result, varied(run.config))
+                rates = varied(run.config)
+                result = results[table] = runs.add_replica_columns(result, rates)
+                if "rule" in result:  # a baseline has other replicas
+                    result.loc[result["rule"] != run.manifest["rule"], [*rates]] = math.nan
         path = run.directory.resolve()  # "." has no name
         name = name or (path.parent.name if path.name.startswith("v") else path.name)
         entries = {key: run.manifest[key] for key in ("model", "rule", "data")}

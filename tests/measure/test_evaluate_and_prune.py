@@ -292,6 +292,17 @@ def test_baseline_is_pruned_by_magnitude(run: Path, tiny: Making) -> None:
     }  # fmt: skip
 
 
+def test_baseline_has_no_rates_of_the_run(tiny: Making, tmp_path: Path) -> None:
+    run = training_run.run(tiny(epochs=1, lr=[{"default": 0.1}, {"default": 0.2}], seeds=[3]))
+    bp = training_run.run(tiny(rule={"name": "bp"}, name="bp", epochs=1, seeds=[3, 8]))
+    words = (f"run={run}", f"baseline={bp}", "keep=[0.5]", "criterion=[magnitude]")
+    directory = made("prune", tmp_path / "outputs", *words)
+    table = tables(directory)["pruning"]
+    rates = table.query("rule == 'gbp'").groupby("replica")["lr"].unique()
+    assert [list(rate) for rate in rates] == [[0.1], [0.2]]
+    assert table.query("rule == 'bp'")["lr"].isna().all()
+
+
 def test_manifest_is_written_after_the_networks(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
