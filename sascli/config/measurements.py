@@ -16,7 +16,7 @@ class FromRun:
     run: str = setting("latest", "a run directory, a run's name, or latest")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
-    name: str | None = setting(None, "name of the result; null: the run's")
+    name: str | None = setting(None, "name of the result; null: the run's", folder=True)
     outputs: str = setting("outputs", "where runs and results are; default $SAS_OUTPUTS")
     figures: Figures = setting(Figures, "pictures")
 
@@ -88,7 +88,7 @@ class Compare:
     """Several runs in one table and one picture."""
 
     runs: list[str] = setting([], "run directories, names of runs, or latest", empty=True)
-    name: str = setting("default", "name of the comparison")
+    name: str = setting("default", "name of the comparison", folder=True)
     outputs: str = setting("outputs", "where runs and results are; default $SAS_OUTPUTS")
     figures: Figures = setting(Figures, "pictures")
 

@@ -29,7 +29,8 @@ class Bounds:
     """What a setting's value, or each value of its list, must satisfy.
 
     ge, gt, le and lt bound a number, `choices` lists all valid values, `whole` allows only whole
-    numbers, `word` is a text that is valid beside numbers, `empty` allows an empty list.
+    numbers, `word` is a text that is valid beside numbers, `empty` allows an empty list, `folder`
+    allows only a text that can be the name of one folder.
     None is always valid: the type says whether a setting may be null.
     """
 
@@ -41,6 +42,7 @@ class Bounds:
     whole: bool = False
     word: str | None = None
     empty: bool = False
+    folder: bool = False
 
     def check(self, key: str, value: Any) -> None:
         """Raises UserError for an invalid value of the setting `key`."""
@@ -54,6 +56,8 @@ class Bounds:
 
     def contain(self, value: Any) -> bool:
         """Whether a value is within the bounds; every value is if there are none."""
+        if self.folder and value is not None:
+            return value not in ("", ".", "..") and "/" not in value
         limits = [(getattr(self, name), compare) for name, compare in COMPARISONS.items()]
         limits = [(limit, compare) for limit, compare in limits if limit is not None]
         if value is None or value == self.word or not limits:
@@ -63,6 +67,8 @@ class Bounds:
 
     def __str__(self) -> str:
         """What a value must do: be at least 1, lie in [0, 1) ..."""
+        if self.folder:
+            return "be the name of a folder, without '/'"
         lower, start = (self.ge, "[") if self.gt is None else (self.gt, "(")
         upper, end = (self.le, "]") if self.lt is None else (self.lt, ")")
         if self.whole:

@@ -43,7 +43,7 @@ class SweepDatasize(ManyRuns):
 class Preset:
     """Settings of the preset of every study."""
 
-    name: str = setting("quick", "name of the preset, part of the directory's name")
+    name: str = setting("quick", "name of the preset, part of the directory's name", folder=True)
     cut: str = setting("", "what is less than in the publication, and why")
 
 

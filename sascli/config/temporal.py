@@ -142,7 +142,7 @@ class Experiment:
 
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     threads: int | None = setting(None, "CPU threads; null: torch's choice", ge=1)
-    name: str = setting("default", "name of the result")
+    name: str = setting("default", "name of the result", folder=True)
     outputs: str = setting("outputs", "where results are made; default $SAS_OUTPUTS")
     figures: Figures = setting(Figures, "pictures")
 

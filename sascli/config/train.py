@@ -70,7 +70,7 @@ SEEDS_UNSET = Need(
 class Model:
     """The data set and the kind of network for it."""
 
-    name: str = setting("digits", "name of the model, part of the run's name")
+    name: str = setting("digits", "name of the model, part of the run's name", folder=True)
     source: str = setting("digits", "digits, mnist, cifar10, folder or multisensory")
     network: str = setting(
         "feedforward", "feedforward, recurrent or convolutional", choices=tuple(LAYERS)
@@ -219,7 +219,9 @@ class Train:
         choices=("auto", "always", "never"),
     )
     resume: Any = setting(False, "true: the newest unfinished run of these settings; or a run")
-    name: str | None = setting(None, "run name; null: <model>-<rule>-L<depth>-T<train_size>")
+    name: str | None = setting(
+        None, "run name; null: <model>-<rule>-L<depth>-T<train_size>", folder=True
+    )
     outputs: str = setting("outputs", "where run directories are made; default $SAS_OUTPUTS")
     figures: Figures = setting(Figures, "pictures")
     logger: str | None = setting(
@@ -246,8 +248,6 @@ class Train:
         hidden_widths(self.width, self.depth)
         if self.rule is not None:
             check(self.rule, "rule.")
-        folder = self.name is None or (self.name and ".." not in self.name.split("/"))
-        require(bool(folder), f"name must be the name of a folder, not {self.name!r}")
         rmsprop = self.optim.name == "rmsprop"
         require(rmsprop or self.optim.pi is None, "optim.pi is null or, with optim=rmsprop, sgd")
         text = "optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false"
