@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from sascli import __version__, output
@@ -92,6 +93,7 @@ def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
     if command == "train" and isinstance(typed.get("resume"), str) and not args.cfg:
         from sascli.commands.resume import resume  # pandas
 
+        check_single(overrides, plan)
         return run(*job(command, resume(composer, lines, typed), plan))
     cfg = composer.compose(lines)
     if args.cfg:
@@ -102,9 +104,18 @@ def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
         print(OmegaConf.to_yaml(node, resolve=args.resolve), end="")
     else:
         config = validated(command, cfg, overrides)
+        check_single(overrides, plan)
         if settings := composer.published(cfg):
             print(settings, flush=True)
         run(*job(command, config, plan))
+
+
+def check_single(overrides: Sequence[Override], plan: bool) -> None:
+    """Raises UserError for a launcher or another setting of Hydra where a command runs once."""
+    for override in overrides:
+        if override.is_hydra_override() and not plan:
+            text = "has an effect in a multirun only: add --multirun"
+            raise UserError(f"{as_typed(override)} {text}")
 
 
 def job(command: str, config: Any, plan: bool) -> tuple[str, Any]:

@@ -324,6 +324,8 @@ ERRORS = [
     ("train model=3", "there is no model '3'; known: cifar10, cifar10_conv,"),
     ("train -m model=mnist,mnits", "there is no model 'mnits'"),
     ("train hydra/launcher=slum", "there is no hydra/launcher 'slum'"),
+    ("train hydra/launcher=local", "hydra/launcher=local has an effect in a multirun only: add"),
+    ("train resume=x hydra.sweep.dir=y", "hydra.sweep.dir=y has an effect in a multirun only"),
     ("train depth=foo", "depth=foo: depth must be a whole number"),
     ("train -m depth=3,foo", "depth=foo: depth must be a whole number"),
     ("train depth=null", "depth must be a whole number"),
@@ -455,6 +457,16 @@ def test_job_folders_are_named_by_differing_settings(tasks: list[Train], tmp_pat
     assert [(c.lr["default"], c.seed) for c in tasks[:4]] == [
         (lr, seed) for lr in (0.1, 0.2) for seed in (0, 1)
     ]
+
+
+def test_launcher_without_a_multirun_is_shown_and_planned(
+    tasks: list[Train], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "hydra/launcher=local", "hydra.launcher.n_jobs=3"]
+    assert main([*words, "--cfg", "hydra", "-p", "launcher"]) == 0
+    assert "n_jobs: 3" in capsys.readouterr().out
+    assert main(["plan", *words]) == 0 and len(tasks) == 1
+    assert main(words) == 2 and len(tasks) == 1
 
 
 def test_sweep_directory_can_be_chosen(tasks: list[Train], tmp_path: Path) -> None:
