@@ -48,16 +48,33 @@ def values(override: Override) -> list[str]:
     return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
 
 
+def check_new(folders: Sequence[Path], ours: Path) -> None:
+    """Raises UserError for a file of the folders that has the name of one in `ours`.
+
+    A single run would take our file, a multirun, which copies all folders into one, the other.
+    """
+    names = [path.relative_to(ours) for path in ours.rglob("*.yaml")] if folders else []
+    for path in (folder / name for folder in folders for name in sorted(names)):
+        if path.exists():
+            raise UserError(f"--config-dir: {path} has the name of a file of sas: rename it")
+
+
 class Composer(composition.Composer):
     """Composes the settings of one command; its errors are UserErrors."""
 
     def __init__(self, command: str, folder: str | None = None, conf: Path | None = None) -> None:
-        """`folder` holds more YAML files (--config-dir); `conf` replaces ours."""
+        """`folder` holds more YAML files (--config-dir); `conf` replaces ours.
+
+        Raises UserError where there is no such folder, or one of its files has the name of ours.
+        """
         if folder is not None and not Path(folder).is_dir():
             raise UserError(f"--config-dir: there is no folder {folder}")
         self.command, name = command, command.replace(" ", "/")
         more = [Path(folder)] if folder else []
-        super().__init__(name, schema_of(command), conf or conf_directory(name), more)
+        conf = conf or conf_directory(name)
+        for ours in (conf, conf / name):
+            check_new(more, ours)
+        super().__init__(name, schema_of(command), conf, more)
 
     def compose(self, lines: Sequence[str] = ()) -> DictConfig:
         """As in the base class. Raises UserError."""

@@ -291,6 +291,26 @@ def test_config_dir_adds_experiments(
     assert "bad.yaml" in broken and "did you mean 'deep'?" in unknown
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("train", "experiment/fig2a.yaml"),
+        ("train -m", "optim/sgd.yaml"),
+        ("train", "train.yaml"),
+        ("reproduce credit", "preset/quick.yaml"),
+    ],
+)
+def test_config_dir_with_the_name_of_our_file_is_refused(
+    command: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("# @package _global_\nepochs: 1\n")
+    assert main([*command.split(), "seed=3", "--config-dir", "mine"]) == 2
+    message = f"sas: --config-dir: mine/{name} has the name of a file of sas: rename it\n"
+    assert capsys.readouterr().err == message
+
+
 def test_packaged_configuration_comes_before_the_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
