@@ -84,13 +84,17 @@ class Composer(composition.Composer):
             raise self.explained(error, lines) from error
 
     def overrides(self, words: Sequence[str]) -> list[Override]:
-        """The last override of each key, as Hydra takes it; warns about those it replaces."""
-        last: dict[str, Override] = {}
+        """The last override of each key, as Hydra takes it; warns about those it replaces.
+
+        A group can have one for each package: optim=sgd and optim@task.optim=adamw.
+        """
+        last: dict[tuple[str, str | None], Override] = {}
         for word in words:
             override = self._override(read(word))
-            if before := last.pop(override.key_or_group, None):
+            key = override.key_or_group, override.package
+            if before := last.pop(key, None):
                 print(f"warning: {word} replaces {as_typed(before)}", file=sys.stderr)
-            last[override.key_or_group] = override
+            last[key] = override
         return list(last.values())
 
     def _override(self, override: Override) -> Override:

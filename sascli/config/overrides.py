@@ -35,11 +35,14 @@ def read(word: str) -> Override:
 
 
 def typed_values(overrides: Iterable[Override]) -> dict[str, Any]:
-    """What was typed: values by dotted key, those of a sweep as text; no settings of Hydra."""
+    """What was typed: values by dotted key, those of a sweep as text; no settings of Hydra.
+
+    The key of a group with a package is the package: task.optim for optim@task.optim.
+    """
     typed: dict[str, Any] = {}
     for override in overrides:
         if not override.is_hydra_override():
             sweeps = override.is_sweep_override()
             value = override.get_value_string() if sweeps else override.value()
-            typed |= leaves({override.key_or_group: value})
+            typed |= leaves({override.package or override.key_or_group: value})
     return typed

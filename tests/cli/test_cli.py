@@ -329,6 +329,20 @@ def test_repeated_setting_warns(tasks: list[Train], capsys: pytest.CaptureFixtur
     assert (tasks[0].lr["default"], tasks[0].depth) == (4, 3)
 
 
+def test_group_with_a_package_does_not_replace_the_plain_group(
+    tasks: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["reproduce", "temporal", "optim=sgd", "optim@task.optim=adamw"]
+    words += ["task.optim.eps_inside=false"]  # that of the published task is true
+    assert main(words) == 0 and not capsys.readouterr().err
+    assert (tasks[0].optim.name, tasks[0].task.optim.name) == ("sgd", "adamw")
+    assert main([*words, "optim@task.optim=sgd"]) == 0
+    warning = "warning: optim@task.optim=sgd replaces optim@task.optim=adamw\n"
+    assert capsys.readouterr().err == warning and tasks[1].task.optim.name == "sgd"
+    assert main([*words, "optim@pixels.optim=sgd"]) == 2
+    assert "pixels.optim=sgd has no effect with pixels.epochs=0" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- invalid words
 
 ERRORS = [
