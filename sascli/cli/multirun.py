@@ -24,7 +24,7 @@ from sascli.errors import UserError
 from sascli.jobs import multirun
 from sascli.jobs.gpus import with_gpu
 from sascli.jobs.record import recorded
-from sascli.jobs.submit import check_launcher, check_shared, job_name, submit
+from sascli.jobs.submit import check_launcher, check_shared, named, submit
 from sascli.training.signals import Stopped
 
 SWEEPER = "hydra_plugins.sas_sweeper.Submitted"
@@ -70,7 +70,7 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     shared = [str(o.input_line) for o in settings if not o.is_sweep_override()]
     typed = typed_values(settings)
     swept = [values(override) for override in settings if override.is_sweep_override()]
-    jobs = {job_name(sorted(job)): [*job, *shared] for job in product(*swept)}
+    jobs = {name: [*job, *shared] for name, job in named(product(*swept)).items()}
     configs: list[DictConfig] = []
     checked: list[Any] = []
     seen: set[str] = set()

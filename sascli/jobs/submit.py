@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,19 @@ def job_name(lines: Sequence[str]) -> str:
     text = "+".join(line.lstrip("+") for line in lines).replace(".default=", "=")
     name = re.sub(r"[^\w.+-]+", "-", re.sub(r"[][{}'\"]", "", text)) or "job"
     return name if len(name) <= 200 else f"{name[:190]}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def named(jobs: Iterable[Sequence[str]]) -> dict[str, Sequence[str]]:
+    """The overrides of each job by its name. Raises UserError for two jobs of the same name."""
+    names: dict[str, Sequence[str]] = {}
+    for lines in jobs:
+        name = job_name(sorted(lines))
+        if (other := names.setdefault(name, lines)) != lines:
+            raise UserError(
+                f"two jobs would have the same name, {name}: {' '.join(other)} and "
+                f"{' '.join(lines)}; submit them separately"
+            )
+    return names
 
 
 def check_shared(typed: Mapping[str, Any], config: Any) -> None:

@@ -416,6 +416,10 @@ ERRORS = [
     ("train -m rule=bp,copi lr.pi=0.1", "with rule=bp: it is used by rule=gbp"),
     ("train -m rule=bp seed=0,1 lr.pi=0.1,0.2", "lr.pi=0.1,0.2 has no effect with rule=bp"),
     ("train -m name=mine seed=0,1", "name=mine has no effect on a multirun"),
+    (
+        "train -m data.root='a/b','a-b' model=mnist",
+        "two jobs would have the same name, data.root-a-b: data.root='a/b' and data.root='a-b'",
+    ),
     ("train -m resume=here seed=0,1", "resume=here is one run: resume it without --multirun"),
     ("sweep-datasize experiment=fig3a", "is for another command, `sas train experiment=fig3a`"),
     ("continual experiment=copi_digits", "another command, `sas train experiment=copi_digits`"),
