@@ -15,7 +15,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from sascli.commands import COMMANDS, schema_of
 from sascli.config import check, check_used, composition, typed, unknown
-from sascli.config.composition import conf_directory, groups, without_hydra
+from sascli.config.composition import conf_directory, groups, quoted, without_hydra
 from sascli.config.describe import stored, wrong_type
 from sascli.config.overrides import as_typed, read, typed_values
 from sascli.errors import UserError
@@ -104,6 +104,10 @@ class Composer(composition.Composer):
             raise UserError(f"{override.input_line}: a setting cannot be removed, only set")
         if override.is_hydra_override():
             return override
+        if key == "resume" and type(value) in (int, float):  # a run named 2024
+            return self._override(
+                read(f"{key}={quoted(str(override.input_line).partition('=')[2])}")
+            )
         if self.files(key) and isinstance(value, bool | int | float):
             raise unknown(str(value), self.options(key), key)
         if self.files(key) and isinstance(value, list):

@@ -135,7 +135,12 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     configs, checked = checks.composed, checks.checked
     if not resubmitted:
         check_used(checked, typed)
-        check_shared(typed_values(o for o in settings if not o.is_sweep_override()), checked[0])
+        check_shared(
+            typed_values(
+                o for o in settings if not o.is_sweep_override() or o.key_or_group == "resume"
+            ),
+            checked[0],
+        )
     for text in dict.fromkeys(filter(None, map(composer.published, configs))):
         print(text)
     check_launcher(str(configs[0].hydra.launcher.get("_target_")))

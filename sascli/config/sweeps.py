@@ -79,6 +79,7 @@ class Reproduce(ManyRuns):
     needs = ManyRuns.needs | {
         "name": Never(words="a study's directory is named by its model and preset"),
         "rule": Never(words="the study trains gbp and bp"),
+        "resume": Never(words="a study always continues a directory of the same settings"),
     }
     preset: Preset = setting(Preset, "group: smoke, quick, paper")
 

@@ -15,6 +15,7 @@ from sascli.config.settings import (
     require,
     seed_list,
     setting,
+    shown,
     unknown,
 )
 
@@ -252,6 +253,8 @@ class Train:
         require(rmsprop or self.optim.pi is None, "optim.pi is null or, with optim=rmsprop, sgd")
         text = "optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false"
         require(rmsprop or not self.optim.eps_inside, text)
+        text = f"resume must be true, false or the path or name of a run, not {shown(self.resume)}"
+        require(self.resume is None or isinstance(self.resume, (bool, str)), text)
         if self.seeds is not None:
             seeds = seed_list(self.seeds)
             different = len(set(seeds)) == len(seeds) and min(seeds) >= 0

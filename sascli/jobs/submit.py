@@ -9,6 +9,7 @@ from typing import Any
 
 from sascli import runs
 from sascli.config.composition import CONF
+from sascli.config.settings import shown
 from sascli.errors import UserError
 from sascli.jobs import multirun
 from sascli.jobs.status import ACTIVE
@@ -79,9 +80,14 @@ def named(jobs: Iterable[Sequence[str]]) -> dict[str, Sequence[str]]:
 
 def check_shared(typed: Mapping[str, Any], config: Any) -> None:
     """Raises UserError for what was typed for one directory: every job has its own."""
-    if isinstance(resume := typed.get("resume"), str):
-        raise UserError(f"resume={resume} is one run: resume it without --multirun")
-    if typed.get("name") is not None and getattr(config, "worker", None) is None:
+    if getattr(config, "worker", None) is not None:  # they share a directory outside the multirun
+        return
+    if typed.get("resume"):
+        raise UserError(
+            f"resume={shown(typed['resume'])} has no effect on a multirun: resume one run without "
+            "--multirun; `sas collect` shows the command that resubmits unfinished jobs"
+        )
+    if typed.get("name") is not None:
         raise UserError(
             f"name={typed['name']} has no effect on a multirun, whose jobs are named by their "
             "settings: hydra.sweep.dir=DIRECTORY is where they are"
