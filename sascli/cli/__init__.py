@@ -8,7 +8,8 @@ from itertools import product
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sascli import __version__, output
 from sascli.cli.composition import Composer, validated, values
@@ -16,7 +17,9 @@ from sascli.cli.help import WORDS, command_help, completion, overview, parsed
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_argument, with_study
 from sascli.config import Plan, unknown
 from sascli.config.composition import without_hydra
+from sascli.config.describe import stored
 from sascli.config.overrides import as_typed, typed_values
+from sascli.config.settings import shown
 from sascli.errors import UserError
 
 INVALID, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes
@@ -98,10 +101,7 @@ def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
     cfg = composer.compose(lines)
     if args.cfg:
         node = {"job": without_hydra(cfg), "hydra": cfg.hydra, "all": cfg}[args.cfg]
-        node = OmegaConf.select(node, args.package) if args.package else node
-        if node is None:
-            raise UserError(f"--package: there is no setting {args.package}")
-        print(OmegaConf.to_yaml(node, resolve=args.resolve), end="")
+        print(as_yaml(node, args.package, args.resolve), end="")
     else:
         config = validated(command, cfg, overrides)
         check_single(overrides, plan)
@@ -116,6 +116,22 @@ def check_single(overrides: Sequence[Override], plan: bool) -> None:
         if override.is_hydra_override() and not plan:
             text = "has an effect in a multirun only: add --multirun"
             raise UserError(f"{as_typed(override)} {text}")
+
+
+def as_yaml(tree: DictConfig, key: str | None, resolve: bool) -> str:
+    """The settings as YAML, or those below `key`, or its value alone. Raises UserError."""
+    absent = object()
+    try:
+        node = OmegaConf.select(tree, stored(key, {}), default=absent) if key else tree
+        if OmegaConf.is_config(node):
+            return OmegaConf.to_yaml(node, resolve=resolve)
+    except LookupError:  # a key that OmegaConf cannot read, such as [
+        node = absent
+    except OmegaConfBaseException as error:
+        raise UserError(f"--cfg: {str(error).splitlines()[0]}") from error
+    if node is absent:
+        raise UserError(f"--package: there is no setting {key}")
+    return f"{shown(node)}\n"
 
 
 def job(command: str, config: Any, plan: bool) -> tuple[str, Any]:

@@ -269,6 +269,20 @@ def test_flags_between_overrides(tasks: list[Train], capsys: pytest.CaptureFixtu
     assert "pi: 0.5" in capsys.readouterr().out and not tasks
 
 
+def test_package_prints_a_part_or_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, key, text in (
+        ("train", "epochs", "100\n"),
+        ("train", "name", "null\n"),
+        ("train", "model.name", "digits\n"),
+        ("train", "seeds", "- 3\n- 4\n"),
+        ("train", "init", "m_var: null\npi: 0.0\nxi_max: 0.01\n"),
+        ("plot", "from", "null\n"),
+    ):
+        words = ["seeds=[3,4]"] if key == "seeds" else []
+        assert main([command, *words, "--cfg", "job", "--package", key]) == 0
+        assert capsys.readouterr().out == text
+
+
 def test_plus_cannot_add_an_unknown_key(
     tasks: list[Train], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -376,6 +390,10 @@ ERRORS = [
     ("train --mutlirun", "unrecognized arguments: --mutlirun"),
     ("train --cfg job -m", "not allowed with argument"),
     ("train --resolve", "--resolve and --package need --cfg"),
+    ("train --cfg job -p epoch", "--package: there is no setting epoch"),
+    ("train --cfg job -p epochs.x", "--package: there is no setting epochs.x"),
+    ("train --cfg job -p [", "--package: there is no setting ["),
+    ("train --cfg job --resolve name=${nothing}", "--cfg: Interpolation key 'nothing' not found"),
     ("train --config-name x", "unrecognized arguments: --config-name"),
     ("train rule=copi rule.gian=1", "no setting 'rule.gian'; did you mean 'rule.gain'?"),
     ("train rule=copi rule.gain=foo", "rule.gain must be a number"),
