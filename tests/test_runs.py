@@ -408,6 +408,17 @@ def test_missing_run_is_reported(tmp_path: Path, run: str) -> None:
         runs.locate(run, tmp_path)
 
 
+def test_run_in_a_private_folder_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", denied)  # root may read every folder
+    with pytest.raises(UserError, match="^cannot read a/manifest.json: Permission denied$"):
+        runs.locate("a", tmp_path)
+
+
 def test_empty_run_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run is empty: give a path, a name or `latest`"):
         runs.locate("", tmp_path)

@@ -19,6 +19,7 @@ from sascli.config.composition import conf_directory, groups, quoted, without_hy
 from sascli.config.describe import stored, wrong_type
 from sascli.config.overrides import as_typed, read, typed_values
 from sascli.errors import UserError
+from sascli.paths import is_folder
 
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
 
@@ -67,7 +68,7 @@ class Composer(composition.Composer):
 
         Raises UserError where there is no such folder, or one of its files has the name of ours.
         """
-        if folder is not None and not Path(folder).is_dir():
+        if folder is not None and not is_folder(Path(folder)):
             raise UserError(f"--config-dir: there is no folder {folder}")
         self.command, name = command, command.replace(" ", "/")
         more = [Path(folder)] if folder else []

@@ -28,6 +28,7 @@ from sascli.jobs import multirun
 from sascli.jobs.gpus import with_gpu
 from sascli.jobs.record import recorded
 from sascli.jobs.submit import check_launcher, check_shared, named, submit
+from sascli.paths import is_folder
 from sascli.training.signals import Stopped
 
 SWEEPER = "hydra_plugins.sas_sweeper.Submitted"
@@ -120,7 +121,7 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
         raise UserError("jobs are named by their settings: leave hydra.sweep.subdir out")
     place = of_hydra.get("hydra.sweep.dir")
     directory = Path(str(place.value())) if place else None
-    resubmitted = directory is not None and (directory / CONF).is_dir()
+    resubmitted = directory is not None and is_folder(directory / CONF)
     if directory is not None and resubmitted:  # settings of the first submission
         composer = Composer(command, conf=(directory / CONF).absolute())
     lines = [str(override.input_line) for override in of_hydra.values()]

@@ -6,6 +6,7 @@ from sascli import figures, runs
 from sascli.commands import COMMANDS
 from sascli.config import Plot, as_list
 from sascli.errors import UserError
+from sascli.paths import exists
 from sascli.studies.directories import directory_of, figures_of
 from sascli.studies.registry import STUDIES
 
@@ -13,7 +14,7 @@ from sascli.studies.registry import STUDIES
 def plot(config: Plot, _job: Path | None = None) -> None:
     """Draw. Raises UserError with the command that makes a missing table."""
     path, outputs = config.from_, Path(config.outputs)
-    if path and not (Path(path) / runs.MANIFEST).exists():
+    if path and not exists(Path(path) / runs.MANIFEST):
         path = str(runs.locate(path, outputs))
     directory = directory_of(path, outputs, config.study)
     manifest = runs.manifest_of(directory)

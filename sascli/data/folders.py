@@ -15,6 +15,7 @@ import numpy as np
 from sascli.data.cache import cached
 from sascli.data.parts import Labels, Part, Pixels, Source, stratified_order
 from sascli.errors import UserError
+from sascli.paths import is_folder
 
 BLOCK = 2500
 """Images that are decoded, and cached, together."""
@@ -98,7 +99,7 @@ def folder(root: Path, name: str, *, image_size: int | None = None, grey: bool =
     """
     if image_size is not None and image_size < 1:
         raise UserError(f"model.image_size={image_size} is not a number of pixels: 1 or more")
-    has_parts = (root / "train").is_dir() and (root / "test").is_dir()
+    has_parts = is_folder(root / "train") and is_folder(root / "test")
     classes, paths, labels = _listing(root / "train" if has_parts else root)
     if has_parts:
         test_classes, test_paths, test_labels = _listing(root / "test")
@@ -134,7 +135,7 @@ def _listing(root: Path) -> tuple[tuple[str, ...], list[str], Labels]:
     def is_image(path: str) -> bool:
         return path.lower().endswith(IMG_EXTENSIONS) and not _hidden(Path(path), root)
 
-    if not root.is_dir():
+    if not is_folder(root):
         raise UserError(f"there is no folder {root}: set data.root to a tree of class folders")
     names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
     classes = [name for name in names if not name.startswith(".")]

@@ -18,6 +18,7 @@ from sascli.data.cache import cached
 from sascli.data.folders import folder
 from sascli.data.parts import Pixels, Source, array_part, stratified_order
 from sascli.errors import UserError
+from sascli.paths import exists, is_folder
 
 MNIST_BYTES = {
     "train-images-idx3-ubyte": 16 + 60_000 * 784,
@@ -82,7 +83,7 @@ def mnist(root: Path) -> Source:
         return np.concatenate([train, test])
 
     paths = [root / raw / name for name in MNIST_BYTES]
-    if not all(path.is_file() for path in paths):
+    if not all(map(exists, paths)):
         read()
     with _fetching("MNIST", root, raw, missing=False):
         digest = sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
@@ -106,12 +107,14 @@ def cifar10(root: Path, recorded: str | None = None) -> Source:
     batches = "cifar-10-batches-py"
     for tree in (root / name for name in TREES):
         name = f"cifar10 (class folders {tree.name})"
-        if recorded == name and not tree.is_dir():
+        if recorded == name and not is_folder(tree):
             raise UserError(
                 f"the run was trained on {name}, but there is no folder {tree}: set data.root or "
                 "$SAS_DATA to the folder that contains it"
             )
-        if recorded == name or (not recorded and tree.is_dir() and not (root / batches).is_dir()):
+        if recorded == name or (
+            not recorded and is_folder(tree) and not is_folder(root / batches)
+        ):
             return folder(tree, name)
     files = dict([*CIFAR10.train_list, *CIFAR10.test_list])
     sets = _read(CIFAR10, root, batches, files, check_integrity)
@@ -132,9 +135,9 @@ def _read(
     """
     paths = {root / subfolder / name: checksum for name, checksum in files.items()}
     for path, checksum in paths.items():
-        if path.exists() and not valid(path, checksum):
+        if exists(path) and not valid(path, checksum):
             raise _damaged(path)
-    missing = not all(path.exists() for path in paths)
+    missing = not all(map(exists, paths))
     with _fetching(dataset.__name__, root, subfolder, missing=missing):
         return [dataset(root, train=train, download=True) for train in (True, False)]
 

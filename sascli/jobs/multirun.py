@@ -11,6 +11,7 @@ from sascli import runs
 from sascli.errors import UserError
 from sascli.jobs import slurm
 from sascli.jobs.status import ACTIVE, Status, read
+from sascli.paths import exists
 
 SWEEP, SUBMISSIONS = "sweep.json", ".submitit"
 
@@ -84,7 +85,7 @@ class Multirun:
 
 def load(directory: Path) -> Multirun:
     """The multirun in a directory. Raises UserError for none, or one of another format."""
-    if not (directory / SWEEP).exists():
+    if not exists(directory / SWEEP):
         raise UserError(f"{directory} is not a multirun: give the directory of a --multirun")
     record = runs.read_json(directory / SWEEP)
     if record.get("format") != runs.FORMAT:
@@ -98,7 +99,7 @@ def newest(outputs: Path) -> Path:
     """The directory of the newest multirun. Raises UserError when there is none."""
     directories = [
         (runs.moment(runs.read_json(path)["start"]), str(path.parent))
-        for path in outputs.glob(f"**/{runs.MULTIRUN}/*/{SWEEP}")
+        for path in (outputs.glob(f"**/{runs.MULTIRUN}/*/{SWEEP}") if exists(outputs) else ())
     ]
     if not directories:
         raise UserError(f"there is no multirun in {outputs}: `sas train --multirun` makes one")

@@ -18,6 +18,7 @@ from sascli.config import decisive
 from sascli.config.describe import leaves
 from sascli.config.settings import shown
 from sascli.errors import UserError
+from sascli.paths import exists
 from sascli.runs import slurm
 from sascli.runs.code import code_version
 from sascli.runs.files import cannot_write, make, read_json, write_json
@@ -175,6 +176,8 @@ def versions(
 
     Warns of those that cannot be read.
     """
+    if not exists(parent):
+        return []
     matches = []
     globs = (parent.glob(f"{pattern}/{MANIFEST}") for pattern in patterns or ("*",))
     for path in chain.from_iterable(globs):
@@ -228,7 +231,7 @@ def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
     train, path = outputs / "train", Path(run)
     places = [path, train / path]  # the same for an absolute path
     for directory in places:
-        if (directory / MANIFEST).exists():
+        if exists(directory / MANIFEST):
             return _checked(directory, unfinished)
     if run == "latest":
         latest = find(train, finished, "*/*", f"{MULTIRUN}/*/*")

@@ -1,6 +1,7 @@
 """The run that a measurement is of, and the checksum of its weights, read without torch."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def measured_run(directory: Path, manifest: Mapping[str, Any]) -> Path | None:
         places = [path, *(outputs / inside for outputs in directory.absolute().parents)]
     else:
         places = [path]
-    return next((place for place in places if (place / MANIFEST).exists()), None)
+    return next((place for place in places if os.path.exists(place / MANIFEST)), None)
 
 
 def is_outdated(directory: Path, manifest: Mapping[str, Any]) -> bool:

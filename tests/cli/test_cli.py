@@ -497,6 +497,32 @@ def test_errors_of_the_command(
     assert "HYDRA_FULL_ERROR" not in os.environ
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train resume={}",
+        "train resume=true name={}",
+        "train --config-dir {}",
+        "train -m seed=0,1 hydra.sweep.dir={}",
+        "train model=mnist data.root={}",
+        "train model=cifar10 data.root={}",
+        "train model=folder data.root={}",
+        "entropy run={}",
+        "plot from={}",
+        "collect {}",
+        "collect outputs={}",
+        "claims outputs={}",
+    ],
+)
+def test_path_with_a_name_too_long_is_an_error(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "outputs/train").mkdir(parents=True)
+    assert main(words.format("x" * 300).split()) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("sas: cannot read ") and message.endswith(": File name too long\n")
+
+
 def test_closed_pipe_is_silent() -> None:
     read, write = os.pipe()
     os.close(read)
