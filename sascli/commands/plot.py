@@ -29,7 +29,10 @@ def plot(config: Plot, _job: Path | None = None) -> None:
     for name in names:
         owners = [key for key, entry in STUDIES.items() if name in entry.figures]
         if study and owners and study not in owners:
-            raise UserError(f"{name} is a figure of another study: add study={owners[0]}")
+            advice = (
+                f"write study={owners[0]} instead of from" if path else f"add study={owners[0]}"
+            )
+            raise UserError(f"{name} is a figure of another study: {advice}")
     out = Path(config.out or (directory if drawable else directory / "pictures"))
     reference: dict[str, int] | None = {} if set(names) <= set(drawable) else None
     print(*figures.plot(names, directory, out, config.figures, reference), sep="\n")

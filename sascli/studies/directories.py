@@ -26,12 +26,16 @@ def figures_of(directory: Path) -> list[str]:
 def directory_of(path: str | None, outputs: Path, study: str | None) -> Path:
     """The directory of a study at a path, by default the newest under `outputs`.
 
-    With a `study`, the newest of that one. Raises UserError when there is none.
+    With a `study`, the newest of that one. Raises UserError when there is none, and for a path to
+    the directory of another study or command.
     """
     if study is not None and study not in STUDIES:
         raise unknown(study, STUDIES, "study")
     if path:
-        runs.manifest_of(Path(path))
+        of = runs.study_name(runs.manifest_of(Path(path)))
+        if study not in (None, of):
+            what = f"of the study {of}" if of else "of no study"
+            raise UserError(f"{path} is a directory {what}, not of {study}: leave study out")
         return Path(path)
     parent = outputs / "reproduce"
     newest = runs.find(parent, lambda directory, manifest: True, f"{study or '*'}/*/*")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import tables
 from PIL import Image
 
 from sascli import runs
@@ -135,3 +136,18 @@ def test_compare_names_versions_and_refuses_one_run(outputs: Path, capsys: Scree
         assert "needs two or more different runs" in capsys.readouterr().err
     assert main(["compare", "a", "missing", place]) == 2
     assert "there is no finished run 'missing'" in capsys.readouterr().err
+
+
+def test_study_beside_from_must_be_that_of_the_directory(
+    outputs: Path, tmp_path: Path, capsys: Screen
+) -> None:
+    study = tables.directory(tmp_path / "study", {})
+    for command in ("claims", "plot"):
+        assert main([command, f"from={study}", "study=copi"]) == 2
+        message = f"{study} is a directory of the study credit, not of copi: leave study out"
+        assert capsys.readouterr().err == f"sas: {message}\n"
+    assert main(["plot", f"from={outputs}/train/a/v001", "study=credit"]) == 2
+    assert "v001 is a directory of no study, not of credit" in capsys.readouterr().err
+    assert main(["plot", f"from={study}", "figure=copi_rates"]) == 2
+    message = "copi_rates is a figure of another study: write study=copi instead of from"
+    assert capsys.readouterr().err == f"sas: {message}\n"
