@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
+from sascli.config.layers import LAYERS
 from sascli.config.settings import shown
+
+LAYER_NAMES = {name for names in LAYERS.values() for name in names}
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class Never(Need):
     def unmet(self, config: Any) -> str:
         """Why the setting has no effect."""
         return f"here: {self.words}"
+
+
+def matching(needs: Mapping[str, Need], key: str) -> list[Need]:
+    """The needs of a key, by the pattern of keys; lr.rec.pi has those of lr.pi too."""
+    kind = ".".join(name for name in key.split(".") if name not in LAYER_NAMES)
+    return [
+        need
+        for pattern, need in needs.items()
+        if fnmatchcase(key, pattern) or fnmatchcase(kind, pattern)
+    ]
 
 
 def without(needs: Mapping[str, Need], key: str) -> dict[str, Need]:

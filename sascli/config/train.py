@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, ClassVar
 
 from sascli.config.figures import Figures
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
-from sascli.config.needs import Need
+from sascli.config.needs import Need, matching
 from sascli.config.rule import RuleSettings, rule_settings
 from sascli.config.settings import (
     check,
@@ -91,7 +92,7 @@ class Model:
     dt: float = setting(
         1.0, "recurrent: time step, in the unit of tau; multisensory: ms", RECURRENT
     )
-    tau: float = setting(10.0, "recurrent: time constant of the neurons", RECURRENT)
+    tau: float = setting(10.0, "recurrent: time constant of the neurons", RECURRENT, gt=0, lt=inf)
     sigma: float = setting(0.0, "recurrent: noise of the neurons", RECURRENT, ge=0)
     start: float = setting(0.0, "recurrent: h(0)", RECURRENT)
     loss: str = setting(
@@ -261,7 +262,7 @@ class Train:
             require(different, f"seeds must be different whole numbers >= 0, not {self.seeds}")
         if self.model.network == "recurrent":
             dt, tau = self.model.dt, self.model.tau
-            text = "a recurrent network has depth 3 (in, rec, out): leave depth out"
+            text = "a recurrent network has depth 3 (in, rec, out): add depth=3"
             require(self.depth == 3, text)
             require(0 < dt <= tau, f"model.dt must be > 0 and at most model.tau={tau}, not {dt}")
         else:
@@ -287,6 +288,28 @@ class Train:
             require(bool(values), f"{name} needs at least one value")
             for value in values:
                 per_kind(value, name, kinds, layers)
+            self._check_list(name, kinds)
+
+    def _check_list(self, name: str, kinds: Iterable[str]) -> None:
+        """Raises UserError for a list as default that no parameter of the rules has."""
+        value, layers = getattr(self, name), LAYERS[self.model.network]
+        if not isinstance(value, Mapping) or not isinstance(value.get("default"), (list, tuple)):
+            return
+        zeros, ones = (
+            per_kind({**value, "default": number}, name, kinds, layers) for number in (0, 1)
+        )
+        keys = [key for key in zeros if "." in key or not layers]
+        keys = [
+            key for key in keys if any(self._uses(rule, f"{name}.{key}") for rule in self.rules)
+        ]
+        names = ", ".join(f"{name}.{key}" for key in keys)
+        text = f"{name}={shown(value['default'])} has no effect beside {names}: leave it out"
+        require(not keys or any(zeros[key] != ones[key] for key in keys), text)
+
+    def _uses(self, rule: RuleSettings, key: str) -> bool:
+        """Whether a rule uses a setting of this network."""
+        needs = (*matching(self.needs, key), *matching(rule.needs, key))
+        return not any(need.unmet(self) for need in needs)
 
 
 def check_single_rates(config: Train, names: Iterable[str] = ("lr", "decay")) -> None:

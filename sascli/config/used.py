@@ -2,19 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
-from sascli.config.layers import LAYERS
-from sascli.config.needs import Need, Never
+from sascli.config.needs import Need, Never, matching
 from sascli.config.rule import RuleSettings, rule_files, rule_schema
 from sascli.config.settings import shown
 from sascli.config.train import Train
 from sascli.errors import UserError
-
-LAYER_NAMES = {name for names in LAYERS.values() for name in names}
-Needs = Mapping[str, Need]
-"""Needs by the pattern of the keys that have them."""
 
 
 def check_used(configs: Sequence[Any], typed: Mapping[str, Any]) -> None:
@@ -82,16 +76,6 @@ def fields_of(config: Any, key: str) -> Iterator[Field[Any]]:
             return
         yield entry
         node = getattr(node, name)
-
-
-def matching(needs: Needs, key: str) -> list[Need]:
-    """The needs of a key; lr.rec.pi has those of lr.pi too."""
-    kind = ".".join(name for name in key.split(".") if name not in LAYER_NAMES)
-    return [
-        need
-        for pattern, need in needs.items()
-        if fnmatchcase(key, pattern) or fnmatchcase(kind, pattern)
-    ]
 
 
 def uses(rule: RuleSettings, config: Any, key: str) -> bool:

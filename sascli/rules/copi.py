@@ -40,8 +40,8 @@ class COPISettings(RuleSettings):
         choices=("global", "local"),
     )
     decorrelation_epochs: int = setting(1, "first epochs, in which R alone learns", ge=0)
-    gain: float = setting(1000.0, "p = -gain dC/da at the output")
-    slope: float = setting(0.1, "slope of the leaky ReLU below 0")
+    gain: float = setting(1000.0, "p = -gain dC/da at the output", gt=0, lt=float("inf"))
+    slope: float = setting(0.1, "slope of the leaky ReLU below 0", ge=0, le=1)
 
 
 class DecorrelatedRule(Rule):

@@ -115,6 +115,8 @@ def test_lists_of_rates_give_replicas_with_columns(tiny: Making) -> None:
     fixed = tiny(lr={"default": [0.1, 0.3], "m": 0.2})
     assert [member.lr["m"] for member in population(fixed)] == [0.2, 0.2]
     assert varied(fixed) == {"lr": [0.1, 0.3]}
+    check(fixed)  # pi and xi have the rates of the list
+    check(tiny(lr=fixed.lr, rule={"name": "copi"}))  # r has
 
 
 @pytest.mark.parametrize(("seeds", "expected"), [(3, [0, 1, 2]), ([3, 7], [3, 7]), ([0], [0])])

@@ -205,7 +205,7 @@ def test_evaluate_and_prune_refuse_unsuitable_networks(
     [
         (
             "model=rnn_digits depth=4",
-            "a recurrent network has depth 3 (in, rec, out): leave depth",
+            "a recurrent network has depth 3 (in, rec, out): add depth=3",
         ),
         ("model=rnn_digits rule=copi", "rule=copi cannot train a recurrent network"),
         ("model=rnn_digits rule=bp_decor", "rule=bp_decor cannot train a recurrent network"),
