@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Submitted(Sweeper):
-    """Launches the jobs of the last submission to `hydra.sweep.dir`, all in one batch."""
+    """Launches the jobs of a submission to `hydra.sweep.dir`, by number, all in one batch."""
 
-    def __init__(self, **_: Any) -> None:
+    def __init__(self, submission: int, **_: Any) -> None:
+        self.submission = submission  # not the last: another process may have submitted since
         self.launcher: Launcher | None = None
         self.submitted: Multirun | None = None
 
@@ -30,8 +31,7 @@ class Submitted(Sweeper):
 
         self.submitted = multirun.load(Path(config.hydra.sweep.dir))
         if "submitit_folder" in config.hydra.launcher:
-            number = len(self.submitted.record["submissions"]) - 1
-            folder = self.submitted.directory / multirun.SUBMISSIONS / str(number) / "%j"
+            folder = self.submitted.directory / multirun.SUBMISSIONS / str(self.submission) / "%j"
             with read_write(config):
                 config.hydra.launcher.submitit_folder = str(folder)
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -44,7 +44,8 @@ class Submitted(Sweeper):
 
         assert self.launcher is not None
         assert self.submitted is not None
-        names, lines = self.submitted.record["submissions"][-1]["submitted"], self.submitted.jobs
+        names = self.submitted.record["submissions"][self.submission]["submitted"]
+        lines = self.submitted.jobs
         jobs = [[*lines[name], f"hydra.sweep.subdir={quoted(name)}"] for name in names]
         results = self.launcher.launch(jobs, initial_job_idx=0)
         for result in results:

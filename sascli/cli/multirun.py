@@ -147,12 +147,13 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     check_launcher(str(configs[0].hydra.launcher.get("_target_")))
     argv = [*command.split(), *words]
     parent = Path(configs[0].outputs) / composer.name / runs.MULTIRUN
-    directory, left = submit(directory, parent, composer.folders, jobs, argv)
+    directory, number, left = submit(directory, parent, composer.folders, jobs, argv)
     count = f"{len(left)} to run" if left else "nothing is left to run"
     print(f"jobs in {directory}\n{count}; `sas collect` shows their status", flush=True)
     if not left:
         return
     lines += [f"hydra.sweep.dir={quoted(str(directory))}", f"hydra.sweeper._target_={SWEEPER}"]
+    lines.append(f"+hydra.sweeper.submission={number}")
     sys.argv = ["sas", "-m", *lines]  # where hydra.main reads
     try:
         main = hydra.main(str(directory / CONF), composer.name, VERSION_BASE)

@@ -108,10 +108,11 @@ def newest(outputs: Path) -> Path:
 
 def record_submission(
     directory: Path, words: Sequence[str], jobs: Mapping[str, list[str]], left: Sequence[str]
-) -> None:
+) -> int:
     """Record a submission: its command line, all its jobs, and those that are `left` to run.
 
-    Raises UserError where a job was submitted with other settings before.
+    Returns its number, from 0. Raises UserError where a job was submitted with other settings
+    before.
     """
     path = directory / SWEEP
     new = {"format": runs.FORMAT, "start": runs.now(), "jobs": {}, "submissions": []}
@@ -128,3 +129,4 @@ def record_submission(
         {"words": list(words), "jobs": list(jobs), "submitted": list(left)}
     )
     runs.write_json(path, record)
+    return len(record["submissions"]) - 1

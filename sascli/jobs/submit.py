@@ -21,8 +21,8 @@ def submit(
     folders: Sequence[Path],
     jobs: Mapping[str, list[str]],
     words: Sequence[str],
-) -> tuple[Path, list[str]]:
-    """Record a submission; the multirun's directory and the names of the jobs left to run.
+) -> tuple[Path, int, list[str]]:
+    """Record a submission: the multirun's directory, its number, the names of the jobs to run.
 
     Without a `directory`, it is a new version of `parent`. The YAML files of `folders` are copied
     into it, so that later edits change no job. Jobs that are finished or active are left out.
@@ -37,8 +37,8 @@ def submit(
         statuses = multirun.load(directory).statuses() if exists else []
         done = {job.name for job in statuses if job.status in ("finished", *ACTIVE)}
         left = [name for name in jobs if name not in done]
-        multirun.record_submission(directory, words, jobs, left)
-    return directory, left
+        number = multirun.record_submission(directory, words, jobs, left)
+    return directory, number, left
 
 
 def copy(folders: Sequence[Path], conf: Path) -> None:

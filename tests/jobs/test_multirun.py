@@ -321,6 +321,23 @@ def test_other_settings_in_the_same_multirun_are_refused(
     assert "another hydra.sweep.dir" in message
 
 
+@pytest.mark.slow
+def test_jobs_of_a_submission_run_although_another_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def submitted_twice(directory: Path | None, *rest: Any) -> tuple[Path, int, list[str]]:
+        first = submit.submit(directory, *rest)
+        parent, folders, _, words = rest
+        submit.submit(first[0], parent, folders, {"seed-7": ["seed=7"]}, words)
+        return first
+
+    monkeypatch.setattr("sascli.cli.multirun.submit", submitted_twice)
+    directory = sweep()
+    assert statuses(directory) == {
+        "seed-0": "finished", "seed-1": "finished", "seed-7": "missing"
+    }  # fmt: skip
+
+
 def test_newest_multirun_is_by_its_start(tmp_path: Path) -> None:
     # the second began an hour earlier, in another time zone
     starts = ("2026-10-25T02:10:00+0100", "2026-10-25T02:10:00+0200")
