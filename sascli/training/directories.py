@@ -1,7 +1,7 @@
 """Directories of training: resumed, or begun."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,17 +64,16 @@ def same_settings(
     With `images`, which loads those of the settings, it must have the same images, too. They are
     loaded only if the directory's lie elsewhere.
     """
-    wanted = config_hash(config)
+    wanted, before = config_hash(config), partial(settings_of, schema=type(config))
 
     @cache
     def checksum() -> str | None:
         return images().checksum if images else None
 
     def same(directory: Path, manifest: Mapping[str, Any]) -> bool:
-        before = settings_of(directory, type(config))
-        if manifest["config_hash"] != wanted and config_hash(before) != wanted:
+        if manifest["config_hash"] != wanted and config_hash(before(directory)) != wanted:
             return False
-        if images is None or before.data.root == config.data.root:
+        if images is None or before(directory).data.root == config.data.root:
             return True
         return bool(manifest.get("data", {}).get("checksum") == checksum())
 
