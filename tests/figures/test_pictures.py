@@ -187,7 +187,7 @@ def test_axes_are_labelled(name: str) -> None:
         "copi_rates": {"learning rate of the weights", "held-out accuracy (%)"},
         "copi_gains": {"epoch", "test accuracy (%)", "training loss"},
         "decorrelation": {"epoch", "mean |correlation|"},
-        "decorrelated": {"image $x$", "trained $R$", "whitened\n(ZCA)"},
+        "decorrelated": {"image $y$", "trained $R$", "whitened\n(ZCA)"},
         "features": set(),
         "compression": {"layers replaced $k$", "test accuracy (%)", "parameters"},
         "atlas": {"does not hold  ←  standard errors from the bound  →  holds"},
