@@ -7,19 +7,13 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from sascli import __version__, output
 from sascli.cli.composition import Composer, validated, values
 from sascli.cli.help import WORDS, command_help, completion, overview, parsed
 from sascli.commands import COMMANDS, RENAMED, REPRODUCE, STUDIES, run, with_argument, with_study
 from sascli.config import Plan, unknown
-from sascli.config.composition import without_hydra
-from sascli.config.describe import stored
-from sascli.config.overrides import as_typed, typed_values
-from sascli.config.settings import shown
+from sascli.config.composition import as_yaml, without_hydra
+from sascli.config.overrides import as_typed, check_single, typed_values
 from sascli.errors import UserError
 
 INVALID, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes
@@ -96,7 +90,7 @@ def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
     if command == "train" and isinstance(typed.get("resume"), str) and not args.cfg:
         from sascli.commands.resume import resume  # pandas
 
-        check_single(overrides, plan)
+        check_single(() if plan else overrides)
         return run(*job(command, resume(composer, lines, typed), plan))
     cfg = composer.compose(lines)
     if args.cfg:
@@ -104,34 +98,10 @@ def launch(command: str, words: Sequence[str], plan: bool = False) -> None:
         print(as_yaml(node, args.package, args.resolve), end="")
     else:
         config = validated(command, cfg, overrides)
-        check_single(overrides, plan)
+        check_single(() if plan else overrides)
         if settings := composer.published(cfg):
             print(settings, flush=True)
         run(*job(command, config, plan))
-
-
-def check_single(overrides: Sequence[Override], plan: bool) -> None:
-    """Raises UserError for a launcher or another setting of Hydra where a command runs once."""
-    for override in overrides:
-        if override.is_hydra_override() and not plan:
-            text = "has an effect in a multirun only: add --multirun"
-            raise UserError(f"{as_typed(override)} {text}")
-
-
-def as_yaml(tree: DictConfig, key: str | None, resolve: bool) -> str:
-    """The settings as YAML, or those below `key`, or its value alone. Raises UserError."""
-    absent = object()
-    try:
-        node = OmegaConf.select(tree, stored(key, {}), default=absent) if key else tree
-        if OmegaConf.is_config(node):
-            return OmegaConf.to_yaml(node, resolve=resolve)
-    except LookupError:  # a key that OmegaConf cannot read, such as [
-        node = absent
-    except OmegaConfBaseException as error:
-        raise UserError(f"--cfg: {str(error).splitlines()[0]}") from error
-    if node is absent:
-        raise UserError(f"--package: there is no setting {key}")
-    return f"{shown(node)}\n"
 
 
 def job(command: str, config: Any, plan: bool) -> tuple[str, Any]:

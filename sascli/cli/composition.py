@@ -15,11 +15,11 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from sascli.commands import COMMANDS, schema_of
 from sascli.config import check, check_used, composition, typed, unknown
-from sascli.config.composition import conf_directory, groups, quoted, without_hydra
+from sascli.config.composition import check_new, conf_directory, groups, quoted, without_hydra
 from sascli.config.describe import stored, wrong_type
 from sascli.config.overrides import as_typed, read, typed_values
+from sascli.config.paths import is_folder
 from sascli.errors import UserError
-from sascli.paths import is_folder
 
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
 
@@ -47,17 +47,6 @@ def values(override: Override) -> list[str]:
     if not override.is_discrete_sweep():
         raise UserError(f"{as_typed(override)} has no list of values: write each value")
     return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
-
-
-def check_new(folders: Sequence[Path], ours: Path) -> None:
-    """Raises UserError for a file of the folders that has the name of one in `ours`.
-
-    A single run would take our file, a multirun, which copies all folders into one, the other.
-    """
-    names = [path.relative_to(ours) for path in ours.rglob("*.yaml")] if folders else []
-    for path in (folder / name for folder in folders for name in sorted(names)):
-        if path.exists():
-            raise UserError(f"--config-dir: {path} has the name of a file of sas: rename it")
 
 
 class Composer(composition.Composer):

@@ -1,12 +1,9 @@
 """A multirun: jobs checked, named and submitted, then handed to Hydra."""
 
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
-from contextlib import suppress
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +17,19 @@ from omegaconf import DictConfig
 from sascli import runs
 from sascli.cli.composition import Composer, validated, values
 from sascli.commands import run
-from sascli.config import check, check_used, without_effect
+from sascli.config import check_used, without_effect
 from sascli.config.composition import CONF, VERSION_BASE, quoted
 from sascli.config.overrides import typed_values
+from sascli.config.paths import is_folder
 from sascli.errors import UserError
 from sascli.jobs import multirun
 from sascli.jobs.gpus import with_gpu
 from sascli.jobs.record import recorded
 from sascli.jobs.submit import check_launcher, check_shared, named, submit
-from sascli.paths import is_folder
 from sascli.training.signals import Stopped
 
+MOST = 100
+"""Jobs that are composed to check pairs of values, 0.1 s each; beyond it, single values."""
 SWEEPER = "hydra_plugins.sas_sweeper.Submitted"
 
 
@@ -55,65 +54,11 @@ class Job:
             raise
 
 
-class Checks:
-    """Checks all jobs; composes few of them, because that takes 0.1 s for each.
-
-    One job for each choice of groups and one with each value are composed. The settings of
-    another job are those of its groups with its values, which takes a millisecond.
-    """
-
-    def __init__(
-        self, composer: Composer, before: Sequence[str] = (), after: Sequence[str] = ()
-    ) -> None:
-        """All jobs have the overrides `before` and `after` those that differ."""
-        self.composer, self.before, self.after = composer, before, after
-        self.composed: list[DictConfig] = []
-        self.checked: list[Any] = []
-        self._is_group = cache(lambda key: bool(composer.files(key)))
-        self._settings: dict[tuple[str, ...], Any] = {}  # of a job by its groups
-        self._values: dict[str, Any] = {}  # by the override
-
-    def check(self, job: Sequence[str], compose: bool) -> None:
-        """Check the job with these overrides. Raises UserError for invalid settings."""
-        pairs = [(line, line.partition("=")[0]) for line in job]
-        groups = tuple(line for line, key in pairs if self._is_group(key))
-        keys = {line: key for line, key in pairs if line not in groups}
-        settings = self._settings.get(groups)
-        if settings is not None and not compose and self._values.keys() >= keys.keys():
-            # else a setting of other groups, or an interpolation: composing decides
-            with suppress(UserError, LookupError, AttributeError):
-                for line, key in keys.items():
-                    put(settings, key, self._values[line])
-                return check(settings)
-        self.composed.append(self.composer.compose([*self.before, *job, *self.after]))
-        self.checked.append(validated(self.composer.command, self.composed[-1]))
-        self._settings.setdefault(groups, deepcopy(self.checked[-1]))
-        with suppress(LookupError, AttributeError):  # the key of an element of a list
-            self._values |= {line: value(self.checked[-1], key) for line, key in keys.items()}
-
-
-def value(settings: Any, key: str) -> Any:
-    """The value of a dotted key. Raises LookupError or AttributeError where there is none."""
-    for name in key.split("."):
-        settings = settings[name] if isinstance(settings, Mapping) else getattr(settings, name)
-    return settings
-
-
-def put(settings: Any, key: str, new: Any) -> None:
-    """Replace the value of a dotted key. Raises LookupError or AttributeError for none."""
-    value(settings, key)
-    parent, _, name = key.rpartition(".")
-    node = value(settings, parent) if parent else settings
-    if isinstance(node, MutableMapping):
-        node[name] = deepcopy(new)
-    else:
-        setattr(node, name, deepcopy(new))
-
-
 def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequence[str]) -> None:
     """Submit the jobs that are neither finished nor active, and wait for them.
 
-    Raises UserError for invalid settings of any job, before the first one, and for a failed job.
+    Raises UserError for invalid settings, alone or in pairs, before the first job, and for a
+    failed job.
     """
     command = composer.command
     of_hydra = {o.key_or_group: o for o in overrides if o.is_hydra_override()}
@@ -130,18 +75,21 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     typed = typed_values(settings)
     swept = [values(override) for override in settings if override.is_sweep_override()]
     jobs = {name: [*job, *shared] for name, job in named(product(*swept)).items()}
-    checks = Checks(composer, lines, shared)
+    configs: list[DictConfig] = []
+    checked: list[Any] = []
+    seen: set[tuple[str, ...]] = set()
     for job in product(*swept):
-        checks.check(job, compose=bool(without_effect(checks.checked, typed)))
-    configs, checked = checks.composed, checks.checked
+        most = 2 if len(configs) < MOST else 1
+        parts = {part for n in range(1, most + 1) for part in combinations(job, n)}
+        # few jobs contain all pairs of values and use all settings: save time
+        if not configs or not seen.issuperset(parts) or without_effect(checked, typed):
+            configs.append(composer.compose([*lines, *job, *shared]))
+            checked.append(validated(command, configs[-1]))
+            seen |= parts
     if not resubmitted:
         check_used(checked, typed)
-        check_shared(
-            typed_values(
-                o for o in settings if not o.is_sweep_override() or o.key_or_group == "resume"
-            ),
-            checked[0],
-        )
+        alike = [o for o in settings if not o.is_sweep_override() or o.key_or_group == "resume"]
+        check_shared(typed_values(alike), checked[0])
     for text in dict.fromkeys(filter(None, map(composer.published, configs))):
         print(text)
     check_launcher(str(configs[0].hydra.launcher.get("_target_")))

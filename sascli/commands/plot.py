@@ -5,8 +5,8 @@ from pathlib import Path
 from sascli import figures, runs
 from sascli.commands import COMMANDS
 from sascli.config import Plot, as_list
+from sascli.config.paths import exists
 from sascli.errors import UserError
-from sascli.paths import exists
 from sascli.studies.directories import directory_of, figures_of
 from sascli.studies.registry import STUDIES
 

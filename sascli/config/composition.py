@@ -11,8 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from sascli.config.describe import leaves
+from sascli.config.describe import leaves, stored
 from sascli.config.rule import rule_files, rule_schema
 from sascli.config.settings import check, plain, shown, typed, unknown
 from sascli.config.train import Train
@@ -33,6 +34,33 @@ def conf_directory(name: str) -> Path:
         if (folder / f"{name}.yaml").is_file():
             return folder
     raise UserError(f"conf/{name}.yaml is missing: install sas again")
+
+
+def check_new(folders: Sequence[Path], ours: Path) -> None:
+    """Raises UserError for a file of the folders that has the name of one in `ours`.
+
+    A single run would take our file, a multirun, which copies all folders into one, the other.
+    """
+    names = [path.relative_to(ours) for path in ours.rglob("*.yaml")] if folders else []
+    for path in (folder / name for folder in folders for name in sorted(names)):
+        if path.exists():
+            raise UserError(f"--config-dir: {path} has the name of a file of sas: rename it")
+
+
+def as_yaml(tree: DictConfig, key: str | None, resolve: bool) -> str:
+    """The settings as YAML, or those below `key`, or its value alone. Raises UserError."""
+    absent = object()
+    try:
+        node = OmegaConf.select(tree, stored(key, {}), default=absent) if key else tree
+        if OmegaConf.is_config(node):
+            return OmegaConf.to_yaml(node, resolve=resolve)
+    except LookupError:  # a key that OmegaConf cannot read, such as [
+        node = absent
+    except OmegaConfBaseException as error:
+        raise UserError(f"--cfg: {str(error).splitlines()[0]}") from error
+    if node is absent:
+        raise UserError(f"--package: there is no setting {key}")
+    return f"{shown(node)}\n"
 
 
 def comments(path: Path) -> list[str]:

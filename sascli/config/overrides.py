@@ -18,6 +18,14 @@ def as_typed(override: Override) -> str:
     return f"{written(override.get_key_element())}={override.get_value_string()}"
 
 
+def check_single(overrides: Iterable[Override]) -> None:
+    """Raises UserError for a launcher or another setting of Hydra where a command runs once."""
+    for override in overrides:
+        if override.is_hydra_override():
+            text = "has an effect in a multirun only: add --multirun"
+            raise UserError(f"{as_typed(override)} {text}")
+
+
 def read(word: str) -> Override:
     """A word in Hydra's grammar. Raises UserError unless it is setting=value."""
     with suppress(HydraException):

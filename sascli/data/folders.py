@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sascli.config.paths import is_folder
 from sascli.data.cache import cached
 from sascli.data.parts import Labels, Part, Pixels, Source, stratified_order
 from sascli.errors import UserError
-from sascli.paths import is_folder
 
 BLOCK = 2500
 """Images that are decoded, and cached, together."""

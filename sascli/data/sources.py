@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from sascli.config.paths import exists, is_folder
 from sascli.data.cache import cached
 from sascli.data.folders import folder
 from sascli.data.parts import Pixels, Source, array_part, stratified_order
 from sascli.errors import UserError
-from sascli.paths import exists, is_folder
 
 MNIST_BYTES = {
     "train-images-idx3-ubyte": 16 + 60_000 * 784,

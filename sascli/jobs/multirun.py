@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from sascli import runs
+from sascli.config.paths import exists
 from sascli.errors import UserError
 from sascli.jobs import slurm
 from sascli.jobs.status import ACTIVE, Status, read
-from sascli.paths import exists
 
 SWEEP, SUBMISSIONS = "sweep.json", ".submitit"
 

@@ -16,9 +16,9 @@ from typing import Any
 from sascli import output
 from sascli.config import decisive
 from sascli.config.describe import leaves
+from sascli.config.paths import exists
 from sascli.config.settings import shown
 from sascli.errors import UserError
-from sascli.paths import exists
 from sascli.runs import slurm
 from sascli.runs.code import code_version
 from sascli.runs.files import cannot_write, make, read_json, write_json

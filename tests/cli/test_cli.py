@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -588,29 +587,16 @@ def test_failed_job_fails_the_multirun_but_not_other_jobs(
 
 
 def test_every_job_is_checked_before_the_first(
-    tasks: list[Train], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tasks: list[Train], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["train", "-m", "optim=rmsprop,adamw", "optim.eps_inside=false,true"]
     assert main(words) == 2 and not tasks and not Path("outputs").exists()
     assert capsys.readouterr().err == (
         "sas: optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false\n"
     )
-    composed: list[Sequence[str]] = []
-    compose = Composer.compose
-
-    def counted(self: Composer, lines: Sequence[str] = ()) -> DictConfig:
-        composed.append(lines)
-        return compose(self, lines)
-
-    monkeypatch.setattr(Composer, "compose", counted)
     words = ["depth=3,4,5", "width=[3],[3,3]", "seed=0,1"]
     assert main(["train", "-m", *words]) == 2 and not tasks
     assert "width lists 2 hidden layers, but depth=3 has 1" in capsys.readouterr().err
-    checks = jobs.Checks(Composer("train"))
-    composed.clear()
-    for seed, rate, rule in product(range(4), range(1, 6), ("bp", "gbp")):
-        checks.check([f"seed={seed}", f"lr.default={rate}", f"rule={rule}"], compose=False)
-    assert len(composed) == 9  # the first two, then for 4 further rates and 3 further seeds
 
 
 def test_job_names_are_short_and_need_no_quotes() -> None:
