@@ -74,11 +74,12 @@ def launch_jobs(composer: Composer, overrides: Sequence[Override], words: Sequen
     shared = [str(o.input_line) for o in settings if not o.is_sweep_override()]
     typed = typed_values(settings)
     swept = [values(override) for override in settings if override.is_sweep_override()]
-    jobs = {name: [*job, *shared] for name, job in named(product(*swept)).items()}
+    different = named(product(*swept))
+    jobs = {name: [*job, *shared] for name, job in different.items()}
     configs: list[DictConfig] = []
     checked: list[Any] = []
     seen: set[tuple[str, ...]] = set()
-    for job in product(*swept):
+    for job in different.values():
         most = 2 if len(configs) < MOST else 1
         parts = {part for n in range(1, most + 1) for part in combinations(job, n)}
         # few jobs contain all pairs of values and use all settings: save time

@@ -53,6 +53,11 @@ def matching(needs: Mapping[str, Need], key: str) -> list[Need]:
     ]
 
 
+def met(needs: Mapping[str, Need], config: Any, key: str) -> bool:
+    """Whether a configuration meets all needs of a key."""
+    return not any(need.unmet(config) for need in matching(needs, key))
+
+
 def without(needs: Mapping[str, Need], key: str) -> dict[str, Need]:
     """The needs of a command but for one key."""
     return {pattern: need for pattern, need in needs.items() if pattern != key}

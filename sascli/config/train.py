@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from sascli.config.figures import Figures
 from sascli.config.layers import KINDS, LAYERS, RATES, alternatives, per_kind
-from sascli.config.needs import Need, matching
+from sascli.config.needs import Need, met
 from sascli.config.rule import RuleSettings, rule_settings
 from sascli.config.settings import (
     check,
@@ -298,18 +298,14 @@ class Train:
         zeros, ones = (
             per_kind({**value, "default": number}, name, kinds, layers) for number in (0, 1)
         )
-        keys = [key for key in zeros if "." in key or not layers]
         keys = [
-            key for key in keys if any(self._uses(rule, f"{name}.{key}") for rule in self.rules)
-        ]
+            key for key in zeros
+            if ("." in key or not layers) and met(self.needs, self, f"{name}.{key}")
+            and any(met(rule.needs, self, f"{name}.{key}") for rule in self.rules)
+        ]  # fmt: skip
         names = ", ".join(f"{name}.{key}" for key in keys)
         text = f"{name}={shown(value['default'])} has no effect beside {names}: leave it out"
         require(not keys or any(zeros[key] != ones[key] for key in keys), text)
-
-    def _uses(self, rule: RuleSettings, key: str) -> bool:
-        """Whether a rule uses a setting of this network."""
-        needs = (*matching(self.needs, key), *matching(rule.needs, key))
-        return not any(need.unmet(self) for need in needs)
 
 
 def check_single_rates(config: Train, names: Iterable[str] = ("lr", "decay")) -> None:

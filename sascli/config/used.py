@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
-from sascli.config.needs import Need, Never, matching
+from sascli.config.needs import Need, Never, matching, met
 from sascli.config.rule import RuleSettings, rule_files, rule_schema
 from sascli.config.settings import shown
 from sascli.config.train import Train
@@ -80,7 +80,7 @@ def fields_of(config: Any, key: str) -> Iterator[Field[Any]]:
 
 def uses(rule: RuleSettings, config: Any, key: str) -> bool:
     """Whether a rule uses a setting."""
-    return not any(need.unmet(config) for need in matching(rule.needs, key))
+    return met(rule.needs, config, key)
 
 
 def users(key: str) -> str:

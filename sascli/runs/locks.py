@@ -26,7 +26,7 @@ class BusyError(UserError):
 def lock(
     directory: Path, patience: float = PATIENCE, *, name: str = LOCK, shared: bool = False
 ) -> Iterator[None]:
-    """Keep a second writer out of a run directory; a `shared` lock those that share nothing.
+    """Keep a second writer out of a run directory; a `shared` lock admits other shared ones.
 
     Raises BusyError if another process still holds the lock after `patience` seconds.
     """

@@ -76,24 +76,23 @@ class Estimator:
 
         Raises UserError where there are fewer.
         """
-        device = training_run.pick_device(config.device)
-        if not part:
-            return training_run.load_data(config, device)
-        complete = replace(config, train_size="all", test_size="all")
-        if type(config.train_size) is int:  # held-out images are like the test images
-            complete = replace(complete, data=replace(config.data, split="test"))
-        else:
-            complete = replace(complete, test_size=config.test_size)
+        complete = config
+        if part:
+            complete = replace(config, train_size="all")
+        if part and type(config.train_size) is int:  # held-out images are like the test images
+            data = replace(config.data, split="test")
+            complete = replace(complete, test_size="all", data=data)
         key = json.dumps(plain(replace(complete, rule=None))["model"] | plain(complete.data))
-        key += f"{complete.precision} {complete.test_size}"
+        key += f"{complete.precision} {complete.train_size} {complete.test_size}"
         if key not in self._data:
+            device = training_run.pick_device(config.device)
             self._data[key] = training_run.load_data(complete, device)
-        data, size = self._data[key], config.train_size
-        if size == "all":
-            return data
-        if size > len(data.train_y):
-            raise sweep.too_many(size, len(data.train_y))
-        return replace(data, train_x=data.train_x[:size], train_y=data.train_y[:size])
+        images, size = self._data[key], config.train_size
+        if size == complete.train_size:
+            return images
+        if size > len(images.train_y):
+            raise sweep.too_many(size, len(images.train_y))
+        return replace(images, train_x=images.train_x[:size], train_y=images.train_y[:size])
 
     def costs(self, config: Train, data: Data, batch: int) -> Costs:
         """The costs of a population of these settings, by real steps from its initial state."""

@@ -413,7 +413,7 @@ ERRORS = [
     ("continual name=..", "name must be the name of a folder, without '/', not '..'"),
     ("entropy name=../../x", "name must be the name of a folder, without '/', not '../../x'"),
     ("kernel name=", "name must be the name of a folder, without '/', not ''"),
-    ("compare name=/tmp/x", "name must be the name of a folder, without '/', not '/tmp/x'"),
+    ("compare name=/else/x", "name must be the name of a folder, without '/', not '/else/x'"),
     ("reproduce credit preset.name=.", "preset.name must be the name of a folder"),
     ("reproduce credit eval.samples=0", "eval.samples must be at least 1"),
     ("reproduce", "`sas reproduce` needs a study: credit, temporal, copi, use"),
