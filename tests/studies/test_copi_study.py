@@ -78,13 +78,14 @@ def test_networks_are_the_published_ones_or_smaller(
 
 
 @pytest.mark.parametrize(
-    ("model", "epochs", "seeds"), [("mnist", 50, 3), ("cifar10", 12, 2), ("digits", 50, 3)]
+    ("model", "epochs", "seeds", "trials"),
+    [("mnist", 50, 3, 5), ("cifar10", 12, 2, 3), ("digits", 50, 3, 5)],
 )
 def test_paper_preset_has_epochs_and_seeds_of_the_model(
-    model: str, epochs: int, seeds: int
+    model: str, epochs: int, seeds: int, trials: int
 ) -> None:
     config = composed("reproduce copi", f"model={model}", "preset=paper")
-    assert (config.epochs, config.seeds, config.preset.rate_seeds) == (epochs, seeds, 5)
+    assert (config.epochs, config.seeds, config.preset.rate_seeds) == (epochs, seeds, trials)
     assert config.preset.maps == "all" and config.preset.cut.startswith(f"{epochs} epochs")
     changed = composed("reproduce copi", f"model={model}", "preset=paper", "epochs=3", "seeds=1")
     assert (changed.epochs, changed.seeds) == (3, 1)
