@@ -21,6 +21,8 @@ from sascli.config.overrides import as_typed, read, typed_values
 from sascli.config.paths import is_folder
 from sascli.errors import UserError
 
+NAMES = ("name", "run", "resume")
+"""Settings with the name of a run."""
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
 
 
@@ -94,10 +96,9 @@ class Composer(composition.Composer):
             raise UserError(f"{override.input_line}: a setting cannot be removed, only set")
         if override.is_hydra_override():
             return override
-        if key == "resume" and type(value) in (int, float):  # a run named 2024
-            return self._override(
-                read(f"{key}={quoted(str(override.input_line).partition('=')[2])}")
-            )
+        if key in NAMES and type(value) in (int, float):  # a run named 2024_1, no number 20241
+            text = quoted(str(override.input_line).partition("=")[2])
+            return self._override(read(f"{key}={text}"))
         if self.files(key) and isinstance(value, bool | int | float):
             raise unknown(str(value), self.options(key), key)
         if self.files(key) and isinstance(value, list):
@@ -130,5 +131,5 @@ class Composer(composition.Composer):
             return UserError(f"{error}: {text}".removeprefix("Error merging override "))
         text = f"{error}: {cause}" if cause else str(error)
         if text.startswith("In 'experiment/"):
-            text += f"; `sas {self.command} --help` shows each experiment's command"
+            text += f"; `sas {self.command} --help` lists its experiments"
         return UserError(" ".join(text.split("\nTo append")[0].split()))

@@ -23,11 +23,10 @@ TAIL = """
 `sas help COMMAND` lists the settings of a command, `sas --version` prints the version. For tab
 completion in bash or zsh: eval "$(sas completion bash)"; fish: sas completion fish | source"""
 NOTES = """
-A later setting wins: groups in the order above, then the command line. experiment=NAME is for the
-command shown beside it above. Lists are written 'width=[100,50]', quoted for the shell; null
-means none. The jobs of --multirun are in <outputs>/<command>/multirun/<version>, named by the
-settings that differ. An error is one line with exit code 2; HYDRA_FULL_ERROR=1 adds the
-traceback."""
+A later setting wins: groups in the order above, then the command line. Lists are written
+'width=[100,50]', quoted for the shell; null means none. The jobs of --multirun are in
+<outputs>/<command>/multirun/<version>, named by the settings that differ. An error is one line
+with exit code 2; HYDRA_FULL_ERROR=1 adds the traceback."""
 
 
 class Parser(ArgumentParser):
@@ -110,7 +109,8 @@ def options(composer: Composer, cfg: DictConfig) -> Iterator[tuple[str, str]]:
     for group, chosen in groups(cfg).items():
         files = {} if group.startswith("hydra") else composer.files(group)
         for option, path in files.items():
-            yield f"{group}={option}{'*' * (option == chosen)}", next(iter(comments(path)), "")
+            if not composer.foreign(path):
+                yield f"{group}={option}{'*' * (option == chosen)}", "".join(comments(path)[:1])
 
 
 def completion(words: list[str]) -> str:

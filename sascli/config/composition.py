@@ -136,22 +136,18 @@ class Composer:
         """
         for line in lines:
             key, _, name = line.partition("=")
-            if key == "experiment" and (path := self.files(key).get(name)):
-                self._check_experiment(path)
+            path = self.files(key).get(name) if key == "experiment" else None
+            if path and (theirs := self.foreign(path)):
+                raise UserError(f"{line} is for another command, `{theirs}`")
         lines = [*self.search, *lines]
         return self.loader.load_configuration(self.name, lines, RunMode.RUN, from_shell=False)
 
-    def _check_experiment(self, path: Path) -> None:
-        """Raises UserError if an experiment's first comment has the line of another command."""
-        command, setting = self.name.replace("/", " "), f"experiment={path.stem}"
-        lines = [
-            line for line in "".join(comments(path)[:1]).split(" && ") if setting in line.split()
-        ]
-        if lines and not any(line.startswith(f"sas {command} ") for line in lines):
-            raise UserError(
-                f"{setting} is for another command, `{lines[0]}`; `sas {command} --help` shows "
-                "each experiment's command"
-            )
+    def foreign(self, path: Path) -> str:
+        """The line of another command that an experiment's first comment has; else empty."""
+        ours = f"sas {self.name.replace('/', ' ')} "
+        lines = "".join(comments(path)[:1]).split(" && ")
+        lines = [line for line in lines if f"experiment={path.stem}" in line.split()]
+        return "" if any(line.startswith(ours) for line in lines) else "".join(lines[:1])
 
     def files(self, group: str) -> dict[str, Path]:
         """The YAML files of a group by option; empty for Hydra's groups and for other keys."""
@@ -159,11 +155,15 @@ class Composer:
         return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
     def options(self, group: str) -> list[str]:
-        """The choices of a group, those of Hydra's packages included; empty if it is none."""
+        """The choices of a group, those of Hydra's packages included; empty if it is none.
+
+        Experiments of other commands are left out.
+        """
         names = self.loader.get_group_options(
             group.partition("@")[0], config_name=self.name, overrides=self.search
         )
-        return [name for name in names if not name.endswith("_schema")]
+        left_out = {name for name, path in self.files(group).items() if self.foreign(path)}
+        return [name for name in names if name not in left_out and not name.endswith("_schema")]
 
     def published(self, cfg: DictConfig) -> str:
         """The settings of a rule that sets its own for the model, in one line; else empty."""

@@ -250,6 +250,7 @@ class Train:
         hidden_widths(self.width, self.depth)
         if self.rule is not None:
             check(self.rule, "rule.")
+        require(self.name != "latest", "name=latest: run=latest means the newest run; rename it")
         rmsprop = self.optim.name == "rmsprop"
         require(rmsprop or self.optim.pi is None, "optim.pi is null or, with optim=rmsprop, sgd")
         text = "optim.eps_inside needs optim=rmsprop: add optim.eps_inside=false"

@@ -116,7 +116,8 @@ def test_command_help_shows_groups_and_composed_defaults(
     assert main(["train", "--help", "model=mnist", "lr=0.3"]) == 0
     out = capsys.readouterr().out
     assert "\n  model=mnist* " in out and "\n  model=cifar10 " in out
-    assert "\n  batch_size=500 " in out and "\n  lr=0.3 " in out and "experiment=NAME" in out
+    assert "\n  batch_size=500 " in out and "\n  lr=0.3 " in out and " experiment=fig3a " in out
+    assert "experiment=fig4a" not in out  # of sas perturb
     assert main(["train", "--help", "rule=copi"]) == 0
     assert (
         "\n  rule.gain=100.0          p = -gain dC/da at the output (a number)\n"
@@ -457,6 +458,10 @@ ERRORS = [
     ("train -m resume=here seed=0,1", "resume=here has no effect on a multirun: resume one run"),
     ("train -m resume=true seed=0,1", "resume=true has no effect on a multirun: resume one run"),
     ("train -m resume=false,true", "resume=false,true has no effect on a multirun"),
+    ("train name=latest", "run=latest means the newest run"),
+    ("entropy run=2024_1", "there is no finished run '2024_1' in outputs/train"),
+    ("perturb experiment=fig3b", "is for another command, `sas train experiment=fig3b`"),
+    ("perturb experiment=fig", "there is no experiment 'fig'; did you mean 'fig4a'? known: fig4a"),
     ("train resume=2024", "there is no run '2024' in outputs/train"),
     ("train resume=1e3", "there is no run '1e3' in outputs/train"),
     ("train resume=[a]", "resume must be true, false or the path or name of a run, not [a]"),
