@@ -36,10 +36,13 @@ OLD_KINDS = {  # `kind` in manifests of earlier versions -> the study
 Wanted = Callable[[Path, Mapping[str, Any]], bool]
 """Whether a directory, with its manifest, is one that is looked for."""
 NO_NUMBERS = ("name", "checkpoint_every")
-"""Settings of a run that change none of its numbers, although its hash depends on them."""
+"""Settings of a run that change none of its numbers."""
 SHOWN = 5
 """Versions that an error lists at most."""
-PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "safetensors")
+PACKAGES = (
+    *("torch", "torchvision", "pillow", "numpy", "numba", "scipy", "scikit-learn"),
+    *("pandas", "hydra-core", "safetensors"),
+)
 
 
 def claim(parent: Path) -> Path:
