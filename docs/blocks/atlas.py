@@ -24,7 +24,7 @@ def counts(source: Source) -> str:
     records = []
     for claim in CLAIMS:
         rows = table[table["claim"] == claim.number].set_index("factor")
-        others = rows.drop(PUBLISHED).drop_duplicates(["statistic", "mean", "se", "verdict"])
+        others = rows.drop(PUBLISHED).drop_duplicates(["mean", "se", "verdict", "detail"])
         numbers = others["verdict"].value_counts()
         records.append(
             {

@@ -51,7 +51,8 @@ def label(setting: str) -> str:
     "credit study itself, with all its T and depths) and claims by number (columns). Colour: "
     "distance of the rule's first statistic, of one that does not hold the first that fails, from "
     "its bound, beyond what the rule asks, in standard errors over seeds, cut at {most:g}; blue: "
-    "holds, red with a dash: does not hold; hatched: not measured; no error bars.",
+    "holds, red with a dash: does not hold; hatched: not measured. Black lines separate the "
+    "factors that are varied, each with the setting that it starts from; no error bars.",
     on_images=False,
 )
 def atlas(fig: Figure, tables: Tables, reference: Reference) -> Values:

@@ -43,8 +43,8 @@ def convolution_layers(fig: Figure, tables: Tables, reference: Reference) -> Val
     "layers",
     caption="Very important (VIP: π = 0 and Ξ = 0) and unimportant (UIP: π = 1) weights of each "
     "layer after gBP training, T = {train_size}; layer {last} is the read-out, the others are "
-    "convolutions. Top: fraction (%) of the layer's weights; bottom: their number. Points: mean "
-    "over seeds; {bars}.",
+    "convolutions. Top: fraction (%) of the layer's weights; bottom: their number, on a "
+    "logarithmic scale. Points: mean over seeds; {bars}.",
 )
 def convolution_vips(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """Fractions above numbers, error bars over seeds."""
@@ -57,7 +57,9 @@ def convolution_vips(fig: Figure, tables: Tables, reference: Reference) -> Value
         curve(panels[0], table, "layer", f"{name}_fraction", look, scale=100)
         curve(panels[1], numbers, "layer", "number", look)
     panels[0].set(ylabel="fraction (%)", ylim=(0, None))
-    panels[1].set(xlabel="layer", xticks=unique(table, "layer"), ylabel="number", ylim=(0, None))
+    panels[1].set(xlabel="layer", xticks=unique(table, "layer"), ylabel="number")
+    panels[1].set_yscale("symlog", linthresh=1)  # a number may be 0
+    panels[1].set_ylim(0, None)
     style.legend(fig, panels[0])
     return {"last": table["layer"].max(), "bars": seeds(table)}
 

@@ -247,7 +247,8 @@ LABELS = {"m": "$m$", "pi": r"$\pi$", "xi": r"$\Xi$"}
     caption="Parameters of the recurrent connections over training, recorded every few epochs, "
     "along the first two principal components of each network's own path; a line per {line} "
     "({seeds}), from the circle (epoch {first}) to the square (the network's last epoch, "
-    "{last}). Above each panel: mean fraction of the variance over epochs. No error bars.",
+    "{last}). The sign of a component is arbitrary, so left and right mean nothing. Above each "
+    "panel: mean fraction of the variance over epochs. No error bars.",
 )
 def synapses(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per parameter; networks look different where there are enough looks."""

@@ -18,7 +18,7 @@ from sascli.figures.draw.rows import Reference, Tables, rows, seeds
     "φ). Above, against the angle φ: lines, infinite width by the recursion; points, mean over "
     "random networks of width {width}; {bars}. Below: deviation of a network from infinite "
     "width, root mean square over φ relative to that of Θ, against the width; {bars}; grey: "
-    "width to the power -1/2 through the mean of the points.",
+    "width to the power -1/2 through the geometric mean of the networks.",
 )
 def kernel(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """Kernels of the greatest width over the angle, and the deviation of every width."""

@@ -20,7 +20,7 @@ PIXELS = style.LOOKS[2] | {"label": "gBP, pixel by pixel"}
     "history",
     caption="Test accuracy (%, mean field) over training by gBP and BP: above images in sequence "
     "({digits}{pixels}), below the correct choices in the multisensory task, over all modalities "
-    "and frequencies.{stops} Lines: mean over seeds; {band}{counts}.",
+    "and frequencies.{stops} Lines: mean over seeds; {band}{counts}, cut off at 100 %.",
 )
 def temporal_accuracy(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A panel per model, a line per rule; pixel by pixel beside rows, where that was trained."""
@@ -30,6 +30,7 @@ def temporal_accuracy(fig: Figure, tables: Tables, reference: Reference) -> Valu
         for rule, look in style.RULES.items():
             accuracy(ax, rows(tables, "history", model=model, rule=rule), look)
         epoch_axis(ax)
+        ax.set_ylim(top=min(ax.get_ylim()[1], 100))
     above = next(iter(panels.values()))
     pixels = reference.get("pixels")
     if pixels is not None:
