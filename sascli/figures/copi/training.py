@@ -141,6 +141,8 @@ def copi_rates(fig: Figure, tables: Tables, reference: Reference) -> Values:
     ax = style.panel(fig, 2.8)
     for depth, (point, marker) in enumerate(MARKERS.items()):
         part = table[table["point"] == point]
+        if part.empty:  # not every preset tries every rule
+            continue
         mean = part.groupby("lr")["accuracy"].mean()
         look = POINTS[point] | {"marker": marker, "mfc": "white", "zorder": 9 - depth}
         ax.plot(part["lr"], part["accuracy"], **look | {"linestyle": "", "label": None})
