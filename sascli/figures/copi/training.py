@@ -9,8 +9,8 @@ from sascli.figures.draw.picture import Values, picture
 from sascli.figures.draw.rows import Reference, Tables, plural, rows, seeds
 
 PUBLISHED = (
-    "At the published rates; \u201cbest\u201d is the best rate on held-out images where it is "
-    "another, that of plain BP and gBP where these were trained. {diverged}"
+    "At the published rates; \u201cbest\u201d: at the best rate on held-out images where it is "
+    "another; plain BP and gBP, where shown, at their best rates. {diverged}"
 )
 SEARCHED = (  # the tables of earlier versions, without arms.csv
     "COPI-BP and COPI, local, at the published rate, the others at their best on held-out images."
@@ -38,11 +38,11 @@ MARGIN = 5  # percentage points shown below the lowest end of a curve
 @picture(
     "history linear",
     optional="arms",
-    caption="Test accuracy (%) over the epochs: COPI with exact and with random feedback and "
-    "with local decorrelation, BP with decorrelation and with Adam, plain BP and gBP where they "
-    "were trained; networks of L = {depth} layers, T = {train_size}. In the first epoch the rules "
-    "that decorrelate do nothing else; accuracies below {floor:.0f} % are cut off. {rates} "
-    "Dotted at {linear:.1f} %: logistic regression. Lines: mean over seeds; {band}.",
+    caption="Test accuracy (%) over the epochs: COPI with exact feedback (COPI-BP), with random "
+    "feedback (COPI-FA) and with local decorrelation, beside other rules; networks of L = {depth} "
+    "layers, T = {train_size}. In the first epoch the rules that decorrelate do nothing else; "
+    "accuracies below {floor:.0f} % are cut off. {rates} Dotted at {linear:.1f} %: logistic "
+    "regression. Lines: mean over seeds; {band}.",
 )
 def copi_accuracy(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A curve per rule with its band."""
@@ -79,8 +79,8 @@ SQUARED = {point: look for point, look in POINTS.items() if point != "gbp"}
     "history",
     caption="Training loss over the epochs, the mean of |y - t|² / 2 over an epoch's images as "
     "they are learnt, the same for all of these rules; networks of L = {depth} layers, T = "
-    "{train_size}. Rates and names as in the figure of the accuracy; gBP, whose loss is the "
-    "cross entropy, is left out. Lines: mean over seeds; {band}.",
+    "{train_size}. Rates and names as in the figure of the accuracy, without gBP, whose "
+    "loss is the cross entropy. Lines: mean over seeds; {band}.",
 )
 def copi_loss(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A curve per rule with its band, on a logarithmic axis."""
@@ -101,8 +101,9 @@ LINES = ("-", "--", ":", "-.")
     "gains",
     caption="COPI-BP at several gains, its learning rate the published one throughout, beside BP "
     "with Adam at several learning rates η: test accuracy (%, top) and training loss, the mean "
-    "of |y - t|² / 2 (bottom), over the epochs; networks of L = {depth} layers, T = "
-    "{train_size}. Networks that diverged are left out. Lines: mean over seeds; {band}.",
+    "of |y - t|² / 2 (bottom), over the epochs, in the first of which COPI only decorrelates; "
+    "networks of L = {depth} layers, T = {train_size}. Networks that diverged are left out. "
+    "Lines: mean over seeds; {band}.",
 )
 def copi_gains(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A curve per gain and per rate in either panel, with its band."""
