@@ -14,6 +14,7 @@ from omegaconf.errors import ValidationError as WrongType
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from sascli.commands import COMMANDS, schema_of
+from sascli.commands.values import RUNS
 from sascli.config import check, check_used, composition, typed, unknown
 from sascli.config.composition import check_new, conf_directory, groups, quoted, without_hydra
 from sascli.config.describe import stored, wrong_type
@@ -21,8 +22,8 @@ from sascli.config.overrides import as_typed, read, typed_values
 from sascli.config.paths import is_folder
 from sascli.errors import UserError
 
-NAMES = ("name", "run", "resume")
-"""Settings with the name of a run."""
+NAMES = ("name", *RUNS)
+"""Settings that are names, also where they look like numbers."""
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
 
 

@@ -604,6 +604,11 @@ def test_every_job_is_checked_before_the_first(
     assert "width lists 2 hidden layers, but depth=3 has 1" in capsys.readouterr().err
 
 
+def test_names_that_look_like_numbers_stay() -> None:
+    prune = configuration("prune", ["run=1e3", "baseline=2024_1", "name=2024_2"])
+    assert (prune.run, prune.baseline, prune.name) == ("1e3", "2024_1", "2024_2")
+
+
 def test_job_names_are_short_and_need_no_quotes() -> None:
     assert job_name(["width=[40,20]", "lr.default=-1"]) == "width-40-20+lr--1"
     assert job_name(["++rule.credit=fa", "data.root=/a b"]) == "rule.credit-fa+data.root-a-b"
