@@ -203,6 +203,12 @@ def test_axes_are_labelled(name: str) -> None:
     assert figure.get_figwidth() == (6.8 if name == "atlas" else 3.4)  # both columns of a page
 
 
+def test_m_and_pi_of_a_filter_are_in_one_column() -> None:
+    shown = [ax.get_position().x0 for ax in usual("filters").axes if ax.images and ax.axison]
+    means, masses = np.array_split(shown, 2)
+    np.testing.assert_allclose(means, masses)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", figures.pictures())
 def test_texts_neither_overlap_nor_leave_the_picture(name: str) -> None:

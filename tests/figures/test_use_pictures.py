@@ -67,8 +67,8 @@ def test_pruning_has_panels_before_and_after_fine_tuning() -> None:
         assert list(by_label) == [
             r"gBP, $\pi$",
             r"gBP, $|\mu|/\sigma$",
-            r"gBP, $|\mu|$",
-            r"BP, $|\mu|$",
+            r"gBP, $|\mu|/\sqrt{N}$",
+            r"BP, $|\mu|/\sqrt{N}$",
         ]
         seeds = 100 * table.query(f"epochs == {epochs} and level == 0.2")["test_accuracy"]
         x, y, half = by_label[r"gBP, $\pi$"]
@@ -81,7 +81,7 @@ def test_pruning_of_a_run_of_bp_names_bp_alone() -> None:
     made["pruning"] = made["pruning"].query("rule == 'bp'")
     figure = drawn("pruning", made)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == [r"BP, $|\mu|$", "BP, unpruned"]
+    assert labels == [r"BP, $|\mu|/\sqrt{N}$", "BP, unpruned"]
     caption = str(figure.get_label())
     assert "in all layers together: BP's of largest |μ|/√N, N the inputs of the layer. " in caption
     assert caption.endswith("dotted: the unpruned network of BP.") and "gBP" not in caption

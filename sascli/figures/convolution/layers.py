@@ -66,7 +66,7 @@ def convolution_vips(fig: Figure, tables: Tables, reference: Reference) -> Value
 
 MOST = 32
 ACROSS = 16
-ROWS = {"m": ("mean $m$", "RdBu_r"), "pi": (r"spike mass $\pi$", "cividis")}
+ROWS = {"m": ("$m$", "RdBu_r"), "pi": (r"$\pi$", "cividis")}
 """The kinds of pictures of filters, with their colours."""
 
 
@@ -83,28 +83,30 @@ def filters(fig: Figure, tables: Tables, reference: Reference) -> Values:
     units, channels = unique(table, "unit")[:MOST], unique(table, "channel")
     across = min(ACROSS, len(units))
     down = -(-len(units) // across) * len(channels)
-    fig.set_figheight(2 * (0.3 + style.WIDTH / max(across, 4) * down))
+    fig.set_figheight(0.3 + 2 * style.WIDTH / max(across, 4) * down)
+    fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     largest = float(table["m"].abs().max()) or 1.0
-    parts = fig.subfigures(2, 1, squeeze=False)[:, 0]
-    for part, (column, (label, colours)) in zip(parts, ROWS.items(), strict=True):
-        part.suptitle(label)
+    ratios = {"height_ratios": [1.0] * down + [0.3] + [1.0] * down}  # a gap between the blocks
+    grid = fig.subplots(2 * down + 1, across, squeeze=False, gridspec_kw=ratios)
+    for ax in grid.ravel():
+        ax.set_axis_off()
+    blocks = (grid[:down], grid[down + 1 :])
+    for block, (column, (label, colours)) in zip(blocks, ROWS.items(), strict=True):
         limits = {"vmin": 0.0 if column == "pi" else -largest}
         limits["vmax"] = 1.0 if column == "pi" else largest
-        grid = part.subplots(down, across, squeeze=False)
-        for ax in grid.ravel():
-            ax.set_axis_off()
         for number, unit in enumerate(units):
             for channel in channels:
                 kernel = table[(table["unit"] == unit) & (table["channel"] == channel)]
                 values = kernel.pivot_table(column, "row", "column")
-                ax = grid[number // across * len(channels) + channels.index(channel)]
+                ax = block[number // across * len(channels) + channels.index(channel)]
                 panel = ax[number % across]
                 image = panel.imshow(values, cmap=colours, **limits)
                 panel.set(xticks=[], yticks=[])
                 panel.set_axis_on()  # a frame: 0 is as white as the page
                 panel.spines[:].set(visible=True, linewidth=0.4, color="grey")
         ticks = [0.0, 0.5, 1.0] if column == "pi" else None
-        part.colorbar(image, ax=list(grid.ravel()), aspect=9, ticks=ticks)
+        bar = fig.colorbar(image, ax=list(block.ravel()), aspect=4.5 * down, ticks=ticks)
+        bar.ax.set_title(label, fontsize="medium")
     every = len(units) == table["unit"].nunique()
     several = f", a kernel for each of {len(channels)} channels under each other"
     return {

@@ -18,7 +18,7 @@ CHOSEN = {
     "magnitude": "of largest |μ|/√N, N the inputs of the layer",
 }
 """Which connections remain, by the criterion."""
-CRITERIA = {"pi": r"$\pi$", "snr": r"$|\mu|/\sigma$", "magnitude": r"$|\mu|$"}
+CRITERIA = {"pi": r"$\pi$", "snr": r"$|\mu|/\sigma$", "magnitude": r"$|\mu|/\sqrt{N}$"}
 
 
 def level_axis(ax: Axes, levels: list[float]) -> None:
