@@ -129,10 +129,14 @@ def last_means(source: Source) -> pd.DataFrame:
     return pd.DataFrame(last[columns]).assign(accuracy=100 * last["test_accuracy_mean"])
 
 
-def ahead(accuracies: pd.DataFrame, size: int) -> Check:
-    """gBP's accuracy minus BP's at one T, paired by seed."""
+def pairs(accuracies: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Accuracies of gBP and BP at one T, a row per seed."""
     networks = accuracies[accuracies["train_size"] == size]
-    values = by_seed(networks, "accuracy", "rule", need=list(RULES))
+    return by_seed(networks, "accuracy", "rule", need=list(RULES))
+
+
+def ahead(values: pd.DataFrame) -> Check:
+    """gBP's accuracy minus BP's, paired by seed."""
     return Check("", values["gbp"] - values["bp"], above=0, errors=-1)
 
 
@@ -144,13 +148,11 @@ def against_bp(source: Source) -> str:
     records, since = list[dict[str, object]](), list[int]()
     table, last, mean = final_accuracies(source), last_accuracies(source), last_means(source)
     for size in table["train_size"].unique():
-        networks = table[table["train_size"] == size]
-        values = by_seed(networks, "accuracy", "rule", need=list(RULES))
-        difference, end = ahead(table, size), ahead(last, size)
-        means = ahead(mean, size) if (mean["train_size"] == size).any() else None
-        searched = (
-            size if size in best else best.index.max()
-        )  # the validation images were held out
+        values = pairs(table, size)
+        difference, end = ahead(values), ahead(pairs(last, size))
+        means = ahead(pairs(mean, size)) if (mean["train_size"] == size).any() else None
+        # no rate is searched with all images: some of them are held out
+        searched = size if size in best else best.index.max()
         since = [*since, int(size)] if difference.holds else []
         records.append(
             {
@@ -159,7 +161,7 @@ def against_bp(source: Source) -> str:
                 "BP %": spread(values["bp"]),
                 "gBP - BP, points": f"{difference.mean:.2f}",
                 "SE": f"{difference.error:.2f}",
-                "epochs averaged": networks["epochs"].iloc[0],
+                "epochs averaged": table.loc[table["train_size"] == size, "epochs"].iloc[0],
                 "last epoch alone": f"{end.mean:.2f}",
                 "its SE": f"{end.error:.2f}",
                 "mean networks": f"{means.mean:.2f}" if means else "",
