@@ -164,13 +164,17 @@ class Gradients:
     @torch.no_grad()
     def backward(self, k: Tensor, tape: Sequence[Saved]) -> None:
         """Gradients from k = dC/doutputs, which is overwritten."""
+        self._backpropagate(k, tape)
+        if not self.before_chain:
+            self.maps.finish()
+
+    def _backpropagate(self, k: Tensor, tape: Sequence[Saved]) -> None:
+        """The maps' part of `backward`."""
         for number, scale in reversed(list(enumerate(self.network.scales))):
             saved = tape[number]
             below = self.maps.backward(number, k.mul_(scale), saved, input_gradient=number > 0)
             if below is not None:
                 k = relu_backward(below, saved[0])
-        if not self.before_chain:
-            self.maps.finish()
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -143,9 +143,8 @@ class OnPatches(Gradients):
         ends = pairwise([*range(0, batch, PIECE), batch])
         return torch.cat([outputs(start, stop) for start, stop in ends], 1)
 
-    @torch.no_grad()
-    def backward(self, k: Tensor, tape: Sequence[Saved]) -> None:
-        """Gradients from k = dC/doutputs, which is overwritten."""
+    def _backpropagate(self, k: Tensor, tape: Sequence[Saved]) -> None:
+        """The maps' part, with the gradients of patches added up."""
         network = self.network
         replicas, batch = k.shape[:2]
         for number, scale in reversed(list(enumerate(network.scales))):
@@ -159,4 +158,3 @@ class OnPatches(Gradients):
                 shape = (replicas, batch, *network.sides[number], network.widths[number])
                 k = add_patches(k, network.kernel, shape)
             k = k.reshape(replicas, -1, network.widths[number])
-        self.maps.finish()

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from sascli.config import Optim, RuleSettings, rule_settings
 from sascli.core import fused
+from sascli.core.convolutional import Convolutional
 from sascli.core.network import FeedForward
 from sascli.core.optimisers import AdamW, SlabAdamW
+from sascli.core.patches import Kernel
 from sascli.core.streams import streams
 from sascli.errors import UserError
 from sascli.rules import rule_class
@@ -32,12 +34,16 @@ SETUP = Setup(
 STILL = replace(SETUP, lr=dict.fromkeys(KINDS, [0.0] * 2), decay=dict.fromkeys(KINDS, [0.0] * 2))
 
 
-def begun(name: str, setup: Setup = SETUP, widths: tuple[int, ...] = (6, 5, 3)) -> Rule:
+def begun(
+    name: str,
+    setup: Setup = SETUP,
+    widths: tuple[int, ...] = (6, 5, 3),
+    network: FeedForward | None = None,
+) -> Rule:
     """A rule with its parameters drawn, ready for the batches of epoch 1."""
     settings = RuleSettings(name)
-    rule = rule_class(settings)(
-        FeedForward(widths, len(setup.seeds), dtype=torch.float64), settings, setup
-    )
+    network = network or FeedForward(widths, len(setup.seeds), dtype=torch.float64)
+    rule = rule_class(settings)(network, settings, setup)
     rule.initialise()
     rule.start_epoch(1)
     return rule
@@ -246,14 +252,16 @@ EQUAL = replace(
 )
 
 
+@pytest.mark.parametrize("convolutional", [False, True])
 def test_population_of_equal_rates_steps_as_one_of_different(
-    monkeypatch: pytest.MonkeyPatch,
+    convolutional: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """gBP's chain rule and AdamW in one pass equal the two one after the other."""
     ends = []
     for large, optimiser in ((1, SlabAdamW), (10**9, AdamW)):
         monkeypatch.setattr(fused, "LARGE", large)
-        rule = begun("gbp", EQUAL)
+        filters = Convolutional((1, 4, 3), (2, 3), Kernel(2, 1), 2, dtype=torch.float64)
+        rule = begun("gbp", EQUAL, network=filters if convolutional else None)
         assert type(rule.optimiser) is optimiser
         losses = torch.stack([rule.step(*batch(t, 10 - t)) for t in range(6)])
         ends.append(torch.cat((rule.network.all.flatten(), losses.flatten())))
