@@ -35,7 +35,7 @@ def clean(config: Clean, _job: Path | None = None) -> None:
     versions, used, total = stopped_versions(outputs), references(outputs), 0
     old = old_versions(versions, config.same)
     for path in (path for path in old if config.match is None or config.match in str(path)):
-        if user := used.get(path.resolve()) or used.get(path.parent.resolve()):
+        if user := user_of(path.resolve(), used):
             print(f"kept     {path}, to which {user} refers")
             continue
         total += (size := size_of(path))
@@ -92,21 +92,33 @@ def references(outputs: Path) -> dict[Path, Path]:
     return used
 
 
+def user_of(version: Path, used: Mapping[Path, Path]) -> Path | None:
+    """A directory outside a version that refers to it, to a run in it or to all versions."""
+    return next(
+        (
+            user
+            for path, user in used.items()
+            if (path == version.parent or path.is_relative_to(version))
+            and not user.resolve().is_relative_to(version)
+        ),
+        None,
+    )
+
+
 def referred(directory: Path, outputs: Path) -> Iterator[Path]:
-    """The run that a directory measured, and its baseline.
+    """The run that a directory measured, and its baseline: all that they can be.
 
     Of a baseline that the manifest lacks, as of earlier versions, and of a name of one, the folder
     of versions.
     """
     manifest = runs.manifest_of(directory)
-    if run := runs.measured_run(directory, manifest):
-        yield run
-    if baseline := manifest.get("baseline"):
-        yield Path(baseline)
-    elif (directory / runs.CONFIG).exists():
+    for key in ("run", "baseline"):
+        if path := manifest.get(key):
+            yield from runs.places(directory, Path(path))
+    if "baseline" not in manifest and (directory / runs.CONFIG).exists():
         baseline = runs.read_json(directory / runs.CONFIG).get("baseline")
-        places = [Path(baseline), outputs / "train" / baseline] if baseline else []
-        yield from filter(Path.exists, places)
+        paths = [Path(baseline), outputs / "train" / baseline] if baseline else []
+        yield from filter(Path.exists, paths)
 
 
 def size_of(directory: Path) -> int:

@@ -43,4 +43,11 @@ from sascli.runs.files import (
     write_table,
 )
 from sascli.runs.locks import WORKERS, BusyError, busy, lock
-from sascli.runs.weights import CHECKSUM, WEIGHTS, is_outdated, measured_run, weights_checksum
+from sascli.runs.weights import (
+    CHECKSUM,
+    WEIGHTS,
+    is_outdated,
+    measured_run,
+    places,
+    weights_checksum,
+)

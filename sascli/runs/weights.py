@@ -10,6 +10,8 @@ from sascli.runs.directories import MANIFEST
 
 WEIGHTS = "weights.safetensors"
 CHECKSUM = "sha256"
+OF_RUNS = ("train", "sweep-datasize", "reproduce")
+"""The folders of outputs that hold runs."""
 
 
 def weights_checksum(run: Path) -> str | None:
@@ -22,19 +24,25 @@ def weights_checksum(run: Path) -> str | None:
         return None
 
 
+def places(directory: Path, path: Path) -> list[Path]:
+    """The runs that a path in the manifest of `directory` can mean.
+
+    They are in the outputs that contain the directory, or where the path leads from here.
+    """
+    parts = path.parts
+    inside = [Path(*parts[n:]) for n, part in enumerate(parts) if part in OF_RUNS]
+    around = [outputs / end for outputs in directory.absolute().parents for end in inside]
+    return [place for place in (*around, path) if os.path.exists(place / MANIFEST)]
+
+
 def measured_run(directory: Path, manifest: Mapping[str, Any]) -> Path | None:
     """The run that the measurement in `directory` is of; None where it is not there any more.
 
-    A relative path is looked for from here, then in the outputs that contain the measurement.
+    Of several that it can be, one with the weights that were measured, if there is one.
     """
-    path = Path(str(manifest.get("run")))
-    parts = path.parts
-    if "train" in parts:
-        inside = Path(*parts[len(parts) - 1 - parts[::-1].index("train") :])
-        places = [path, *(outputs / inside for outputs in directory.absolute().parents)]
-    else:
-        places = [path]
-    return next((place for place in places if os.path.exists(place / MANIFEST)), None)
+    found = places(directory, Path(str(manifest.get("run"))))
+    same = (place for place in found if weights_checksum(place) == manifest.get("weights"))
+    return next(same, next(iter(found), None))
 
 
 def is_outdated(directory: Path, manifest: Mapping[str, Any]) -> bool:

@@ -93,6 +93,35 @@ def test_clean_keeps_what_is_in_use(
     assert f"kept     {tmp_path}/train/bp/v001, to which {tmp_path}/prune/a/v001" in out
 
 
+def test_clean_keeps_what_measurements_refer_to_by_a_relative_path(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run in a sweep, a baseline, and a run that another project has, too."""
+    point = "sweep-datasize/d/v001/runs/p"
+    make("outputs/sweep-datasize/d/v001"), make(f"outputs/{point}")
+    make("outputs/sweep-datasize/d/v002")
+    for name in ("bp", "gbp"):
+        make(f"outputs/train/{name}/v001"), make(f"outputs/train/{name}/v002")
+    make("other/outputs/train/gbp/v001")
+    make("outputs/perturb/p/v001", run=f"outputs/{point}")
+    place = make("outputs/prune/p/v001", run="outputs/train/gbp/v001")
+    runs.describe(place, baseline="outputs/train/bp/v001")
+    before = left(tmp_path)
+    monkeypatch.chdir(tmp_path / "other")
+    around = tmp_path / "outputs/train/gbp/v001"
+    assert runs.measured_run(place, runs.manifest_of(place)) == around
+    assert main(["clean", f"outputs={tmp_path}/outputs", "confirm=true", "same=false"]) == 0
+    assert left(tmp_path) == before
+
+
+def test_measurements_inside_a_version_do_not_keep_it(make: Make, tmp_path: Path) -> None:
+    study = make("reproduce/use/d/v001")
+    make("reproduce/use/d/v001/runs/p"), make("reproduce/use/d/v002")
+    make("reproduce/use/d/v001/prune/p", run=str(study / "runs/p"))
+    assert main(["clean", f"outputs={tmp_path}", "confirm=true", "same=false"]) == 0
+    assert left(tmp_path) == {"reproduce/use/d/v002"}
+
+
 def test_directory_of_a_worker_between_two_points_is_kept(make: Make, tmp_path: Path) -> None:
     parent = make("reproduce/credit/mnist-quick/v001").parent
     make("reproduce/credit/mnist-quick/v002")
