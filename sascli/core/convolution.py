@@ -22,8 +22,11 @@ Settings = tuple[Sequence[int], Sequence[int], Sequence[int], int]
 """Stride, padding and dilation by axis; groups."""
 
 
-RESIDUE = 8
-"""Rounding steps of the largest variance below which another one is rounding error."""
+RESIDUE = 64
+"""Rounding steps of the largest variance up to which another one is rounding error.
+
+Transforms of NNPACK on the CPU err by up to 45 of them in 3 x 3 kernels of 1 to 32 channels.
+"""
 
 
 def convolution(a: Tensor, w: Tensor, settings: Settings) -> Tensor:
@@ -80,7 +83,7 @@ def without_residue(variance: Tensor, groups: int = 1) -> Tensor:
     sums = variance.unflatten(1, (groups, -1))
     finite = sums.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     largest = finite.amax([*range(2, sums.dim())], keepdim=True)
-    sums.masked_fill_(sums.abs() <= RESIDUE * torch.finfo(sums.dtype).eps * largest, 0)
+    sums.masked_fill_(sums <= RESIDUE * torch.finfo(sums.dtype).eps * largest, 0)
     return variance
 
 

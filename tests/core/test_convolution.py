@@ -76,12 +76,28 @@ def test_transforms_leave_no_negative_variance() -> None:
     assert error(z, want.double()) < 1e-3
 
 
+@without_onednn
+@pytest.mark.skipif(not torch.backends.nnpack.is_available(), reason="needs NNPACK")
+def test_transforms_leave_no_variance_where_the_inputs_are_dark() -> None:
+    """Of images as of ReLU, their lower half 0, by the weights of a new layer."""
+    a = normal(16, 32, 32, 32, seed=3).float().relu()
+    a[:, :, 16:] = 0
+    m = 0.06 * (2 * torch.rand(16, 32, 3, 3, generator=rng(5)) - 1)
+    pi, xi = torch.full_like(m, 0.1), torch.full_like(m, 1e-4)
+    eps, settings = normal(16, 16, 32, 32, seed=4).float(), ((1, 1), (1, 1), (1, 1), 1)
+    with torch.backends.mkldnn.flags(enabled=False):
+        plain = convolution(a * a, moments(m, pi, xi).var, settings)
+        z = mean_field_convolution(a, m, pi, xi, eps, settings=settings, scale=1.0)
+    assert plain[:, :, 17:].min() < 0 and z.isfinite().all()
+    assert z[:, :, 17:].abs().max() < 1e-4
+
+
 def test_residue_is_cut_by_sample_and_group_below_finite_sums() -> None:
     small = 1e-9  # rounding beside 1, but not beside 1e-6
     rows = [[math.nan, 1.0, -small], [math.inf, 1.0, small], [math.inf, small, small]]
-    rows += [[1e-6, small, 0.0]]
+    rows += [[1e-6, small, -small]]  # no sum of non-negative numbers is negative
     want = torch.tensor(rows)
-    want[0, 2] = want[1, 2] = 0
+    want[0, 2] = want[1, 2] = want[3, 2] = 0
     by_sample = without_residue(torch.tensor(rows).unsqueeze(1))
     by_group = without_residue(torch.tensor(rows).unsqueeze(0), groups=len(rows))
     for got in (by_sample.squeeze(1), by_group.squeeze(0)):
