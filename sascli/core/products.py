@@ -21,6 +21,7 @@ def by_intel(info: Path = Path("/proc/cpuinfo")) -> bool:
     return info.exists() and "GenuineIntel" in info.read_text()
 
 
+_unsafe_view: Any = torch.ops.aten._unsafe_view
 _linear: Any = None  # x w^T, the operation that torch.compile puts in place of nn.Linear
 if torch.backends.mkldnn.is_available():
     _linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
@@ -43,7 +44,9 @@ def product(x: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
     if not supported or n * k * m < LARGE:
         return torch.bmm(x, y) if out is None else torch.bmm(x, y, out=out)
     if out is None and replicas == 1:
-        return by_onednn(x[0], y[0]).unsqueeze(0)
+        # no view, which a user's autograd could not change in place
+        result: Tensor = _unsafe_view(by_onednn(x[0], y[0]), (1, n, m))
+        return result
     out = x.new_empty(replicas, n, m) if out is None else out
     for left, right, result in zip(x, y, out, strict=True):
         result.copy_(by_onednn(left, right))

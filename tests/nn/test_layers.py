@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sascli.core import products
 from sascli.core.streams import stream
 from sascli.errors import UserError
 from sascli.nn import (
@@ -93,6 +94,15 @@ def test_gradients_reach_all_parameters_and_the_input(
     layer(a.requires_grad_()).square().sum().backward()
     for tensor in (a, *layer.parameters()):
         assert tensor.grad is not None and tensor.grad.isfinite().all() and tensor.grad.any()
+
+
+@pytest.mark.parametrize("large", [1, 10**9])
+def test_outputs_may_be_changed_in_place(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "LARGE", large)  # by the other library of matrix products
+    layer = SpikeSlabLinear(7, 3, bias=False)
+    x = torch.rand(5, 7, requires_grad=True)
+    nn.Sequential(layer, nn.ReLU(inplace=True))(x).sum().backward()
+    assert x.grad is not None and x.grad.isfinite().all() and layer.m.grad is not None
 
 
 def test_layers_of_any_leading_shape() -> None:
