@@ -35,11 +35,12 @@ def probabilities(
     *,
     samples: int,
     epochs: Sequence[int],
+    redraw: str,
 ) -> Array:
     """Predicted probabilities of the classes, (replicas, images, classes), in double precision.
 
     The noise of the mean field is that of the test after the replicas' last `epochs`, the sampled
-    networks are those of ensemble.csv. A decorrelated network has no mean field, so that its mean
+    networks are those of ensemble.csv, their weights drawn as often as `redraw` says. A decorrelated network has no mean field, so that its mean
     network is used; its probabilities are the softmax of outputs that were trained towards 0 and
     1.
     """
@@ -48,7 +49,7 @@ def probabilities(
         for seed, epoch in zip(seeds, epochs, strict=True)
     ]
     if mode == "ensemble":
-        networks = [effective(network, seeds, sample) for sample in range(samples)]
+        networks = [effective(network, seeds, sample, redraw) for sample in range(samples)]
     elif mode == "mean_field" and not network.r:
         outputs = network.gbp().predictor()
         networks = [lambda x: outputs(x, network.draw_noise(x.shape[-2], generators))]
@@ -72,13 +73,17 @@ def evaluation(
     *,
     samples: int,
     epochs: Sequence[int],
+    redraw: str,
     bins: int,
 ) -> dict[str, pd.DataFrame]:
     """The tables of a network on images x (V, n) of labels y and on images of other data sets."""
     tables: dict[str, list[pd.DataFrame]] = {}
     labels = y.cpu().numpy()
     for mode in MODES:
-        predict = partial(probabilities, network, seeds, mode=mode, samples=samples, epochs=epochs)
+        predict = partial(
+            probabilities, network, seeds,
+            mode=mode, samples=samples, epochs=epochs, redraw=redraw,
+        )  # fmt: skip
         others = {name: predict(images) for name, images in against.items()}
         by_replica = []
         for r, p in enumerate(predict(x)):

@@ -70,7 +70,8 @@ def _overlaps(kind: str, value: Tensor, start: Tensor, seeds: Sequence[int]) -> 
     """Contribution of a parameter to the neuron's field, and its overlaps; one row per seed."""
     unit, first = (torch.nn.functional.normalize(t[:, 0], dim=1) for t in (value, start))
     n, count = value.shape[-1], len(seeds)
-    others = (unit @ unit.T).sum(1).sub(1).div(count - 1 if count > 1 else math.nan)
+    overlaps = (unit @ unit.T).fill_diagonal_(0)
+    others = overlaps.sum(1).div(count - 1 if count > 1 else math.nan)
     return pd.DataFrame(
         {
             "seed": seeds,

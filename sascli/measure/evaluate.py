@@ -40,7 +40,8 @@ def evaluate(run: TrainedRun, config: Evaluate) -> Results:
     against = {name: images_of_no_class(run, name, x, root) for name in config.against}
     tables = evaluation(
         run.network, run.seeds, x, y, run.classes, against,
-        samples=config.samples, epochs=run.epochs, bins=config.bins,
+        samples=config.samples, epochs=run.epochs, redraw=run.config.eval.redraw,
+        bins=config.bins,
     )  # fmt: skip
     for table in tables.values():
         table.insert(0, "rule", run.config.rule.name)

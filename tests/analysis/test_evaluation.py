@@ -22,7 +22,7 @@ from sascli.analysis.evaluation import (
 from sascli.core.streams import fill_normal, stream, streams
 
 CLASSES = tuple("abcd")
-ask = partial(probabilities, network(), SEEDS, samples=3, epochs=(7, 7))
+ask = partial(probabilities, network(), SEEDS, samples=3, epochs=(7, 7), redraw="once")
 
 
 def tables_of(which: int | None = None) -> dict[str, pd.DataFrame]:
@@ -32,8 +32,9 @@ def tables_of(which: int | None = None) -> dict[str, pd.DataFrame]:
     seeds = SEEDS if which is None else SEEDS[which : which + 1]
     against = {"noise": images(60)[0].flip(-1)}
     return evaluation(
-        made, seeds, x, y, CLASSES, against, samples=3, epochs=[7] * len(seeds), bins=10
-    )
+        made, seeds, x, y, CLASSES, against,
+        samples=3, epochs=[7] * len(seeds), redraw="once", bins=10,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- probabilities
@@ -66,7 +67,8 @@ def test_a_decorrelated_network_has_no_mean_field() -> None:
     made, (x, _) = network(), images()
     r = [torch.randn(2, n, n, dtype=x.dtype) for n in made.widths[:-1]]
     made.decorrelate(r, 0.1)
-    two = [probabilities(made, SEEDS, x, mode, samples=1, epochs=(1, 1)) for mode in MODES[:2]]
+    of_rule = partial(probabilities, made, SEEDS, x, samples=1, epochs=(1, 1), redraw="once")
+    two = [of_rule(mode=mode) for mode in MODES[:2]]
     assert np.array_equal(*two) and not np.allclose(two[0], ask(x, "mean"))
 
 

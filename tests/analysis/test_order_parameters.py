@@ -65,6 +65,10 @@ def test_overlaps_of_weights_that_do_not_learn() -> None:
     assert last.loc["pi", "to_others"] == pytest.approx(0.75, abs=0.01)  # (1/2)^2 / (1/3)
 
 
+def test_parameters_that_are_0_have_no_overlap() -> None:
+    assert of("pi", pi_max=0, epochs=0, seeds=[0, 1, 2])["to_others"] == [0, 0, 0]
+
+
 def test_a_seed_does_not_depend_on_the_others() -> None:
     together = order_parameters(50, epochs=20, lr=RATES, seeds=[1, 4])
     alone = order_parameters(50, epochs=20, lr=RATES, seeds=[4])

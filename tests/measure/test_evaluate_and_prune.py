@@ -326,6 +326,26 @@ def test_fine_tuning_does_not_halve_rates(run: Path) -> None:
 
 
 @pytest.mark.slow
+def test_sampled_networks_are_those_of_the_run(tmp_path: Path) -> None:
+    """Also where the weights are drawn at every time step."""
+    words = ["model=rnn_digits", "width=12", "epochs=5", "eval.redraw=step", "eval.samples=1"]
+    run = made("train", tmp_path, *words, "lr=0.1")
+    table = tables(made("evaluate", tmp_path, "samples=1"))["evaluation"]
+    accuracy = table.loc[table["way"] == "ensemble", "test_accuracy"]
+    assert accuracy.tolist() == tables(run)["ensemble"]["test_accuracy"].tolist()
+
+
+@pytest.mark.slow
+def test_choices_are_those_at_the_end_of_a_trial(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made("train", tmp_path, "model=multisensory", "width=12", "epochs=1", "batches=1")
+    words = ["selectivity", f"outputs={tmp_path}", "trials=1", "dt=20", "every=80"]
+    assert main(words) == 2
+    assert "every=80: the choice is the last rate of the decision" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_warning_for_a_rule_without_probabilities(
     tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
