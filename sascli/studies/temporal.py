@@ -56,8 +56,7 @@ class Temporal(Reproduction):
             models.append(self.part(config.pixels))
         self.models = []
         for model in models:
-            same = model.model.source == digits.model.source
-            data = self.data if same else training_run.load_data(model, cpu)
+            data = self.data if model is digits else training_run.load_data(model, cpu)
             size, seeds = len(data.train_y), seed_list(model.seeds)
             self.models.append(replace(model, seeds=seeds, train_size=size, resume=False))
         for model in self.models:

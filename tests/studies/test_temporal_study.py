@@ -15,6 +15,7 @@ from sascli import figures, runs
 from sascli.analysis import psychometric as curves
 from sascli.cli import main
 from sascli.config import ReproduceTemporal, Train, population
+from sascli.errors import UserError
 from sascli.measure import task, theory
 from sascli.measure.run import TrainedRun
 from sascli.studies import base, temporal
@@ -91,6 +92,14 @@ def test_rate_of_a_task_leaves_the_rates_of_its_layers() -> None:
     assert before.task.lr["rec"]["pi"] == 1
     assert config.task.decay == before.task.decay | {"default": 0.5}
     assert config.pixels.lr["default"] == 0.03
+
+
+def test_every_model_has_its_images(tmp_path: Path) -> None:
+    words = ["pixels.epochs=1", "pixels.model.source=digits", "train_size=300"]
+    study = Temporal(settings(tmp_path, *words, "pixels.train_size=100"))
+    assert [model.train_size for model in study.models[::2]] == [300, 100]
+    with pytest.raises(UserError, match="train_size=9999 must be between 1 and 1297"):
+        Temporal(settings(tmp_path, *words, "pixels.train_size=9999"))
 
 
 @pytest.mark.slow
