@@ -61,8 +61,7 @@ def same_settings(
 ) -> Callable[[Path, Mapping[str, Any]], bool]:
     """Whether a directory, perhaps of an earlier version, has the settings that decide numbers.
 
-    With `images`, which loads those of the settings, it must have the same images, too. They are
-    loaded only if the directory's lie elsewhere.
+    With `images`, which loads those of the settings, it must have the same images, too.
     """
     wanted, before = config_hash(config), partial(settings_of, schema=type(config))
 
@@ -73,9 +72,11 @@ def same_settings(
     def same(directory: Path, manifest: Mapping[str, Any]) -> bool:
         if manifest["config_hash"] != wanted and config_hash(before(directory)) != wanted:
             return False
-        if images is None or before(directory).data.root == config.data.root:
+        if images is None:
             return True
-        return bool(manifest.get("data", {}).get("checksum") == checksum())
+        if (recorded := manifest.get("data", {}).get("checksum")) is None:  # an earlier version
+            return bool(before(directory).data.root == config.data.root)
+        return bool(recorded == checksum())
 
     return same
 

@@ -98,16 +98,18 @@ def test_plan_of_a_run_to_be_resumed_trains_nothing(
 
 
 def test_run_on_other_images_is_another_run(tiny: Making, tmp_path: Path) -> None:
-    config, loaded = tiny(), list[Path]()
+    config = tiny()
     directory = training_run.run(config)
     elsewhere = replace(config, data=replace(config.data, root=str(tmp_path)), resume=True)
 
     def images() -> Data:
-        loaded.append(tmp_path)
         return training_run.load_data(config, torch.device("cpu"))
 
     assert resumed(directory.parent, elsewhere, images) == directory
     assert resumed(directory.parent, replace(config, resume=True), images) == directory
-    assert len(loaded) == 1  # images in the same place are not read
     runs.describe(directory, data={"checksum": "of others"})
+    for other in (elsewhere, replace(config, resume=True)):  # also where they have been replaced
+        assert resumed(directory.parent, other, images) is None
+    runs.describe(directory, data={})  # as of earlier versions
+    assert resumed(directory.parent, replace(config, resume=True), images) == directory
     assert resumed(directory.parent, elsewhere, images) is None
