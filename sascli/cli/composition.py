@@ -16,14 +16,12 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from sascli.commands import COMMANDS, schema_of
 from sascli.commands.values import RUNS
 from sascli.config import check, check_used, composition, typed, unknown
-from sascli.config.composition import check_new, conf_directory, groups, quoted, without_hydra
-from sascli.config.describe import stored, wrong_type
-from sascli.config.overrides import as_typed, read, typed_values
+from sascli.config.composition import check_new, conf_directory, groups, without_hydra
+from sascli.config.describe import kind_of, stored, wrong_type
+from sascli.config.overrides import as_typed, quoted, read, typed_values
 from sascli.config.paths import is_folder
 from sascli.errors import UserError
 
-NAMES = ("name", *RUNS)
-"""Settings that are names, also where they look like numbers."""
 PLUGINS = ("submitit_slurm", "joblib")  # launchers of other packages, which ours are made from
 
 
@@ -97,8 +95,9 @@ class Composer(composition.Composer):
             raise UserError(f"{override.input_line}: a setting cannot be removed, only set")
         if override.is_hydra_override():
             return override
-        if key in NAMES and type(value) in (int, float):  # a run named 2024_1, no number 20241
-            text = quoted(str(override.input_line).partition("=")[2])
+        kind = kind_of(schema_of(self.command), stored(key, value))
+        if type(value) in (int, float) and (kind in (str, str | None) or key in RUNS):
+            text = quoted(str(override.input_line).partition("=")[2])  # of 2024_1, not 20241
             return self._override(read(f"{key}={text}"))
         if self.files(key) and isinstance(value, bool | int | float):
             raise unknown(str(value), self.options(key), key)

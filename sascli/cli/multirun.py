@@ -18,8 +18,8 @@ from sascli import runs
 from sascli.cli.composition import Composer, validated, values
 from sascli.commands import run
 from sascli.config import check_used, without_effect
-from sascli.config.composition import CONF, VERSION_BASE, quoted
-from sascli.config.overrides import typed_values
+from sascli.config.composition import CONF, VERSION_BASE
+from sascli.config.overrides import quoted, typed_values
 from sascli.config.paths import is_folder
 from sascli.errors import UserError
 from sascli.jobs import multirun

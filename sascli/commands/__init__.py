@@ -8,7 +8,7 @@ from typing import Any
 
 from sascli import output
 from sascli.commands.table import COMMANDS, Command, function, schema_of
-from sascli.config.composition import quoted
+from sascli.config.overrides import quoted
 from sascli.errors import UserError, out_of_memory
 from sascli.studies.registry import STUDIES
 

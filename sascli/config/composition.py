@@ -8,12 +8,12 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sascli.config.describe import leaves, stored
+from sascli.config.overrides import quoted
 from sascli.config.rule import rule_files, rule_schema
 from sascli.config.settings import check, plain, shown, typed, unknown
 from sascli.config.train import Train
@@ -75,11 +75,6 @@ def about(command: str) -> tuple[str, list[tuple[str, str]]]:
     summary, *lines = comments(conf_directory(name) / f"{name}.yaml")
     examples = (line.partition("  # ") for line in lines if line.startswith("sas "))
     return summary, [(words.rstrip(), effect) for words, _, effect in examples]
-
-
-def quoted(text: str) -> str:
-    """A text that Hydra's grammar takes literally."""
-    return str(QuotedString(text, Quote.single).with_quotes())
 
 
 def without_hydra(cfg: DictConfig) -> DictConfig:

@@ -35,17 +35,20 @@ def describe_type(annotation: Any) -> str:
     return " or ".join(TYPES[part] for part in parts if part in TYPES)
 
 
+def kind_of(schema: Any, key: str) -> Any:
+    """The type of the setting with a dotted key; Any where the schema has none."""
+    for name in key.split("."):
+        schema = get_type_hints(schema).get(name, Any) if is_dataclass(schema) else Any
+    return schema
+
+
 def wrong_type(error: "ValidationError", schema: type) -> str:
     """Which type a setting must have, by the error for another one; empty for any type."""
-    key, kind = str(error.full_key).split("[")[0], Any
-    keys = key.split(".")
+    key = full = str(error.full_key).split("[")[0]
     if is_dataclass(error.object_type):  # else of an element of a list
-        schema, keys = error.object_type, keys[-1:]
-    for name in keys:
-        kind = get_type_hints(schema).get(name, Any) if is_dataclass(schema) else Any
-        schema = kind
-    words = describe_type(kind)
-    return f"{written(key)} must be {words}" if words else ""
+        schema, key = error.object_type, full.rpartition(".")[2]
+    words = describe_type(kind_of(schema, key))
+    return f"{written(full)} must be {words}" if words else ""
 
 
 def stored(key: str, value: Any, maps: Collection[str] = ()) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from sascli.config.describe import leaves, written
@@ -40,6 +40,19 @@ def read(word: str) -> Override:
         form = f"a text with special characters in quotes, {shlex.quote(in_quotes)}"
         form = f"a list as {key}=[1,2]" if value.startswith("[") else form
     raise UserError(f"cannot read '{word}': write {form}")
+
+
+def word(key: str, text: str) -> str:
+    """`key=text`, in quotes where Hydra's grammar would read another value."""
+    with suppress(UserError):
+        if read(f"{key}={text}").value() == text:
+            return f"{key}={text}"
+    return f"{key}={quoted(text)}"
+
+
+def quoted(text: str) -> str:
+    """A text that Hydra's grammar takes literally."""
+    return str(QuotedString(text, Quote.single).with_quotes())
 
 
 def typed_values(overrides: Iterable[Override]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from sascli import runs
+from sascli.config.overrides import word
 from sascli.config.paths import exists
 from sascli.errors import UserError
 from sascli.jobs import slurm
@@ -73,7 +74,7 @@ class Multirun:
             if left & set(submission["jobs"]):
                 left -= set(submission["jobs"])
                 words = [w for w in submission["words"] if not w.startswith("hydra.sweep.dir=")]
-                lines.append(["sas", *words, f"hydra.sweep.dir={self.directory}"])
+                lines.append(["sas", *words, word("hydra.sweep.dir", str(self.directory))])
         return lines
 
     def differing(self, job: str) -> dict[str, str]:

@@ -236,6 +236,8 @@ def locate(run: str, outputs: Path, unfinished: bool = False) -> Path:
     for directory in places:
         if exists(directory / MANIFEST):
             return _checked(directory, unfinished)
+    if run == "latest" and unfinished:
+        raise UserError("resume=latest: write resume=true for the newest unfinished run")
     if run == "latest":
         latest = find(train, finished, "*/*", f"{MULTIRUN}/*/*")
         directories = [latest] if latest else []
@@ -271,7 +273,8 @@ def _checked(directory: Path, unfinished: bool) -> Path:
         raise UserError(f"{directory} has failed, give a finished run: {manifest.get('error')}")
     if status == "running":
         status = "running" if busy(directory) else "killed"
-    text = "wait for it" if status == "running" else f"`sas train resume={directory}` continues it"
+    command = shlex.join(("sas", "train", f"resume={directory}"))
+    text = "wait for it" if status == "running" else f"`{command}` continues it"
     raise UserError(f"{directory} is not finished ({status}): {text}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -58,7 +59,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     directory = directory or runs.claim(parent)
     rates = varied(config)
     population = Population(data, replicas, make_rule, config, rates, directory, directory)
-    hint = None if progress else f"sas train resume={directory}"
+    hint = None if progress else shlex.join(("sas", "train", f"resume={directory}"))
     with runs.lock(directory):
         status = {"diverged": None, "threads": torch.get_num_threads(), **used}
         begin(directory, config, manifest(config, population), **status)
