@@ -38,6 +38,7 @@ class Continual(Train):
     needs = Train.needs | {
         "eval.*": Never(words="every task is tested once, by the mean field"),
         "snapshot_every": Never(words="the networks of this command are not saved"),
+        "capture": Never(words="this command records no steps"),
         "checkpoint_every": Never(words="a method that is finished is not repeated"),
     }
     task: str = setting(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sascli.config.measurements import OnImages
-from sascli.config.needs import Never, without
+from sascli.config.needs import Need, Never, without
 from sascli.config.rule import RuleSettings, rule_settings
 from sascli.config.settings import count_or_all, require, setting
 from sascli.config.sweeps import Preset, Reproduce
@@ -63,6 +63,20 @@ class CopiPreset(Preset):
     units: int = setting(16, "most units whose receptive fields are shown", ge=1)
 
 
+@dataclass(frozen=True)
+class Limited(Need):
+    """A setting that the preset limits: beyond the limit it would be cut."""
+
+    words: str = ""
+
+    def unmet(self, config: Any) -> str:
+        """Why the setting has no effect."""
+        value, limit = getattr(config, self.key), getattr(config.preset, self.key)
+        if limit is None or isinstance(value, list) or (value != "all" and value <= limit):
+            return ""
+        return f"above preset.{self.key}={limit}: add preset.{self.key}=null"
+
+
 @dataclass
 class ReproduceCopi(Reproduce):
     """The study of COPI beside BP and gBP."""
@@ -74,6 +88,7 @@ class ReproduceCopi(Reproduce):
         **dict.fromkeys(
             ("rule.credit", "rule.decorrelation"), Never(words="the study compares both")
         ),
+        **{key: Limited(key) for key in ("train_size", "depth", "width")},
     }
     preset: CopiPreset = setting(CopiPreset, "group: smoke, quick, paper")
 

@@ -83,6 +83,12 @@ class Reproduce(ManyRuns):
     }
     preset: Preset = setting(Preset, "group: smoke, quick, paper")
 
+    def constraints(self) -> None:
+        """As `ManyRuns`, on the test images."""
+        super().constraints()
+        text = "data.split must be test: rates are searched on other training images"
+        require(self.data.split == "test", text)
+
 
 @dataclass
 class ReproduceCredit(Reproduce):

@@ -9,8 +9,7 @@ import pandas as pd
 
 from sascli import runs
 from sascli.config import Prune, ReproduceUse, check
-from sascli.continual import continual, populations
-from sascli.continual.sequence import sequence
+from sascli.continual import continual, images_of, populations
 from sascli.measure import prune
 from sascli.measure.evaluate import evaluate
 from sascli.measure.run import TrainedRun
@@ -35,7 +34,7 @@ class Use(Reproduction):
         self.plan = Plan(config, len(self.data.train_y))
         check(self.plan.base("gbp"))
         for protocol in config.continual:
-            sequence(protocol.task, self.data, protocol.tasks, [0])
+            images_of(protocol)
 
     @property
     def reference(self) -> Mapping[str, object]:

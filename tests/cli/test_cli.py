@@ -26,6 +26,7 @@ from sascli.commands import COMMANDS, schema_of, with_argument, with_study
 from sascli.config import Figures, RuleSettings, Train, composition
 from sascli.config.composition import conf_directory
 from sascli.config.describe import written
+from sascli.config.overrides import read, word
 from sascli.errors import UserError
 from sascli.jobs.submit import job_name
 from sascli.training import run as training_run
@@ -376,6 +377,14 @@ ERRORS = [
     ("train hydra/launcher=local", "hydra/launcher=local has an effect in a multirun only: add"),
     ("train resume=x hydra.sweep.dir=y", "hydra.sweep.dir=y has an effect in a multirun only"),
     ("train depth=foo", "depth=foo: depth must be a whole number"),
+    ("train resume=latest", "resume=latest: write resume=true"),
+    ("continual capture=always", "capture=always has no effect here"),
+    ("reproduce credit data.split=validation", "data.split must be test: rates are searched"),
+    (
+        "reproduce copi depth=7",
+        "depth=7 has no effect above preset.depth=5: add preset.depth=null",
+    ),
+    ("reproduce copi train_size=all", "above preset.train_size=10000: add preset.train_size=null"),
     ("train -m depth=3,foo", "depth=foo: depth must be a whole number"),
     ("train depth=null", "depth must be a whole number"),
     ("train seeds=[a]", "seeds must be a list of whole numbers or null"),
@@ -605,8 +614,22 @@ def test_every_job_is_checked_before_the_first(
 
 
 def test_names_that_look_like_numbers_stay() -> None:
-    prune = configuration("prune", ["run=1e3", "baseline=2024_1", "name=2024_2"])
+    prune = configuration("prune", ["run=1e3", "baseline=2024_1", "name=2024_2", "outputs=2_0"])
     assert (prune.run, prune.baseline, prune.name) == ("1e3", "2024_1", "2024_2")
+    assert prune.outputs == "2_0"
+    train = configuration(
+        "train", ["model=mnist", "data.root=2024_06", "depth=3", "resume=2024_1"]
+    )
+    assert (train.data.root, train.depth, train.resume) == ("2024_06", 3, "2024_1")
+    assert configuration("clean", ["match=0.10"]).match == "0.10"
+    assert configuration("plot", ["from=1e3"]).from_ == "1e3"
+
+
+@pytest.mark.parametrize("path", ["/runs/a", "/müller (old)/a,b", "/it's/[1]", "1e3", "a #b"])
+def test_printed_words_are_read_back(path: str) -> None:
+    printed = word("hydra.sweep.dir", path)
+    assert read(printed).value() == path
+    assert printed == f"hydra.sweep.dir={path}" or path != "/runs/a"
 
 
 def test_job_names_are_short_and_need_no_quotes() -> None:

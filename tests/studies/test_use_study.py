@@ -171,6 +171,7 @@ def test_interrupted_study_resumes_with_the_same_tables(
     [
         ("model=rnn_rows", "only feed-forward networks learn tasks"),
         ("train_size=1298", "train_size=1298, but there are 1297 training images"),
+        ("train_size=1297", "train_size=1297 must be between 1 and 1237"),  # of the strengths
         ("preset.continual.tasks=6", "task=split has at most 5 tasks with digits"),
         ("preset.continual.tasks=1", "tasks must be at least 2"),
         ("preset.continual.rates=[]", "preset.continual.rates needs at least one value"),
