@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -112,6 +113,24 @@ def test_file_system_without_locks_warns_once(
             assert not runs.busy(tmp_path)
     warning = capsys.readouterr().err
     assert warning.count("\n") == 1 and "has no locks (No locks available)" in warning
+
+
+def test_shared_lock_is_seen_where_only_writers_may_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NFS: an exclusive lock needs a file that is open for writing."""
+    flock = fcntl.flock
+
+    def of_nfs(descriptor: int, kind: int) -> None:
+        reads = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        if kind & fcntl.LOCK_EX and reads:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", of_nfs)
+    with runs.lock(tmp_path, shared=True):
+        assert runs.busy(tmp_path, shared=True) and not runs.busy(tmp_path)
+    assert not runs.busy(tmp_path, shared=True)
 
 
 def test_lock_is_released_when_its_process_is_killed(

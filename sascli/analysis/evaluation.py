@@ -40,9 +40,9 @@ def probabilities(
     """Predicted probabilities of the classes, (replicas, images, classes), in double precision.
 
     The noise of the mean field is that of the test after the replicas' last `epochs`, the sampled
-    networks are those of ensemble.csv, their weights drawn as often as `redraw` says. A decorrelated network has no mean field, so that its mean
-    network is used; its probabilities are the softmax of outputs that were trained towards 0 and
-    1.
+    networks are those of ensemble.csv, their weights drawn as often as `redraw` says. A
+    decorrelated network has no mean field, so that its mean network is used; its probabilities
+    are the softmax of outputs that were trained towards 0 and 1.
     """
     generators = [
         stream(seed, "evaluation", epoch, device=x.device)

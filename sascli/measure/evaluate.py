@@ -76,8 +76,9 @@ def other_images(run: TrainedRun, source: str, root: Path) -> tuple[Tensor, Tens
         raise UserError(f"{data.name} and the run do not have the same classes: {difference}")
     order = torch.tensor([run.classes.index(name) for name in data.classes], device=run.device)
     x, y = data.test_x, data.test_y
-    training_root = Path(run.config.data.root).resolve()
-    trained_on = run.config.model.source == "folder" and root.resolve() == training_root
+    root, training_root = root.expanduser(), Path(run.config.data.root).expanduser()
+    same = root.resolve() == training_root.resolve()
+    trained_on = run.config.model.source == "folder" and same
     if source == "folder" and not trained_on and not (root / "test").is_dir():
         x, y = torch.cat([data.train_x, x]), torch.cat([data.train_y, y])
     return fitted(x, data.image_shape, run.image_shape), order[y]

@@ -47,9 +47,12 @@ def lock(
 
 def busy(directory: Path, name: str = LOCK, *, shared: bool = False) -> bool:
     """Whether a process is writing to a run directory, or has a `shared` lock; False without."""
-    try:
-        descriptor = os.open(directory / name, os.O_RDONLY)
-    except OSError:
+    # NFS gives an exclusive lock, which a shared one excludes, to writers alone
+    for mode in (os.O_RDWR, os.O_RDONLY) if shared else (os.O_RDONLY,):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(directory / name, mode)
+            break
+    else:
         return False
     try:
         return not _locked(descriptor, fcntl.LOCK_EX if shared else fcntl.LOCK_SH)

@@ -156,6 +156,8 @@ def largest(rule: Rule) -> str:
         for kind, value in layer.named_parameters():
             size = value.detach().abs().nan_to_num(nan=torch.inf).max()
             sizes[f"{kind} of layer {number}"] = float(size)
+    for number, r in enumerate(rule.network.r, 1):
+        sizes[f"R of layer {number}"] = float(r.abs().nan_to_num(nan=torch.inf).max())
     worst = max(sizes, key=lambda name: sizes[name])
     return f"the largest parameter is {worst}, |{worst.split()[0]}| = {sizes[worst]:.3g}"
 

@@ -89,11 +89,15 @@ def test_evaluation_of_other_images(run: Path, tree: Path, tmp_path: Path) -> No
     assert classes[0]["n_images"].tolist() == classes[1]["n_images"].tolist()
 
 
-def test_folders_exclude_the_training_images(tree: Path, tiny: Making, tmp_path: Path) -> None:
+def test_folders_exclude_the_training_images(
+    tree: Path, tiny: Making, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = Model(name="folder", source="folder")
     settings = {"model": model, "train_size": "all", "test_size": "all", "epochs": 1}
     run = trained(training_run.run(tiny(data=DataSettings(root=str(tree)), **settings)))
     assert len(other_images(run, "folder", tree)[0]) == len(run.data.test_x) == 12  # a fifth of 60
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(other_images(run, "folder", Path("~/images"))[0]) == 12
     shutil.copytree(tree, tmp_path / "other")
     assert len(other_images(run, "folder", tmp_path / "other")[0]) == 60
 

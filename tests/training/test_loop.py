@@ -116,6 +116,12 @@ def test_divergence_error_names_epoch_layer_and_parameter(
     rule.network.layers[0].pi.data[0, 0, 0] = float("nan")
     with pytest.raises(UserError, match=r"pi of layer 1, \|pi\| = inf; lower lr"):
         one_epoch(data, rule, 7)
+    rule.network.layers[0].pi.data[0, 0, 0] = 0
+    rule.network.r = [torch.full((2, 3, 3), 1e30)]
+    with pytest.raises(UserError, match=r"the largest parameter is R of layer 1, \|R\| = 1e\+30"):
+        one_epoch(data, rule, 7)
+    rule.network.r = []
+    rule.network.layers[0].pi.data[0, 0, 0] = float("nan")
     rule.factor = 1  # the loss was finite still: the last batch's change was not
     with pytest.raises(UserError, match=r"diverged in epoch 7: .* pi of layer 1"):
         one_epoch(data, rule, 7)
