@@ -1,4 +1,4 @@
-"""Which settings matter: python docs/ablation.py [overrides], e.g. threads=2; goes on if stopped.
+"""Which settings matter: python docs/ablation.py [overrides], e.g. threads=2; it can be resumed.
 
 Trains conf/experiment/ablation.yaml in every variant below and gathers docs/data/ablation.csv.
 """
@@ -58,5 +58,5 @@ def ablation(extra: Sequence[str], out: Path) -> None:
 if __name__ == "__main__":
     try:
         ablation(sys.argv[1:], Path(__file__).parent / "data" / "ablation.csv")
-    except UserError as mistake:
-        sys.exit(f"docs/ablation.py: {mistake}")
+    except UserError as error:
+        sys.exit(f"docs/ablation.py: {error}")

@@ -1,7 +1,7 @@
-"""What training in time gave: python docs/temporal.py DIRECTORY ...
+"""The accuracy of recurrent networks over training: python docs/temporal.py DIRECTORY ...
 
 Gathers docs/data/temporal.csv from finished runs of `sas train` on recurrent models, and tests
-their effective networks with weights drawn once and drawn anew at every time step.
+their effective networks with weights drawn once and drawn at every time step.
 """
 
 import sys
@@ -21,19 +21,21 @@ ASIDE = ("outputs", "name", "threads", "checkpoint_every", "snapshot_every")
 
 
 def rows(run: TrainedRun) -> pd.DataFrame:
-    """One row per seed and epoch kept; effective networks belong to the last."""
+    """One row per seed and shown epoch; effective networks belong to the last."""
     words = run.manifest["command"].split()
     history = runs.read_table(run.directory / "history.csv")
     epoch, last = history["epoch"], runs.last_epochs(history)
-    kept = (epoch <= 10) | (epoch % 10 == 0) | history.index.isin(last.index)
-    table = history[kept][["seed", "epoch", "train_loss", "test_accuracy", "test_accuracy_mean"]]
+    shown = (epoch <= 10) | (epoch % 10 == 0) | history.index.isin(last.index)
+    table = history[shown][["seed", "epoch", "train_loss", "test_accuracy", "test_accuracy_mean"]]
     ends = last.set_index("seed")["epoch"]
     table.insert(0, "setting", " ".join(word for word in words if word.split("=")[0] not in ASIDE))
     for redraw in ("once", "step"):
         samples, score = run.config.eval.samples, run.data.accuracy
         drawn = ensemble(run.network, run.seeds, score, samples, redraw)
-        own = drawn.groupby("seed")["test_accuracy"].agg(["mean", "std"]).add_prefix(f"{redraw}_")
-        table = table.merge(own.assign(epoch=ends).reset_index(), "left", ["seed", "epoch"])
+        by_seed = (
+            drawn.groupby("seed")["test_accuracy"].agg(["mean", "std"]).add_prefix(f"{redraw}_")
+        )
+        table = table.merge(by_seed.assign(epoch=ends).reset_index(), "left", ["seed", "epoch"])
     return table
 
 
@@ -46,5 +48,5 @@ def gather(directories: Sequence[Path], out: Path) -> None:
 if __name__ == "__main__":
     try:
         gather([Path(word) for word in sys.argv[1:]], Path(__file__).parent / "data/temporal.csv")
-    except UserError as mistake:
-        sys.exit(f"docs/temporal.py: {mistake}")
+    except UserError as error:
+        sys.exit(f"docs/temporal.py: {error}")

@@ -85,20 +85,16 @@ def rates(
     *,
     noise: float,
     every: int,
-    sample: int | None = None,
 ) -> Tensor:
-    """r after every `every`-th step, (replicas, trials, times, n_rec).
+    """r of the mean network after every `every`-th step, (replicas, trials, times, n_rec).
 
-    Of the mean network, or of effective network number `sample`; `noise` scales the noise of the
-    inputs and that of the neurons.
+    `noise` scales the noise of the inputs and that of the neurons.
     """
     running = _with_dynamics(network, trials, steps=trials.inputs.shape[1], every_step=True)
-    weights = running.mean() if sample is None else drawn(running, seeds, sample)
-    assert not callable(weights)
-    w_in, w_rec, _ = weights
+    w_in, w_rec, _ = running.mean()
     step = torch.cat((w_rec, w_in), -1).mT
     tensors = []
-    for x, eps in _batches(running, seeds, trials, sample or 0, noise):
+    for x, eps in _batches(running, seeds, trials, 0, noise):
         r = running.rates(x, lambda t, a: product(a, step), eps)
         tensors.append(r[:, every - 1 :: every].transpose(1, 2))
     return torch.cat(tensors, 1)

@@ -77,7 +77,8 @@ def boundary(settings: Sequence[str], holds: Sequence[bool], ordered: bool = Tru
     (key, *_), values = words[0], [value for _, _, value in words]
     same = {name for name, _, _ in words} == {key}
     change = [a != b for a, b in pairwise(holds)]
-    if ordered and sum(change) == 1 and same and ascending(list(map(number, values))):
+    steps = pd.to_numeric(pd.Series(values), errors="coerce").diff()[1:]  # NaN without numbers
+    if ordered and sum(change) == 1 and same and (steps > 0).all():
         last = change.index(True)  # before the change
         if holds[0]:
             return f"holds for {key} <= {values[last]}, lost beyond"
@@ -89,16 +90,3 @@ def boundary(settings: Sequence[str], holds: Sequence[bool], ordered: bool = Tru
         for value in (True, False)
     ]
     return f"holds at {f'{key}=' if brief else ''}{lists[0]}; not at {lists[1]}"
-
-
-def number(text: str) -> float:
-    """A setting's value as a number, NaN if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def ascending(numbers: Sequence[float]) -> bool:
-    """Whether every number is above the one before; not where one is NaN."""
-    return all(a < b for a, b in pairwise(numbers))

@@ -80,14 +80,20 @@ class Rule(ABC):
     def initialise(self) -> None:
         """Draw the initial parameters, each replica's from its own seed."""
 
-    @abstractmethod
     def step(self, x: Tensor, y: Tensor) -> Tensor:
-        """Change the parameters by a batch, x (replicas, batch, n) and y; losses (replicas,)."""
+        """Change the parameters by a batch, x (replicas, batch, n) and y; losses (replicas,).
+
+        A rule implements this, or the parts of it below.
+        """
+        loss = self.differentiate(x, y, self.draw(x.shape[1]))
+        self.clip()
+        self.update()
+        return loss
 
     def constants(self) -> Hashable | None:
         """The numbers and addresses that a captured step would keep; None: it cannot be captured.
 
-        A rule that has them makes its step of the four methods below, in their order.
+        A rule that has them implements the parts of its step, not the step.
         """
         return None
 

@@ -84,11 +84,6 @@ class DecorrelatedRule(Rule):
         """W is frozen during the first `decorrelation_epochs`."""
         self.learning = epoch > self.settings.decorrelation_epochs
 
-    def step(self, x: Tensor, y: Tensor) -> Tensor:
-        """Change W, unless it is frozen, and R by the quantities before this step."""
-        self.draw(x.shape[1])
-        return self.differentiate(x, y, None)
-
     def constants(self) -> Hashable | None:
         """Whether W learns, and where its optimiser's state is."""
         state = addresses(self.optimiser)

@@ -92,14 +92,6 @@ class GradientRule(Rule):
         self._used += size
         return self.network.split_noise(self._block[:, self._used - size :], batch)
 
-    def step(self, x: Tensor, y: Tensor) -> Tensor:
-        """One step of the optimiser down the gradient of the batch."""
-        loss = self.differentiate(x, y, self.draw(x.shape[1]))
-        self.clip()
-        self.optimiser.step()
-        self.project()
-        return loss
-
     def constants(self) -> Hashable | None:
         """The rates, and where the optimiser's state is."""
         rates = [group["lr"] for group in self.optimiser.param_groups]
@@ -118,7 +110,7 @@ class GradientRule(Rule):
             clip_spectral_(matrices, self.setup.optim.clip)
 
     def update(self) -> None:
-        """Change the parameters by their gradients, as `step` does."""
+        """One step of the optimiser down the gradients, then the projection."""
         self.optimiser.step()
         self.project()
 

@@ -24,7 +24,7 @@ class Captured:
     """The step of a rule, recorded once and replayed on the same memory.
 
     Normal draws are made outside the graph: inside, they would be the same at each replay. The
-    graph is recorded anew when the `constants` of the rule change. Smaller batches, and steps
+    graph is recorded again when the `constants` of the rule change. Smaller batches, and steps
     whose rule has no constants yet, are not captured. With `optim.clip` there are two graphs,
     between which the norms are read back.
     """

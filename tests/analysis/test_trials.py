@@ -68,16 +68,6 @@ def test_noise_scales() -> None:
     assert small == pytest.approx(0.1 * large, rel=0.05)
 
 
-def test_effective_networks_are_numbered() -> None:
-    network = integrator(xi=0.01)
-    mean, first, again, second = (
-        rates(network, SEEDS, BATCH, noise=0.0, every=70, sample=sample)
-        for sample in (None, 0, 0, 1)
-    )
-    assert torch.equal(first, again)
-    assert not torch.allclose(first, second) and not torch.allclose(first, mean)
-
-
 def test_a_replicas_trials_do_not_depend_on_the_others() -> None:
     network = integrator(sigma=0.5, xi=0.01)
     both = choices(network, SEEDS, BATCH, "sampled", 3)

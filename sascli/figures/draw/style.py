@@ -1,6 +1,6 @@
 """A journal's width and letters, a palette that also works in grey, reproducible files."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
@@ -67,9 +67,9 @@ LOOKS: tuple[Look, ...] = (
 )
 
 
-def labelled(names: dict[str, str], looks: Iterable[Look] = LOOKS) -> dict[str, Look]:
+def labelled(names: dict[str, str]) -> dict[str, Look]:
     """Looks with labels, in the order of the names."""
-    pairs = zip(names.items(), looks, strict=False)
+    pairs = zip(names.items(), LOOKS, strict=False)
     return {value: look | {"label": label} for (value, label), look in pairs}
 
 
