@@ -13,7 +13,6 @@ must not count as mixed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -21,6 +20,7 @@ import pandas as pd
 
 from sascli.analysis.replicas import replica_tables
 from sascli.analysis.trials import CONDITIONS, Recording
+from sascli.config import SelectivitySettings
 from sascli.core.recurrent import Recurrent
 from sascli.data.multisensory import BOUNDARY, MODALITIES
 
@@ -31,20 +31,11 @@ CONTROLS = 20
 """Sets of permuted labels that are classified."""
 
 
-@dataclass(frozen=True)
-class Criterion:
-    """A neuron is selective if eta^2 >= `least` and p < `level`, by so many permutations."""
-
-    least: float = 0.05
-    level: float = 0.01
-    permutations: int = 999
-
-
 def selectivity(
     network: Recurrent,
     seeds: Sequence[int],
     recording: Recording,
-    criterion: Criterion,
+    criterion: SelectivitySettings,
     *,
     right: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -91,7 +82,11 @@ def _responses(
 
 
 def classify(
-    response: np.ndarray, high: np.ndarray, visual: np.ndarray, criterion: Criterion, seed: int
+    response: np.ndarray,
+    high: np.ndarray,
+    visual: np.ndarray,
+    criterion: SelectivitySettings,
+    seed: int,
 ) -> pd.DataFrame:
     """A row per neuron: eta^2 and p of both groupings, its kind, and how often it is by chance.
 

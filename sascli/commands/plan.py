@@ -14,9 +14,10 @@ from sascli.config import Plan, replica_count, run_name
 from sascli.errors import UserError
 from sascli.studies.registry import STUDIES
 from sascli.training import run as training_run
+from sascli.training import sweep
 from sascli.training.directories import resumed, same_settings
 from sascli.training.estimate import Estimator
-from sascli.training.sweep import Point, all_images, points_of
+from sascli.training.sweep import Point
 
 PLANNED = ("train", "sweep-datasize", "continual", *(f"reproduce {name}" for name in STUDIES))
 PICTURE = 125_000
@@ -56,7 +57,7 @@ def points_and_finished(command: str, job: Any) -> tuple[Sequence[Point], set[st
     if command == "train":
         point = Point(run_name(job), job)
         images = partial(training_run.load_data, job, torch.device("cpu"))
-        directory = resumed(Path(job.outputs) / "train" / point.name, job, images)
+        directory = resumed(training_run.parent_of(job), job, images)
         finished = directory and training_run.is_finished(job, directory)
         return [point], {point.name} if finished else set()
     if command == "continual":
@@ -64,9 +65,8 @@ def points_and_finished(command: str, job: Any) -> tuple[Sequence[Point], set[st
 
         return populations(job, images_of(job)[0]), set()
     if command == "sweep-datasize":
-        name = job.name or f"{job.model.name}-{job.rule.name}"
-        parent, points = Path(job.outputs) / command / name, points_of(job)
-        images = partial(all_images, job)
+        parent, points = sweep.parent_of(job), sweep.points_of(job)
+        images = partial(sweep.all_images, job)
         if job.worker is None:
             directory = resumed(parent, job, images)
         else:  # workers always share a directory of their settings

@@ -39,17 +39,16 @@ def psychometric(run: TrainedRun, config: CurveSettings) -> Results:
 
 def selectivity(run: TrainedRun, config: SelectivitySettings) -> Results:
     """selectivity.csv of trained and untrained networks, responses.csv of the trained ones."""
-    criterion = neurons.Criterion(config.least, config.level, config.permutations)
     trained, recording = network_of(run), recording_of(config, run)
     if recording.timing.ends[2] % recording.step:
         raise UserError(
             f"every={config.every:g}: the choice is the last rate of the decision, after "
             f"{recording.timing.ends[2] * recording.timing.dt:g} ms: give a part of it"
         )
-    table, responses = neurons.selectivity(trained, run.seeds, recording, criterion)
+    table, responses = neurons.selectivity(trained, run.seeds, recording, config)
     untrained = run.untrained
     assert isinstance(untrained, Recurrent)
-    control, _ = neurons.selectivity(untrained, run.seeds, recording, criterion, right=True)
+    control, _ = neurons.selectivity(untrained, run.seeds, recording, config, right=True)
     tables = [table.assign(network="trained"), control.assign(network="untrained")]
     return {"selectivity": pd.concat(tables, ignore_index=True), "responses": responses}
 

@@ -26,7 +26,7 @@ from sascli.config.population import first
 from sascli.data import Data
 from sascli.errors import UserError
 from sascli.measure import record
-from sascli.studies.credit import PUBLISHED_STEPS, Credit, perturbations, steps
+from sascli.studies.credit import PUBLISHED_STEPS, Credit, perturbations
 from sascli.studies.pieces import once
 from sascli.studies.search import best, on_held_out, validation
 from sascli.training import run as training_run
@@ -258,7 +258,7 @@ class Atlas(Credit):
         size, other = int(config.train_size), config.depth != self.config.depth
         deep = config.depth if other else self.config.preset.deep
         reference = {"depth": config.depth, "train_size": size, "deep": deep}
-        reference["steps"] = steps(config, size)
+        reference["steps"] = training_run.steps(config, size)
         published = PUBLISHED_STEPS.get(config.model.name)
         if published is not None:
             if config.model.name == self.config.model.name:

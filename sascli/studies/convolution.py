@@ -14,10 +14,11 @@ from sascli.core.convolutional import Convolutional
 from sascli.measure import prune
 from sascli.measure.run import TrainedRun
 from sascli.studies.base import Reproduction
-from sascli.studies.credit import perturbations, steps
+from sascli.studies.credit import perturbations
 from sascli.studies.pieces import once
 from sascli.studies.search import Plan, train_search
 from sascli.studies.use import pruning
+from sascli.training import run as training_run
 from sascli.training import sweep
 from sascli.training.sweep import Point, point
 
@@ -41,7 +42,7 @@ class Convolution(Reproduction):
         """Depth, T and steps; the depth of claims about layers; what is expected of the model."""
         depth, size = self.config.depth, self.plan.reference
         expected = BARS.get(self.config.model.name, {})
-        count = steps(self.config, size)
+        count = training_run.steps(self.config, size)
         return {"depth": depth, "train_size": size, "deep": depth, "steps": count, **expected}
 
     def points(self, rates: Mapping[str, float]) -> list[Point]:

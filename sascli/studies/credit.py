@@ -10,7 +10,7 @@ import pandas as pd
 
 from sascli.analysis.entropy import entropy_table
 from sascli.analysis.perturbation import perturbation
-from sascli.config import ConvolutionPreset, CreditPreset, ReproduceCredit, Train, check
+from sascli.config import ConvolutionPreset, CreditPreset, ReproduceCredit, check
 from sascli.measure.run import TrainedRun
 from sascli.studies.base import Reproduction
 from sascli.studies.pieces import Pieces, once
@@ -84,7 +84,7 @@ class Credit(Reproduction):
         """Depth, T and steps of Figs. 2a, 3a, 3b and 4a; the depth of 3c and 4b."""
         config, size = self.config, self.grid.reference
         reference = {"depth": config.depth, "train_size": size, "deep": config.preset.deep}
-        reference["steps"] = steps(config, size)
+        reference["steps"] = training_run.steps(config, size)
         if config.model.name in PUBLISHED_STEPS:
             reference["published_steps"] = PUBLISHED_STEPS[config.model.name]
         return reference
@@ -115,12 +115,6 @@ class Credit(Reproduction):
         for run in self.trained(directory, shallow):
             once(run.directory, "perturbation", perturbations(run, self.config.preset))
         self.gather({"entropy": gbp, "perturbation": shallow}, directory)
-
-
-def steps(config: Train, size: int) -> int:
-    """Optimiser steps of a training run on `size` images."""
-    batches = -(-size // training_run.batch_size(config, size)[0])
-    return config.epochs * min(batches, config.batches or batches)
 
 
 def entropy(run: TrainedRun) -> pd.DataFrame:

@@ -59,17 +59,16 @@ class Estimator:
         training_run.check_network(config)
         data = self.data(config, part)
         batch, _ = training_run.batch_size(config, len(data.train_y))
-        batches = -(-len(data.train_y) // batch)
-        steps = min(batches, config.batches or batches)
+        steps = training_run.steps(config, len(data.train_y))
         costs = self.costs(config, data, batch)
         epochs, tests = config.epochs, 1 + 1 / config.eval.mean_every
         saved = -(-epochs // (config.checkpoint_every or epochs))
-        seconds = epochs * (steps * costs.step + tests * costs.test + costs.measurements)
+        seconds = steps * costs.step + epochs * (tests * costs.test + costs.measurements)
         seconds += saved * costs.checkpoint + config.eval.samples * costs.test
         snapshots = epochs // config.snapshot_every + 1 if config.snapshot_every else 0
         size = costs.state + costs.weights * (1 + snapshots)
         size += (TABLES + ROW * epochs) * replica_count(config)
-        return Estimate(epochs * steps, seconds, size)
+        return Estimate(steps, seconds, size)
 
     def data(self, config: Train, part: bool) -> Data:
         """The run's data, of `part` of a sweep or study the first of all training images.

@@ -45,7 +45,7 @@ def run(config: Train, directory: Path | None = None, progress: Part | None = No
     set_threads(config.threads)
     used = devices.describe(device, config.precision)
     torch.set_flush_denormal(True)  # moments of dead pixels decay to denormals: 10 x slower
-    parent = Path(config.outputs) / "train" / run_name(config)
+    parent = parent_of(config)
     directory = directory or resumed(parent, config, partial(load_data, config, device))
     if directory is not None and is_finished(config, directory):
         if progress is None:
@@ -86,6 +86,11 @@ def check_network(config: Train) -> None:
     """Raises UserError where the rule cannot train a network of this kind."""
     if config.model.network not in rules.rule_class(config.rule).networks:
         raise UserError(f"rule={config.rule.name} cannot train a {config.model.network} network")
+
+
+def parent_of(config: Train) -> Path:
+    """The folder of all versions of a run."""
+    return Path(config.outputs) / "train" / run_name(config)
 
 
 def is_finished(config: Train, directory: Path) -> bool:
@@ -226,6 +231,12 @@ def batch_size(config: Train, size: int) -> tuple[int, list[str]]:
     if number > size:
         return size, [f"batch_size {number} exceeds T; using {size}"]
     return number, []
+
+
+def steps(config: Train, size: int) -> int:
+    """Optimiser steps of a training run on `size` images."""
+    batches = -(-size // batch_size(config, size)[0])
+    return config.epochs * min(batches, config.batches or batches)
 
 
 def setup(config: Train, data: Data) -> Setup:

@@ -166,9 +166,7 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
     """
     points = points_of(config)
     sizes, depths = ([getattr(p.config, key) for p in points] for key in ("train_size", "depth"))
-    name = config.name or f"{config.model.name}-{config.rule.name}"
-    parent = Path(config.outputs) / "sweep-datasize" / name
-    images = partial(all_images, config)
+    parent, images = parent_of(config), partial(all_images, config)
 
     def start(directory: Path) -> None:
         entries = {
@@ -204,6 +202,12 @@ def sweep_datasize(config: SweepDatasize, directory: Path | None = None) -> Path
         finish(directory)
     print(f"{directory}/datasize.csv")
     return directory
+
+
+def parent_of(config: SweepDatasize) -> Path:
+    """The folder of all versions of a sweep."""
+    name = config.name or f"{config.model.name}-{config.rule.name}"
+    return Path(config.outputs) / "sweep-datasize" / name
 
 
 def points_of(config: SweepDatasize) -> list[Point]:

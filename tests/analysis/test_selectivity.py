@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from task import QUICK, SEEDS, integrator
 
-from sascli.analysis.selectivity import Criterion, classify, explained, permute, selectivity
+from sascli.analysis.selectivity import classify, explained, permute, selectivity
 from sascli.analysis.trials import Recording
+from sascli.config import SelectivitySettings
 
 DRAW = np.random.default_rng(1)
 HIGH = np.tile([True, False], 60)
@@ -43,7 +44,7 @@ def test_constructed_neurons_are_classified() -> None:
     signal[:, :2] = HIGH[:, None]
     signal[:, 2:4] = 2.0 * VISUAL[:, None]
     signal[:, 4:6] = (HIGH + 1.5 * VISUAL)[:, None]
-    table = classify(noise + 3 * signal, HIGH, VISUAL, Criterion(), seed=0)
+    table = classify(noise + 3 * signal, HIGH, VISUAL, SelectivitySettings(), seed=0)
     assert table["kind"].tolist() == [
         k for k in ("choice", "modality", "mixed", "none") for _ in (0, 1)
     ]
@@ -52,7 +53,13 @@ def test_constructed_neurons_are_classified() -> None:
 
 def test_false_positives_match_the_level() -> None:
     response = DRAW.normal(size=(120, 2000))
-    table = classify(response, HIGH, VISUAL, Criterion(0.0, 0.05, 199), seed=3)
+    table = classify(
+        response,
+        HIGH,
+        VISUAL,
+        SelectivitySettings(least=0.0, level=0.05, permutations=199),
+        seed=3,
+    )
     for none in ((table["kind"] == "none").mean(), table["control_none"].mean()):
         assert none == pytest.approx(0.95**2, abs=0.02)
     assert table["control_mixed"].mean() == pytest.approx(2 * 0.05**2, abs=0.002)
@@ -63,7 +70,9 @@ def test_choice_neurons_are_mixed_as_often_as_the_control() -> None:
     visual = DRAW.random(400) < 0.5
     high = DRAW.random(400) < np.where(visual, 0.7, 0.3)  # the choice predicts the modality
     response = DRAW.normal(size=(400, 1000)) + 2.0 * high[:, None]
-    table = classify(response, high, visual, Criterion(level=0.05, permutations=199), seed=1)
+    table = classify(
+        response, high, visual, SelectivitySettings(level=0.05, permutations=199), seed=1
+    )
     mixed = (table["kind"] == "mixed").mean()
     assert mixed == pytest.approx(0.05, abs=0.025)
     assert table["control_mixed"].mean() == pytest.approx(mixed, abs=0.025)
@@ -73,7 +82,13 @@ def test_criterion_requires_the_least_eta_squared() -> None:
     response = DRAW.normal(size=(120, 1)) + 0.7 * HIGH[:, None]
     share = explained(response, HIGH[None]).item()
     kinds = [
-        classify(response, HIGH, VISUAL, Criterion(least, 0.05, 99), 0)["kind"].item()
+        classify(
+            response,
+            HIGH,
+            VISUAL,
+            SelectivitySettings(least=least, level=0.05, permutations=99),
+            0,
+        )["kind"].item()
         for least in (share - 0.01, share + 0.01)
     ]
     assert kinds == ["choice", "none"]
@@ -85,7 +100,7 @@ def test_neurons_of_an_integrator() -> None:
         integrator(sigma=0.1),
         SEEDS,
         Recording(QUICK, noise=0.1, repeats=2, every=100.0),
-        Criterion(permutations=199),
+        SelectivitySettings(permutations=199),
     )
     kinds = table.pivot(index="neuron", columns="seed", values="kind")
     for seed in SEEDS:
@@ -105,7 +120,7 @@ def test_untrained_networks_are_labelled_by_correct_choices() -> None:
     """A network whose outputs never differ chooses low always: no choice to be selective for."""
     network = integrator(sigma=0.1)
     network.layers[2].m.data.zero_()
-    recording, criterion = Recording(QUICK, 0.1, 2, 100.0), Criterion(permutations=199)
+    recording, criterion = Recording(QUICK, 0.1, 2, 100.0), SelectivitySettings(permutations=199)
     labelled, _ = selectivity(network, SEEDS, recording, criterion)
     right, responses = selectivity(network, SEEDS, recording, criterion, right=True)
     trained, _ = selectivity(integrator(sigma=0.1), SEEDS, recording, criterion)

@@ -107,17 +107,19 @@ def test_grid_of_the_paper_preset_with_cifar10(available: int) -> None:
             assert config.init.m_var == pytest.approx(2 / 784, rel=1e-12)
     assert paper.config.lr["default"] == 0.006 and paper.config.preset.cut
     if available == 50_000:
-        assert credit.steps(paper.config, paper.reference) == credit.PUBLISHED_STEPS["cifar10"]
+        assert (
+            training_run.steps(paper.config, paper.reference) == credit.PUBLISHED_STEPS["cifar10"]
+        )
 
 
 @pytest.mark.parametrize(("model", "steps"), [("mnist", 2_000), ("cifar10", 25_000)])
 def test_published_steps_follow_from_the_settings(model: str, steps: int) -> None:
     config = composed("reproduce credit", f"model={model}", "preset=paper")
     size = {"mnist": 10_000, "cifar10": 50_000}[model]
-    assert credit.PUBLISHED_STEPS[model] == credit.steps(config, size) == steps
-    assert credit.steps(config, 1) == 100  # a batch may be larger than T
+    assert credit.PUBLISHED_STEPS[model] == training_run.steps(config, size) == steps
+    assert training_run.steps(config, 1) == 100  # a batch may be larger than T
     short = composed("reproduce credit", f"model={model}", "preset=quick")
-    assert credit.steps(short, 10_000) < steps
+    assert training_run.steps(short, 10_000) < steps
 
 
 def test_text_of_a_preset_does_not_change_the_hash() -> None:
