@@ -97,8 +97,8 @@ FRACTION = 0.15
     "features",
     caption="Receptive fields of {units} of layer {layer} in pixel space: the linear map from "
     "the first layer's decorrelated inputs x to a unit's activation a, <a x> / <x²>, times R. "
-    "Mid-grey is 0; the {percent:.0f} % of each field's values that are largest in size, mostly "
-    "at pixels that are rarely on, are white or black; one network, no error bars.",
+    "Mid-grey is 0; the {percent:.0f} % of each field's values that are largest in size are white "
+    "or black; one network, no error bars.",
 )
 def features(fig: Figure, tables: Tables, reference: Reference) -> Values:
     """A small picture per unit, with its number."""
