@@ -15,7 +15,7 @@ def plot(config: Plot, _job: Path | None = None) -> None:
     """Draw. Raises UserError with the command that makes a missing table."""
     path, outputs = config.from_, Path(config.outputs)
     if path and not exists(Path(path) / runs.MANIFEST):
-        path = str(runs.locate(path, outputs))
+        path = str(newest(path, outputs))
     directory = directory_of(path, outputs, config.study)
     manifest = runs.manifest_of(directory)
     study, command = runs.study_name(manifest), COMMANDS.get(str(manifest.get("kind")))
@@ -36,3 +36,11 @@ def plot(config: Plot, _job: Path | None = None) -> None:
     out = Path(config.out or (directory if drawable else directory / "pictures"))
     reference: dict[str, int] | None = {} if set(names) <= set(drawable) else None
     print(*figures.plot(names, directory, out, config.figures, reference), sep="\n")
+
+
+def newest(path: str, outputs: Path) -> Path:
+    """The newest finished version of a study or measurement in a folder, else a trained run."""
+    for directory, manifest in runs.versions(Path(path), wanted=runs.finished):
+        if manifest.get("kind", "train") != "train":
+            return directory
+    return runs.locate(path, outputs)

@@ -120,6 +120,8 @@ def test_compare_joins_runs_in_one_table_and_one_picture(outputs: Path, capsys: 
     assert runs.manifest_of(made)["runs"]["b"] == str((outputs / "train/b/v001").resolve())
     (made / "comparison.png").unlink()
     assert main(["plot", f"from={made}"]) == 0 and (made / "comparison.png").exists()
+    (made / "comparison.png").unlink()
+    assert main(["plot", f"from={made.parent}"]) == 0 and (made / "comparison.png").exists()
 
 
 @pytest.mark.slow
