@@ -99,7 +99,8 @@ def rate(lr: Any) -> Any:
     if not isinstance(lr, Mapping):
         return lr
     special = {key: value for key, value in leaves(lr) if value is not None and key != "default"}
-    return " ".join([shown(lr.get("default")), *(f"{k}={shown(v)}" for k, v in special.items())])
+    default = [shown(lr["default"])] if "default" in lr else []
+    return " ".join([*default, *(f"{k}={shown(v)}" for k, v in special.items())])
 
 
 def ranges(seeds: Sequence[int]) -> str:

@@ -9,6 +9,7 @@ from sascli.analysis.histograms import histograms
 from sascli.analysis.layers import entropies
 from sascli.analysis.perturbation import Thresholds, perturbation
 from sascli.config import Entropy, Perturb, as_list
+from sascli.errors import UserError
 from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
 
@@ -38,7 +39,14 @@ def entropy_overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def perturb(run: TrainedRun, config: Perturb) -> Results:
-    """perturbation.csv of the layers. Raises UserError for a layer that does not exist."""
+    """perturbation.csv of the layers.
+
+    Raises UserError for a layer that does not exist, and for a network that decorrelates: the
+    weights of its inputs are W R, not the distribution's.
+    """
+    if run.network.r:
+        rule = run.manifest["rule"]
+        raise UserError(f"{run.directory} was trained by rule={rule}: no VIPs or UIPs")
     count = len(run.network.layers)
     layers = range(1, count + 1) if config.layer == "all" else as_list(config.layer)
     tables = [

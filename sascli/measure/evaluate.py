@@ -13,6 +13,7 @@ from sascli.core.precision import dtype_of
 from sascli.core.streams import stream
 from sascli.data import Data, fitted, load
 from sascli.errors import UserError
+from sascli.measure.credit import rates_of
 from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
 
@@ -94,6 +95,7 @@ def images_of_no_class(run: TrainedRun, name: str, x: Tensor, root: Path) -> Ten
 
 
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Accuracy, loss and calibration of each prediction mode, mean over replicas."""
-    by_mode = tables["evaluation"].groupby("way", sort=False)
+    """Accuracy, loss and calibration of each prediction mode, mean over replicas of one rate."""
+    table = tables["evaluation"]
+    by_mode = table.groupby([*rates_of(table), "way"], sort=False)
     return by_mode[["test_accuracy", "log_loss", "calibration_error"]].mean()

@@ -16,10 +16,11 @@ from torch import Tensor
 from sascli import runs
 from sascli.analysis import sparse
 from sascli.analysis.pruning import fractions, thresholds
-from sascli.config import Prune, RuleSettings, Tune
+from sascli.config import Prune, RuleSettings, Tune, varied
 from sascli.core.convolutional import Convolutional
 from sascli.core.network import FeedForward
 from sascli.errors import UserError
+from sascli.measure.credit import rates_of
 from sascli.measure.record import Results
 from sascli.measure.run import TrainedRun
 from sascli.rules.base import Setup
@@ -124,6 +125,8 @@ def baseline(run: TrainedRun, config: Prune) -> TrainedRun:
         raise UserError(f"{other.directory} and {run.directory} are of different images")
     if other.manifest["rule"] != "bp" or run.manifest["rule"] == "bp":
         raise UserError("baseline must be a run of rule=bp, and run one of another rule")
+    if rates := varied(other.config):
+        raise UserError(f"{other.directory} has several values of {' and '.join(rates)}: give one")
     return other
 
 
@@ -236,7 +239,8 @@ def stored(run: TrainedRun, x: sparse.Matrix, mean: Sequence[Tensor], form: str)
 
 
 def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Accuracy by fraction kept, rule and criterion, the mean over replicas."""
-    levels, columns = ["epochs", "level"], ["rule", "criterion"]
-    mean = tables["pruning"].pivot_table("test_accuracy", levels, columns)
-    return mean.sort_index(ascending=False)
+    """Accuracy by fraction kept, rule and criterion, the mean over replicas of one rate."""
+    table, columns = tables["pruning"], ["rule", "criterion"]
+    levels = [*rates_of(table), "epochs", "level"]  # NaN: the rate of a baseline
+    means = table.groupby([*levels, *columns], dropna=False)["test_accuracy"].mean()
+    return means.unstack(columns).sort_index(ascending=False)

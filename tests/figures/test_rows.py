@@ -9,7 +9,7 @@ from sascli.errors import UserError
 from sascli.figures.draw import style
 from sascli.figures.draw.curves import size_name
 from sascli.figures.draw.histograms import _round_down
-from sascli.figures.draw.rows import first_rate, over_seeds, pooled, rows, seeds
+from sascli.figures.draw.rows import first_rate, latest, over_seeds, pooled, rows, seeds
 
 
 def test_networks_of_one_seed_and_several_rates_are_all_pooled() -> None:
@@ -58,8 +58,18 @@ def test_spread_is_over_seeds_not_over_rows() -> None:
     both = pd.concat([table.assign(depth=4, train_size=20), more])
     assert seeds(both) == "error bars: standard deviation over 2 to 5 seeds"
     assert seeds(more) == "error bars: standard deviation over 5 seeds"
+    rules = pd.concat([more.assign(rule="gbp"), more[:1].assign(rule="bp")])
+    assert seeds(rules) == "error bars: standard deviation over 1 to 5 seeds"
     rates = pd.concat([more.assign(setting="lr=1"), more[more["seed"] < 3].assign(setting="lr=2")])
     assert seeds(rates) == "error bars: standard deviation over 3 to 5 seeds"
+
+
+def test_networks_that_stopped_keep_their_last_value() -> None:
+    rows = [(0, 0, 1.0), (10, 0, 2.0), (12, 0, 3.0), (0, 1, 5.0), (10, 1, 6.0), (20, 1, 7.0)]
+    table = pd.DataFrame(rows, columns=["epoch", "seed", "mean"]).assign(layer=1, replica=0)
+    wide = latest(table, "mean").pivot(index="epoch", columns="seed", values="mean")
+    assert wide[0].to_dict() == {0: 1, 10: 2, 12: 3, 20: 3}
+    assert wide[1].to_dict() == {0: 5, 10: 6, 12: 6, 20: 7}
 
 
 def test_pooling_the_same_bins_adds_counts() -> None:

@@ -117,6 +117,11 @@ def test_settings_that_distinguish_runs_fit_80_columns(run: Path, tiny: Making) 
     assert f"{'n' * 50}/v001" in listing.as_text(plain, outputs)
 
 
+def test_rates_without_a_default_are_shown_alone() -> None:
+    assert listing.rate({"m": 0.005, "pi": None}) == "m=0.005"
+    assert listing.rate({"default": 0.1, "pi": 0.02}) == "0.1 pi=0.02"
+
+
 @pytest.mark.parametrize(
     ("seeds", "text"),
     [([], ""), ([4], "4"), ([0, 1], "0 1"), ([3, 4, 5, 9], "3-5 9"), (range(10**6), "0-999999")],

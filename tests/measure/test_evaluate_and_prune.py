@@ -21,7 +21,9 @@ from sascli.config import DataSettings, Evaluate, Model, Prune, Tune
 from sascli.errors import UserError
 from sascli.measure import record
 from sascli.measure.evaluate import images_of_no_class, load_all, other_images
+from sascli.measure.evaluate import overview as evaluate_overview
 from sascli.measure.prune import Cut, fine_tune, prune
+from sascli.measure.prune import overview as prune_overview
 from sascli.measure.run import TrainedRun
 from sascli.training import run as training_run
 
@@ -339,6 +341,25 @@ def test_sampled_networks_are_those_of_the_run(tmp_path: Path) -> None:
     assert accuracy.tolist() == tables(run)["ensemble"]["test_accuracy"].tolist()
 
 
+def test_summaries_are_by_rate() -> None:
+    keys = {"rule": "gbp", "epochs": 0, "level": 0.5, "criterion": "pi", "way": "mean"}
+    columns = {"lr": [0.1, 0.1, 1.0, 1.0], "test_accuracy": [0.9, 0.8, 0.1, 0.2]}
+    table = pd.DataFrame(keys | columns | {"log_loss": 0.0, "calibration_error": 0.0})
+    accuracies = evaluate_overview({"evaluation": table})["test_accuracy"]
+    assert accuracies.tolist() == pytest.approx([0.85, 0.15])
+    bp = table[:1].assign(rule="bp", lr=np.nan, test_accuracy=0.7)
+    pruned = prune_overview({"pruning": pd.concat([table, bp])})
+    assert sorted(pruned.stack([0, 1]).dropna()) == pytest.approx([0.15, 0.7, 0.85])
+
+
+def test_perturbation_needs_a_distribution(
+    tiny: Making, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copi = training_run.run(tiny(epochs=1, rule={"name": "copi"}))
+    assert main(["perturb", f"outputs={tmp_path}", f"run={copi}"]) == 2
+    assert "was trained by rule=copi: no VIPs or UIPs" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_choices_are_those_at_the_end_of_a_trial(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -369,6 +390,7 @@ def test_warning_for_a_rule_without_probabilities(
         ("baseline=nothing", "there is no finished run 'nothing'"),
         ("baseline=other", "are of different images"),
         ("run=copi", "was trained by rule=copi"),
+        ("baseline=rates", "has several values of lr: give one"),
         ("baseline=RUN", "baseline must be a run of rule=bp, and run one of another rule"),
         ("keep=[]", "keep needs at least one value"),
         ("criterion=[]", "criterion needs at least one value"),
@@ -380,6 +402,9 @@ def test_invalid_settings_of_prune(
 ) -> None:  # fmt: skip
     if words.endswith("other"):
         training_run.run(tiny(epochs=1, name="other"))
+    if words.endswith("rates"):
+        bp = tiny(epochs=1, name="rates", rule={"name": "bp"}, lr={"default": [0.1, 0.2]})
+        training_run.run(replace(bp, train_size=600))
     words = words.replace("RUN", str(run))
     if words.endswith("copi"):
         training_run.run(tiny(epochs=1, name="copi", rule={"name": "copi"}))

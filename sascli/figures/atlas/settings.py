@@ -66,7 +66,7 @@ def atlas(fig: Figure, tables: Tables, reference: Reference) -> Values:
     half = int((factors.map(factors.value_counts(sort=False).cumsum()) <= len(factors) / 2).sum())
     parts = [part for part in (margins.iloc[:half], margins.iloc[half:]) if len(part)]
     height = 0.13 * max(map(len, parts))
-    fig.set_size_inches(2 * style.WIDTH if parts[1:] else style.WIDTH, height + 1.8)
+    fig.set_size_inches(fig.get_figwidth() * len(parts), height + 1.8)
     panels = list(fig.subplots(1, len(parts), squeeze=False)[0])
     for ax, part in zip(panels, parts, strict=True):
         cells(ax, part)

@@ -61,6 +61,16 @@ def carried(history: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def latest(table: pd.DataFrame, value: str) -> pd.DataFrame:
+    """The value of every layer and network at every epoch, of one without a row the one before.
+
+    Networks that their loss stopped have epochs of their own; they keep their last value.
+    """
+    keys = ["layer", *runs.replica_keys(table)]
+    wide = table.pivot(index="epoch", columns=keys, values=value).sort_index().ffill()
+    return wide.melt(value_name=value, ignore_index=False).dropna(subset=[value]).reset_index()
+
+
 def stopping(history: pd.DataFrame) -> str:
     """The sentence of a caption on the rows that `carried` adds, empty where it adds none."""
     early = runs.last_epochs(history)["epoch"].nunique() > 1
@@ -76,10 +86,10 @@ def plural(*numbers: int, noun: str = "seed") -> str:
 def seeds(table: pd.DataFrame, drawn: str = "error bars", noun: str = "seed") -> str:
     """The clause of a caption that defines the spread drawn, and over how many seeds it is.
 
-    The models, runs, settings or points (a depth and a T) of a table may have different numbers of
-    them.
+    The models, runs, settings, points (a depth and a T) or rules of a table may have different
+    numbers of them.
     """
-    names = ("run", "model", "setting", "point", "depth", "train_size")
+    names = ("run", "model", "setting", "point", "rule", "depth", "train_size")
     keys = [key for key in names if key in table]
     numbers = table.groupby(keys)["seed"].nunique() if keys else [table["seed"].nunique()]
     if max(numbers) == 1:

@@ -7,7 +7,7 @@ from sascli.figures.draw.curves import curves, epoch_axis, unique
 from sascli.figures.draw.outlines import entropy_outlines
 from sascli.figures.draw.perturbation import perturbed
 from sascli.figures.draw.picture import Values, picture
-from sascli.figures.draw.rows import Reference, Tables, first_rate, plural, rows, seeds
+from sascli.figures.draw.rows import Reference, Tables, first_rate, latest, plural, rows, seeds
 from sascli.figures.run.overview import by_rate
 
 
@@ -49,7 +49,7 @@ def entropy(fig: Figure, tables: Tables, reference: Reference) -> Values:
     entropy_outlines(panels[0], table, looks)
     if epochs is not None:
         chosen, note = first_rate(tables, ["entropy_epochs"], "Shown there")
-        paper = rows(chosen, "entropy_epochs", estimator="paper")
+        paper = latest(rows(chosen, "entropy_epochs", estimator="paper"), "mean")
         curves(panels[1], paper, "epoch", "mean", "layer", looks, band=True)
         epoch_axis(panels[1], ylabel="mean entropy (nats)")
         text = " Below: its mean over the layer's connections over the epochs; "

@@ -25,7 +25,8 @@ def kernel(fig: Figure, tables: Tables, reference: Reference) -> Values:
     table, decay = rows(tables, "kernel"), rows(tables, "kernel_decay")
     widths = unique(table, "width")
     above, below = style.panels(fig, 4.2, 2)
-    for alpha, look in zip(unique(table, "alpha"), style.LOOKS, strict=False):
+    alphas = unique(table, "alpha")
+    for alpha, look in zip(alphas, style.distinct(len(alphas)), strict=True):
         wide = table[(table["alpha"] == alpha) & (table["width"] == widths[-1])]
         line = wide.groupby("angle")["analytic"].mean()
         above.plot(line.index, line, color=look["color"], linewidth=0.8)
