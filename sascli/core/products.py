@@ -41,6 +41,8 @@ def product(x: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
     replicas, n, k = x.shape
     m = y.shape[-1]
     supported = ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu"
+    if torch.is_grad_enabled() and (x.requires_grad or y.requires_grad):
+        supported = False  # oneDNN's has no gradient
     if not supported or n * k * m < LARGE:
         return torch.bmm(x, y) if out is None else torch.bmm(x, y, out=out)
     if out is None and replicas == 1:

@@ -246,6 +246,17 @@ class Rule(ABC):
             yield tensor, chosen[0] if tensor.dim() == 1 else by_replica
 
 
+def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Continue from an optimiser's `state`; its rates and its device's options remain its own."""
+    options = [
+        {key: value for key, value in group.items() if key != "params"}
+        for group in optimiser.param_groups
+    ]
+    optimiser.load_state_dict(state)
+    for group, values in zip(optimiser.param_groups, options, strict=True):
+        group.update(values)
+
+
 def addresses(optimiser: torch.optim.Optimizer | None) -> list[int]:
     """Addresses of an optimiser's state; none before its first step."""
     states = optimiser.state.values() if optimiser is not None else ()

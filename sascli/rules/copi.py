@@ -14,7 +14,7 @@ from sascli.core.copi import Decorrelated, correlation, decorrelate_, infer_, me
 from sascli.core.network import FeedForward
 from sascli.core.streams import Generators, fill_normal, fill_on_cpu, streams
 from sascli.errors import UserError
-from sascli.rules.base import Measurement, Rule, Setup, addresses
+from sascli.rules.base import Measurement, Rule, Setup, addresses, load_optimiser
 
 
 @dataclass
@@ -161,7 +161,7 @@ class DecorrelatedRule(Rule):
         for matrix, value in zip(matrices, [*state["r"], *state.get("feedback", ())], strict=True):
             matrix.copy_(value)
         if self.optimiser is not None:
-            self.optimiser.load_state_dict(state["optimiser"])
+            load_optimiser(self.optimiser, state["optimiser"])
 
 
 class COPI(DecorrelatedRule):

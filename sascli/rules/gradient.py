@@ -19,7 +19,7 @@ from sascli.core.recurrent_backprop import clip_spectral_
 from sascli.core.rmsprop import RMSpropInside
 from sascli.core.spike_slab import SpikeSlab
 from sascli.core.streams import Generators, fill_normal, fill_on_cpu, streams
-from sascli.rules.base import Rule, Setup, addresses
+from sascli.rules.base import Rule, Setup, addresses, load_optimiser
 
 BLOCK = 2**18
 """Normal draws made at a time and replica on the CPU: enough to be cheap, few enough to stay in
@@ -126,13 +126,7 @@ class GradientRule(Rule):
         """Continue from `state`; rates and decays remain those of `setup`."""
         for kind, value in state["parameters"].items():
             self.network.flat[kind].copy_(value)
-        options = [
-            {key: value for key, value in group.items() if key != "params"}
-            for group in self.optimiser.param_groups
-        ]
-        self.optimiser.load_state_dict(state["optimiser"])
-        for group, values in zip(self.optimiser.param_groups, options, strict=True):
-            group.update(values)
+        load_optimiser(self.optimiser, state["optimiser"])
 
 
 def make_optimiser(

@@ -24,20 +24,22 @@ class Captured:
     """The step of a rule, recorded once and replayed on the same memory.
 
     Normal draws are made outside the graph: inside, they would be the same at each replay. The
-    graph is recorded again when the `constants` of the rule change. Smaller batches, and steps
-    whose rule has no constants yet, are not captured. With `optim.clip` there are two graphs,
+    graph is recorded again when the `constants` of the rule change. The first step, which makes
+    the handles of libraries, smaller batches, and steps whose rule has no constants yet are not
+    captured. With `optim.clip` there are two graphs,
     between which the norms are read back.
     """
 
     def __init__(self, rule: Rule) -> None:
-        self.rule = rule
+        self.rule, self._begun = rule, False
         self._constants: object = None
         self._graphs: list[torch.cuda.CUDAGraph] = []
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """As `Rule.step`; the losses are valid until the next step."""
         rule, constants = self.rule, self.rule.constants()
-        if constants is None or x.shape[1] != rule.setup.batch_size:
+        if constants is None or x.shape[1] != rule.setup.batch_size or not self._begun:
+            self._begun = True
             return rule.step(x, y)
         eps = rule.draw(x.shape[1])
         if constants != self._constants:

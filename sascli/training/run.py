@@ -166,6 +166,8 @@ def load_data(config: Train, device: torch.device, run: Path | None = None) -> D
 
     Raises UserError for data that do not fit on the device, or that are not the run's.
     """
+    # before the first operation makes the threads, which would not flush; see `run`
+    torch.set_flush_denormal(True)
     recorded = runs.manifest_of(run)["data"] if run is not None and runs.begun(run) else {}
     try:
         if config.model.source == "multisensory":

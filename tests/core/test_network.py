@@ -10,7 +10,7 @@ from reference import error, fill, leaves, normal, rng
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from sascli.core import FeedForward
+from sascli.core import FeedForward, products
 from sascli.core.backprop import cross_entropy, relu_backward
 from sascli.core.network import KINDS
 from sascli.core.streams import streams
@@ -246,6 +246,17 @@ def test_mean_network_is_differentiable() -> None:
         assert pi.grad is not None
         assert error(layer.m.grad, m.grad) < 1e-12
         assert error(layer.pi.grad, pi.grad) < 1e-12
+
+
+@pytest.mark.parametrize("large", [1, 10**9])
+def test_gradients_of_the_mean_network_reach_every_layer(
+    large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "LARGE", large)
+    network = FeedForward([9, 5, 4, 3])
+    fill(network)
+    network(torch.rand(6, 9)).sum().backward()
+    assert all(layer.m.grad is not None and layer.m.grad.any() for layer in network.layers)
 
 
 def test_run_does_not_change_weights_or_inputs() -> None:

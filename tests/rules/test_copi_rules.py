@@ -195,6 +195,16 @@ def test_loaded_state_continues_exactly(settings: dict[str, Any]) -> None:
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_options_of_the_optimiser_remain_those_of_the_device() -> None:
+    first, second = make("bp_decor", adam=True), make("bp_decor", adam=True)
+    first.start_epoch(2)
+    first.step(*batch(0))
+    for group in second.optimiser.param_groups:
+        group["capturable"] = True  # as on a GPU
+    second.load(first.state())
+    assert all(group["capturable"] for group in second.optimiser.param_groups)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_feedback_is_resumed_on_another_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make(name, credit="fa")

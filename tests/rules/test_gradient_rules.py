@@ -14,6 +14,7 @@ from sascli.core.convolutional import Convolutional
 from sascli.core.network import FeedForward
 from sascli.core.optimisers import AdamW, SlabAdamW
 from sascli.core.patches import Kernel
+from sascli.core.recurrent import Dynamics, Recurrent
 from sascli.core.streams import streams
 from sascli.errors import UserError
 from sascli.rules import rule_class
@@ -280,7 +281,12 @@ def test_gradients_that_are_needed_are_those_of_the_parameters(
         ("bp", EQUAL),
         ("gbp", replace(EQUAL, optim=Optim(clip=1.0))),
         ("gbp", replace(EQUAL, optim=Optim(name="rmsprop", beta2=0.9))),
+        ("recurrent", replace(EQUAL, m_var=[0.5] * 3, xi_max=[0.01] * 3)),
     ):
-        rule = begun(name, setup, (6, 6, 6, 6) if setup is by_layer else (6, 5, 3))
+        if name == "recurrent":
+            network = Recurrent([3, 5, 3], Dynamics(2, 0.5), 2, dtype=torch.float64)
+            rule = begun("gbp", setup, network=network)
+        else:
+            rule = begun(name, setup, (6, 6, 6, 6) if setup is by_layer else (6, 5, 3))
         assert not isinstance(rule.optimiser, SlabAdamW)
         assert not rule.gradients.before_chain  # type: ignore[attr-defined]
