@@ -1,4 +1,4 @@
-"""Every kind of network computes the same on both sides of the sizes from which loops are fused."""
+"""Every kind of network computes the same on both sides of the sizes at which loops are fused."""
 
 from collections.abc import Callable
 
