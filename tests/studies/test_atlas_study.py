@@ -19,7 +19,7 @@ from sascli.errors import UserError
 from sascli.studies import atlas, base, credit
 from sascli.studies.atlas import Atlas
 from sascli.studies.base import reproduce
-from sascli.studies.credit import Credit, steps
+from sascli.studies.credit import Credit
 from sascli.studies.directories import judge
 from sascli.training import loop
 from sascli.training import run as training_run
@@ -273,7 +273,7 @@ def test_settings_of_a_preset(preset: str, number: int, tmp_path: Path) -> None:
     for factor, names in config.preset.vary.items():
         settings = [with_words(published, name.split()) for name in names]
         if factor.startswith("T at equal steps"):
-            assert {steps(setting, setting.train_size) for setting in settings} == {number}
+            assert {training_run.steps(setting, setting.train_size) for setting in settings} == {number}
             sizes = [setting.train_size for setting in settings]
             assert sizes == sorted(set(sizes)) and 10_000 in sizes
         elif factor != "falling rate":  # every factor has the published setting
