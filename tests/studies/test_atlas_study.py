@@ -273,7 +273,9 @@ def test_settings_of_a_preset(preset: str, number: int, tmp_path: Path) -> None:
     for factor, names in config.preset.vary.items():
         settings = [with_words(published, name.split()) for name in names]
         if factor.startswith("T at equal steps"):
-            assert {training_run.steps(setting, setting.train_size) for setting in settings} == {number}
+            assert {training_run.steps(setting, setting.train_size) for setting in settings} == {
+                number
+            }
             sizes = [setting.train_size for setting in settings]
             assert sizes == sorted(set(sizes)) and 10_000 in sizes
         elif factor != "falling rate":  # every factor has the published setting
